@@ -1,0 +1,24 @@
+# Every target works on a fresh machine with Python 3.10 or newer: .venv is made and filled first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: test check demo
+
+test: $(VENV)/installed  ## all tests, the ones against a real mongod included
+	$(BIN)/pytest
+
+check: $(VENV)/installed  ## lint, format and types, then all tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+demo: $(VENV)/installed  ## 200 turns of an assistant: no key, no network, no server needed
+	$(BIN)/python examples/long_running_assistant.py
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,41 @@
+"""Sessions for the OpenAI Agents SDK in MongoDB.
+
+Two ideas: the log, which is what happened (this package), and the view, which is what the model
+sees of it (:mod:`mongo_sessions.policies`).
+"""
+
+from importlib.metadata import version
+
+from .errors import InvalidItem, ItemTooLarge, StoreClosed
+from .policies import (
+    Entry,
+    History,
+    Item,
+    ListHistory,
+    RetrievalPolicy,
+    TiktokenCounter,
+    TokenCounter,
+    TokenLimit,
+)
+from .session import MongoSession
+from .store import MongoSessionStore, SessionInfo
+
+__version__ = version("mongo-sessions")
+
+__all__ = [
+    "Entry",
+    "History",
+    "InvalidItem",
+    "Item",
+    "ItemTooLarge",
+    "ListHistory",
+    "MongoSession",
+    "MongoSessionStore",
+    "RetrievalPolicy",
+    "SessionInfo",
+    "StoreClosed",
+    "TiktokenCounter",
+    "TokenCounter",
+    "TokenLimit",
+    "__version__",
+]

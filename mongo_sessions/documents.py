@@ -1,0 +1,141 @@
+"""The stored shape of an item: a document, or JSON text where BSON cannot hold it exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import timezone
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import bson
+
+from .errors import InvalidItem, ItemTooLarge
+from .policies import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .policies import Item, TokenCounter
+
+Packed: TypeAlias = "dict[str, Any] | str"
+
+MAX_ITEM_BYTES = 16 * 1024 * 1024 - 64 * 1024
+"""MongoDB's document limit, less room for the fields around the item and for a summary."""
+
+# MongoDB takes 100 levels of nesting; the document around the item, and a command around that,
+# need some of them.
+_MAX_BSON_DEPTH = 80
+# json, in C, recurses; Python's limit is 1,000 frames, of which an application uses some.
+_MAX_JSON_DEPTH = 500
+_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
+
+# A place inside an item: the place around it and the key or index there. Written out only for an
+# error message.
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+
+
+def pack(item: Item, name: str = "item") -> tuple[Packed, int]:
+    """Return what to store for ``item``, and its size in bytes.
+
+    Raises:
+        InvalidItem: ``item`` is not a JSON object. The message starts with the place, and places
+            start with ``name``.
+        ItemTooLarge: it does not fit into one document.
+    """
+    if not isinstance(item, dict):
+        raise InvalidItem(f"{name} must be a dict, got {type(item).__name__}")
+    packed: Packed = item
+    if not _bson_holds(item, name):
+        try:
+            packed = json.dumps(item, separators=(",", ":"), allow_nan=False)
+        except ValueError as error:  # an integer beyond sys.get_int_max_str_digits
+            raise InvalidItem(f"{name} cannot be written as JSON: {error}") from error
+    size = len(bson.encode({"item": packed}))
+    if size > MAX_ITEM_BYTES:
+        raise ItemTooLarge(f"{name} has {size:,} bytes; MongoDB can hold {MAX_ITEM_BYTES:,}")
+    return packed, size
+
+
+def unpack(packed: Packed) -> Item:
+    """Return exactly the item that was packed, types and key order included."""
+    if isinstance(packed, str):
+        item: Item = json.loads(packed)
+        return item
+    return packed
+
+
+def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
+    """Return a stored document as a policy sees it.
+
+    An item that was stored without a count, by a store that counted none, is counted here.
+    Its running total is not known: 0.
+    """
+    item = unpack(document["item"])
+    tokens = document.get("tokens")
+    return Entry(
+        seq=document["seq"],
+        item=item,
+        tokens=count_tokens(item) if tokens is None else tokens,
+        total_tokens=document.get("total_tokens") or 0,
+        turn=document["turn"],
+        created_at=document["created_at"].astimezone(timezone.utc),
+        summary=document.get("summary"),
+        id=document["_id"],
+    )
+
+
+def _bson_holds(item: Item, name: str) -> bool:
+    """Whether BSON gives ``item`` back exactly; raise InvalidItem if not even JSON can hold it."""
+    exact = True
+    pending: list[tuple[object, _Place, int]] = [(item, None, 1)]
+    while pending:
+        value, place, depth = pending.pop()
+        if not isinstance(value, (dict, list)):
+            exact = _bson_holds_scalar(value, name, place) and exact
+            continue
+        if depth > _MAX_JSON_DEPTH:
+            raise InvalidItem(f"{name} is nested deeper than {_MAX_JSON_DEPTH} levels")
+        exact = exact and depth <= _MAX_BSON_DEPTH
+        if isinstance(value, dict):
+            for key in value:
+                exact = _bson_holds_key(key, name, place) and exact
+        steps = value.items() if isinstance(value, dict) else enumerate(value)
+        pending.extend((inner, (place, step), depth + 1) for step, inner in steps)
+    return exact
+
+
+def _bson_holds_scalar(value: object, name: str, place: _Place) -> bool:
+    if isinstance(value, str):
+        return _is_utf8(value)
+    if isinstance(value, int):
+        return _MIN_INT64 <= value <= _MAX_INT64
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidItem(f"{_path(name, place)} is {value!r}, which JSON cannot hold")
+    if value is not None and not isinstance(value, float):
+        kind = type(value).__name__
+        raise InvalidItem(f"{_path(name, place)} is of type {kind}, which JSON cannot hold")
+    return True
+
+
+def _bson_holds_key(key: object, name: str, place: _Place) -> bool:
+    """A key that starts with $ has a meaning to MongoDB ($ref and $id come back as a DBRef)."""
+    if not isinstance(key, str):
+        raise InvalidItem(f"{_path(name, place)} has the key {key!r}, which is not a str")
+    return _is_utf8(key) and "\0" not in key and not key.startswith("$")
+
+
+def _is_utf8(text: str) -> bool:
+    """False for a lone surrogate: half of a character, which JSON can write and BSON cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _path(name: str, place: _Place) -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return name + "".join(reversed(steps))

@@ -1,0 +1,103 @@
+"""Motor and PyMongo's async client: what differs between them, and which event loop they serve."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import Any, Protocol, TypeAlias
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.uri_parser import parse_uri
+
+from .errors import StoreClosed
+
+Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
+
+# The two drivers share their methods, and no type: the same call returns a Future here, a
+# coroutine there, and a cursor of its own kind in both.
+AnyDriver: TypeAlias = Any
+
+
+async def resolved(result: AnyDriver) -> AnyDriver:
+    """Await ``result`` where the driver wants that.
+
+    aggregate and start_transaction are to be awaited in PyMongo alone, start_session in Motor.
+    """
+    return await result if inspect.isawaitable(result) else result
+
+
+class DatabaseSource(Protocol):
+    """Gives the database for the running event loop."""
+
+    def database(self) -> AnyDriver: ...
+
+    async def close(self) -> None: ...
+
+
+class GivenDatabase:
+    """A database that the application made, and whose client it closes.
+
+    Its client serves one event loop. The other one would not fail at once, but hang or fail at
+    some later call, so it is refused here.
+    """
+
+    def __init__(self, database: Database) -> None:
+        if not isinstance(database, (AsyncIOMotorDatabase, AsyncDatabase)):
+            raise TypeError(
+                "database must be Motor's AsyncIOMotorDatabase or PyMongo's AsyncDatabase, "
+                f"got {type(database).__name__}"
+            )
+        self._database = database
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def database(self) -> AnyDriver:
+        if self._closed:
+            raise StoreClosed("this MongoSessionStore is closed")
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise StoreClosed(
+                "this MongoSessionStore was given a client that serves another event loop; "
+                "MongoSessionStore.from_uri keeps one client per loop"
+            )
+        return self._database
+
+    async def close(self) -> None:
+        self._closed = True
+
+
+class ClientPerLoop:
+    """Motor clients of our own, one per event loop, made at the first use in that loop."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        if not uri.startswith("mongodb+srv://"):  # would ask the name server
+            parse_uri(uri)
+        self._uri = uri
+        self._name = database
+        self._databases: dict[asyncio.AbstractEventLoop, AsyncIOMotorDatabase[Any]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def database(self) -> AnyDriver:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._closed:
+                raise StoreClosed("this MongoSessionStore is closed")
+            if loop not in self._databases:
+                self._close_clients_of_closed_loops()
+                client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(self._uri)
+                self._databases[loop] = client.get_database(self._name)
+            return self._databases[loop]
+
+    async def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            while self._databases:
+                self._databases.popitem()[1].client.close()
+
+    def _close_clients_of_closed_loops(self) -> None:
+        for loop in [loop for loop in self._databases if loop.is_closed()]:
+            self._databases.pop(loop).client.close()

@@ -1,0 +1,13 @@
+"""What can go wrong that is not the driver's to say. Driver errors come through as they are."""
+
+
+class InvalidItem(TypeError):
+    """An item is not a JSON object; the message names the place. Nothing was written."""
+
+
+class ItemTooLarge(ValueError):
+    """An item does not fit into one MongoDB document. Nothing was written."""
+
+
+class StoreClosed(RuntimeError):
+    """The store was closed, or belongs to an event loop that is not this one."""

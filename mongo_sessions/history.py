@@ -1,0 +1,89 @@
+"""The log of one session, as a policy sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .documents import to_entry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .log import Document, Log
+    from .policies import Entry, Item, Summary, TokenCounter
+
+# Documents per round trip: few for a policy that stops soon, more for one that goes on.
+_FIRST_CHUNK, _LARGEST_CHUNK = 100, 2_000
+
+
+class SessionHistory:
+    """A :class:`~mongo_sessions.policies.History` that reads in chunks.
+
+    Each chunk is a query of its own, that ends with its answer: no cursor stays open when a policy
+    stops in the middle, and a failed one can be read again.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        session_id: str,
+        count_tokens: TokenCounter,
+        saw_newest: Callable[[Document | None], None],
+    ) -> None:
+        self._log = log
+        self._session_id = session_id
+        self._count_tokens = count_tokens
+        self._saw_newest = saw_newest
+
+    async def newest_first(self) -> AsyncIterator[Entry]:
+        before_seq, chunk = None, _FIRST_CHUNK
+        while True:
+            entries = await self._newest(chunk, before_seq)
+            for entry in entries:
+                yield entry
+            if len(entries) < chunk:
+                return
+            before_seq, chunk = entries[-1].seq, min(2 * chunk, _LARGEST_CHUNK)
+
+    async def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
+        chunk = _FIRST_CHUNK
+        while True:
+            documents = await self._log.oldest(self._session_id, chunk, after_seq)
+            for document in documents:
+                yield self._entry(document)
+            if len(documents) < chunk:
+                return
+            after_seq, chunk = documents[-1]["seq"], min(2 * chunk, _LARGEST_CHUNK)
+
+    async def newest(self, limit: int | None) -> list[Entry]:
+        """The newest ``limit`` entries (None: all), oldest first."""
+        found: list[Entry] = []
+        while limit is None or len(found) < limit:
+            chunk = _LARGEST_CHUNK if limit is None else min(limit - len(found), _LARGEST_CHUNK)
+            entries = await self._newest(chunk, found[-1].seq if found else None)
+            found += entries
+            if len(entries) < chunk:
+                break
+        return found[::-1]
+
+    async def latest_summary(self) -> Entry | None:
+        document = await self._log.latest_summary(self._session_id)
+        return None if document is None else self._entry(document)
+
+    async def claim(self, entry: Entry, seconds: float) -> bool:
+        return await self._log.claim(self._session_id, entry.id, seconds)
+
+    async def save_summary(self, entry: Entry, summary: Summary) -> bool:
+        return await self._log.save_summary(self._session_id, entry.id, summary)
+
+    def count_tokens(self, item: Item) -> int:
+        return self._count_tokens(item)
+
+    async def _newest(self, chunk: int, before_seq: int | None) -> list[Entry]:
+        documents = await self._log.newest(self._session_id, chunk, before_seq)
+        if before_seq is None:
+            self._saw_newest(documents[0] if documents else None)
+        return [self._entry(document) for document in documents]
+
+    def _entry(self, document: Document) -> Entry:
+        return to_entry(document, self._count_tokens)

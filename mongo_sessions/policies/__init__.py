@@ -1,0 +1,28 @@
+"""The view: what the model sees of a session. Nothing in here knows a database.
+
+A policy is a callable that takes a :class:`History` and returns a list of items.
+"""
+
+from .cuts import Cut, allowed_cuts, starts_turn, valid
+from .list_history import ListHistory
+from .policy import Entry, History, Item, RetrievalPolicy, Summary, TokenBudget
+from .token_limit import TokenLimit
+from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
+
+__all__ = [
+    "Cut",
+    "Entry",
+    "History",
+    "Item",
+    "ListHistory",
+    "RetrievalPolicy",
+    "Summary",
+    "TiktokenCounter",
+    "TokenBudget",
+    "TokenCounter",
+    "TokenLimit",
+    "allowed_cuts",
+    "estimate_tokens",
+    "starts_turn",
+    "valid",
+]

@@ -1,0 +1,88 @@
+"""The seam between the log and the view: what a policy sees, and what a policy is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
+
+Item: TypeAlias = dict[str, Any]
+"""One item of a conversation, as the Agents SDK hands it to a session: any JSON object."""
+
+Summary: TypeAlias = "Mapping[str, Any]"
+"""What a summarising policy keeps on the last item that the summary covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored item with what the log knows about it."""
+
+    seq: int
+    """Its place in the session: 1, 2, 3, …"""
+    item: Item
+    tokens: int
+    """Of this item; 0 where the store counts no tokens."""
+    total_tokens: int
+    """Of the session, up to and including this item."""
+    turn: int
+    """User messages so far, up to and including this item."""
+    created_at: datetime
+    """UTC, in milliseconds."""
+    summary: Summary | None = None
+    """What happened up to and including this item, if somebody summarised it here."""
+    id: object = field(default=None, repr=False, compare=False)
+    """What the log knows this item by; opaque to a policy."""
+
+    @property
+    def tokens_before(self) -> int:
+        """Tokens of the session before this item."""
+        return max(0, self.total_tokens - self.tokens)
+
+
+class History(Protocol):
+    """What a policy may ask of one session's log. Every method reads lazily."""
+
+    def newest_first(self) -> AsyncIterator[Entry]:
+        """Every entry, newest first. Read in chunks: reading stops when the policy stops."""
+
+    def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
+        """Every entry with a seq above ``after_seq``, oldest first, read in chunks."""
+
+    async def latest_summary(self) -> Entry | None:
+        """The newest entry that carries a summary, or None."""
+
+    async def claim(self, entry: Entry, seconds: float) -> bool:
+        """Reserve the making of the summary that ends at ``entry`` for so many seconds.
+
+        False when the item is gone, has a summary, or is claimed by somebody else.
+        """
+
+    async def save_summary(self, entry: Entry, summary: Summary) -> bool:
+        """Keep ``summary`` on ``entry``.
+
+        False when the item is gone or has a summary already; nothing is changed then.
+        """
+
+    def count_tokens(self, item: Item) -> int:
+        """Tokens of an item that is not stored, by the store's own counter."""
+
+
+class RetrievalPolicy(Protocol):
+    """Decides what the model sees of a session's history.
+
+    Any ``async def policy(history) -> list[Item]`` is one. The list must be valid input for a
+    model: what :mod:`mongo_sessions.policies.cuts` allows, and nothing that it would drop.
+    """
+
+    async def __call__(self, history: History) -> list[Item]:
+        """Return the view, oldest item first. Items are returned as stored, never changed."""
+
+
+@runtime_checkable
+class TokenBudget(Protocol):
+    """A policy that has this attribute needs a store that counts tokens."""
+
+    max_tokens: int

@@ -1,0 +1,94 @@
+"""The newest part of the history that fits into a number of tokens."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .cuts import allowed_cuts, valid
+
+if TYPE_CHECKING:
+    from .cuts import Cut
+    from .policy import Entry, History, Item
+
+logger = logging.getLogger("mongo_sessions")
+
+
+class TokenLimit:
+    """Show the newest items, at most ``max_tokens`` of them.
+
+    The window does not slide: it starts at an absolute position and moves on by ``block_tokens``
+    only when it is full. In between, every prompt begins with the whole of the previous one, which
+    is what a provider's prompt cache needs. So a view holds between ``max_tokens`` less two blocks
+    and ``max_tokens``. It starts at a user message if there is one within the block, and otherwise
+    at a model response.
+
+    Args:
+        max_tokens: Budget of the history, as the store's token counter counts. Instructions,
+            tools and the new input come on top.
+        block_tokens: How far the window moves at a time: at most half of ``max_tokens``,
+            a quarter of it by default.
+
+    The newest group (the last message, or the last model response with its tool outputs) is shown
+    even if it alone is over the budget: a turn without its own context would be worse. A warning is
+    logged the first time.
+    """
+
+    def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens must be positive, got {max_tokens!r}")
+        if block_tokens is None:
+            block_tokens = max(1, max_tokens // 4)
+        elif not 1 <= block_tokens <= max(1, max_tokens // 2):
+            raise ValueError(
+                f"block_tokens must be from 1 to half of max_tokens ({max_tokens}), "
+                f"got {block_tokens!r}"
+            )
+        self.max_tokens = max_tokens
+        self.block_tokens = block_tokens
+        self._warned = False
+
+    async def __call__(self, history: History) -> list[Item]:
+        window: list[Entry] = []
+        start = spent = first = 0
+        async for entry in history.newest_first():
+            if not window:
+                start = self._window_start(entry.total_tokens)
+            spent += entry.tokens
+            # The sum is watched, too: it holds even where a running total does not.
+            if entry.tokens_before < start or spent > self.max_tokens:
+                cuts = allowed_cuts([e.item for e in reversed(window)], before=entry.item)
+                if cuts:
+                    first = self._preferred(cuts, window, start)
+                    break
+            window.append(entry)
+        shown = window[::-1][first:]
+        self._warn_if_over_budget(shown)
+        return valid([entry.item for entry in shown])
+
+    def _window_start(self, total_tokens: int) -> int:
+        """The running total at which the window starts: a multiple of the block."""
+        blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
+        return max(0, blocks) * self.block_tokens
+
+    def _preferred(self, cuts: list[Cut], window: list[Entry], start: int) -> int:
+        """The first turn start within a block of ``start``, otherwise the first cut.
+
+        Not the first turn start wherever it is: inside one huge turn, that would drop all of it
+        at the next user message.
+        """
+        for position, starts_turn in cuts:
+            if starts_turn and window[-1 - position].tokens_before < start + self.block_tokens:
+                return position
+        return cuts[0].position
+
+    def _warn_if_over_budget(self, shown: list[Entry]) -> None:
+        tokens = sum(entry.tokens for entry in shown)
+        if tokens > self.max_tokens and not self._warned:
+            self._warned = True
+            logger.warning(
+                "The newest group of a session has %d tokens and is shown whole, "
+                "although max_tokens is %d (logged once)",
+                tokens,
+                self.max_tokens,
+            )

@@ -1,0 +1,96 @@
+"""When to try again, for how long, and how a cancelled write ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pymongo
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    PyMongoError,
+    WriteConcernError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+T = TypeVar("T")
+
+_DUPLICATE_KEY = 11000
+_IMMUTABLE_FIELD = 66  # what the guard of an append raises: see Log._append_to
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
+
+
+def lost_the_race(error: PyMongoError) -> bool:
+    """Whether another writer was first, or the transaction was undone: nothing was written."""
+    if isinstance(error, BulkWriteError):
+        return any(
+            problem["code"] in (_DUPLICATE_KEY, _IMMUTABLE_FIELD)
+            for problem in error.details["writeErrors"]
+        )
+    return error.has_error_label("TransientTransactionError")
+
+
+def is_passing(error: PyMongoError) -> bool:
+    """Whether the same command may succeed soon. What it did this time is not known."""
+    if isinstance(error, BulkWriteError):
+        return not error.details["writeErrors"]  # written, but a majority has not said so
+    return (
+        isinstance(error, (ConnectionFailure, ExecutionTimeout, WriteConcernError))
+        or error.has_error_label("RetryableWriteError")
+        or error.has_error_label("UnknownTransactionCommitResult")
+    )
+
+
+class Patience:
+    """Pauses between attempts, longer each time and at random, until the time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._longest = _FIRST_PAUSE
+
+    async def pause_after(self, error: PyMongoError) -> None:
+        """Raise ``error`` if the time is up."""
+        pause = random.uniform(0, self._longest)
+        if time.monotonic() + pause >= self._deadline:
+            raise error
+        await asyncio.sleep(pause)
+        self._longest = min(2 * self._longest, _LONGEST_PAUSE)
+
+
+async def patiently(command: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Run a command that may well run twice, again while its failure may pass."""
+    patience = Patience(seconds)
+    with pymongo.timeout(seconds):
+        while True:
+            try:
+                return await command()
+            except PyMongoError as error:
+                if not is_passing(error):
+                    raise
+                await patience.pause_after(error)
+
+
+async def settled(operation: Coroutine[Any, Any, T]) -> T:
+    """Run ``operation`` to its end, even if the caller is cancelled meanwhile.
+
+    A cancelled caller gets its cancellation when the outcome is known, so that nothing is written
+    behind its back. A store's ``retry_for`` bounds how long that takes.
+    """
+    task = asyncio.ensure_future(operation)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        if not task.cancelled():
+            task.exception()  # or asyncio complains that nobody looked at it
+        raise cancellation
+    return task.result()

@@ -1,0 +1,195 @@
+"""One conversation, as the Agents SDK uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .documents import pack, unpack
+from .history import SessionHistory
+from .log import Head, NewItem
+from .policies import starts_turn
+from .retries import settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from types import TracebackType
+
+    from agents.items import TResponseInputItem
+    from agents.memory import SessionSettings
+    from typing_extensions import Self, Unpack
+
+    from .log import Document
+    from .policies import Entry, Item, RetrievalPolicy
+    from .store import MongoSessionStore, StoreOptions
+
+
+class MongoSession:
+    """A conversation in MongoDB: an Agents SDK session.
+
+    Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. It is cheap, and
+    does no I/O when it is made: make one per request, or keep it, as you like. Any number of them,
+    anywhere, may use one ``session_id`` at once.
+
+    Attributes:
+        session_id: Names the conversation.
+        policy: What decides which part of the history :meth:`get_items` shows.
+    """
+
+    def __init__(
+        self,
+        store: MongoSessionStore,
+        session_id: str,
+        *,
+        policy: RetrievalPolicy | None = None,
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        check_session_id(session_id)
+        self.session_id = session_id
+        self.policy = policy
+        self.session_settings = session_settings
+        self._store = store
+        self._owns_store = False
+        self._head: Head | None = None
+
+    @classmethod
+    def from_uri(
+        cls, session_id: str, *, uri: str, database: str = "agents", **options: Unpack[StoreOptions]
+    ) -> MongoSession:
+        """A session with a client of its own, for scripts; ``options`` are the store's.
+
+        Close it, or use it in ``async with``. An application makes one store instead.
+        """
+        from .store import MongoSessionStore  # noqa: PLC0415 - the store makes sessions
+
+        session = MongoSessionStore.from_uri(uri, database, **options).session(session_id)
+        session._owns_store = True  # noqa: SLF001 - it is one of ours
+        return session
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.session_id!r})"
+
+    @property
+    def session_settings(self) -> SessionSettings | None:
+        """The SDK's settings of a session: its ``limit`` is used where no policy is."""
+        return self._session_settings
+
+    @session_settings.setter
+    def session_settings(self, settings: SessionSettings | None) -> None:
+        if settings is not None and settings.limit is not None and self.policy is not None:
+            raise ValueError(
+                f"session_settings.limit={settings.limit} and a policy ({self.policy!r}) exclude "
+                "each other: with a limit, the SDK asks for the newest items as they are, and the "
+                "policy would never be asked"
+            )
+        self._session_settings = settings
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Return what the model is to see, oldest first.
+
+        Args:
+            limit: None gives the policy's view (everything, without a policy). A number gives the
+                newest so many items exactly as they were added, whatever the policy: this is how
+                the SDK reads back what it wrote. 0 gives none.
+
+        Raises:
+            ValueError: ``limit`` is negative.
+        """
+        if limit is None and self.policy is not None:
+            return _for_sdk(await self.policy(await self._history()))
+        if limit is None and self.session_settings is not None:
+            limit = self.session_settings.limit
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit must not be negative, got {limit!r}")
+        history = await self._history()
+        return _for_sdk([entry.item for entry in await history.newest(limit)])
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append a batch: all of it or nothing, exactly once, next to each other.
+
+        One item is one insert, several are one transaction. After a network error or an election,
+        it is found out whether the batch was written, and gone on until it is, for at most
+        ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles.
+
+        A standalone server has no transactions. A batch is one ordered insert there: should
+        the server or this process die in the middle, the first part of the batch may stay.
+
+        Raises:
+            InvalidItem: an item is not a JSON object. Nothing was written.
+            ItemTooLarge: an item is larger than a MongoDB document. Nothing was written.
+        """
+        if not items:
+            return
+        new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
+        log = await self._store.log()
+        head, self._head = self._head, None
+        self._head = await settled(log.append(self.session_id, new_items, head))
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Remove the newest item and return it; None if there is none."""
+        log = await self._store.log()
+        self._head = None
+        document = await settled(log.pop(self.session_id))
+        if document is None:
+            return None
+        return cast("TResponseInputItem", unpack(document["item"]))
+
+    async def clear_session(self) -> None:
+        """Remove everything of this session. The id may be used again."""
+        log = await self._store.log()
+        self._head = None
+        await settled(log.clear(self.session_id))
+
+    async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
+        """Everything stored with a seq above ``after_seq``, oldest first: for a chat's display.
+
+        Read in chunks, so that the length of a conversation does not matter. The seq of the last
+        entry shown is where to go on later.
+        """
+        history = await self._history()
+        async for entry in history.oldest_first(after_seq):
+            yield entry
+
+    async def close(self) -> None:
+        """Close the client that :meth:`from_uri` made; nothing otherwise."""
+        if self._owns_store:
+            await self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _checked_and_counted(self, items: Sequence[Item]) -> list[NewItem]:
+        packed, sizes = zip(
+            *(pack(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
+        )
+        counts = await self._store.count_all(items, sum(sizes))
+        return [
+            NewItem(p, n, starts_turn(i)) for p, n, i in zip(packed, counts, items, strict=True)
+        ]
+
+    async def _history(self) -> SessionHistory:
+        log = await self._store.log()
+        return SessionHistory(log, self.session_id, self._store.count_tokens, self._saw_newest)
+
+    def _saw_newest(self, newest: Document | None) -> None:
+        """Remember what a read found to be the newest item: the next append follows it."""
+        self._head = Head.of(newest)
+
+
+def check_session_id(session_id: object) -> None:
+    """Raise unless it is a non-empty str: a dict, say, would be a query operator."""
+    if not isinstance(session_id, str):
+        raise TypeError(f"session_id must be a str, got {session_id!r}")
+    if not session_id:
+        raise ValueError("session_id must not be empty")
+
+
+def _for_sdk(items: list[Item]) -> list[TResponseInputItem]:
+    return cast("list[TResponseInputItem]", items)

