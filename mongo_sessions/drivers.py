@@ -70,7 +70,10 @@ class GivenDatabase:
 
 
 class ClientPerLoop:
-    """Motor clients of our own, one per event loop, made at the first use in that loop."""
+    """Motor clients of our own, one per event loop, made at the first use in that loop.
+
+    They are closed in threads: Motor's close waits for the server's answer.
+    """
 
     def __init__(self, uri: str, database: str) -> None:
         if not uri.startswith("mongodb+srv://"):  # would ask the name server
@@ -95,9 +98,11 @@ class ClientPerLoop:
     async def close(self) -> None:
         with self._lock:
             self._closed = True
-            while self._databases:
-                self._databases.popitem()[1].client.close()
+            databases, self._databases = self._databases, {}
+        for database in databases.values():
+            await asyncio.to_thread(database.client.close)
 
     def _close_clients_of_closed_loops(self) -> None:
         for loop in [loop for loop in self._databases if loop.is_closed()]:
-            self._databases.pop(loop).client.close()
+            client = self._databases.pop(loop).client
+            threading.Thread(target=client.close, name="mongo-sessions-close").start()

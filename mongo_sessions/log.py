@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pymongo
 from bson import CodecOptions, ObjectId
 from pymongo import ReadPreference, UpdateOne, WriteConcern
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from .drivers import AnyDriver, resolved
@@ -88,22 +88,23 @@ class Log:
         ``head`` is what the caller takes for the newest item (None: not known). If it is not,
         the write is refused, and tried again with the right numbers.
         """
-        ids = [ObjectId() for _ in items]
+        pending = {ObjectId(): item for item in items}
         patience = Patience(self._retry_for)
         uncertain = False
         with pymongo.timeout(self._retry_for):
             while True:
                 try:
                     if head is None:
-                        if uncertain and await self._has_landed(session_id, ids):
+                        if uncertain and await self._has_landed(session_id, list(pending)):
                             return None
                         head = await self._newest_head(session_id)
-                    documents = _numbered(session_id, ids, items, head)
+                    documents = _numbered(session_id, pending, head)
                     await self._append_to(head, documents, patience)
                     return Head.of(documents[-1])
                 except PyMongoError as error:
                     if lost_the_race(error):
                         head = None
+                        _drop_inserted(pending, error)
                     elif is_passing(error):
                         # The same command again, with the same numbers: what is there already is
                         # left as it is.
@@ -116,7 +117,7 @@ class Log:
         self, head: Head, documents: list[dict[str, Any]], patience: Patience
     ) -> None:
         if not self._transactions:
-            await self._insert_in_order(documents)
+            await self._items.insert_many(documents)
             return
         # One command. The first statement finds the head as it was, and changes nothing; or does
         # not find it (it was popped or cleared, its seq perhaps taken anew), and then fails on
@@ -139,19 +140,6 @@ class Log:
             )
             await self._items.bulk_write(writes, session=transaction)
             await _commit(transaction, patience)
-
-    async def _insert_in_order(self, documents: list[dict[str, Any]]) -> None:
-        try:
-            await self._items.insert_many(documents)
-        except PyMongoError as error:
-            if lost_the_race(error) and getattr(error, "details", {}).get("nInserted"):
-                await self._items.delete_many(
-                    {
-                        "session_id": documents[0]["session_id"],
-                        "_id": {"$in": [document["_id"] for document in documents]},
-                    }
-                )
-            raise
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
         """Whether an attempt whose outcome was not known did write the batch.
@@ -281,13 +269,13 @@ _LAST_CHARACTER = "\U0010ffff"
 
 
 def _numbered(
-    session_id: str, ids: Sequence[ObjectId], items: Sequence[NewItem], head: Head
+    session_id: str, items: Mapping[ObjectId, NewItem], head: Head
 ) -> list[dict[str, Any]]:
     """The documents of a batch that follows ``head``."""
     now = datetime.now(timezone.utc)
     _, seq, total_tokens, turn = head
     documents = []
-    for item_id, item in zip(ids, items, strict=True):
+    for item_id, item in items.items():
         seq += 1
         turn += item.starts_turn
         document = {"_id": item_id, "session_id": session_id, "seq": seq, "item": item.packed}
@@ -296,6 +284,13 @@ def _numbered(
             document |= {"tokens": item.tokens, "total_tokens": total_tokens}
         documents.append({**document, "turn": turn, "created_at": now})
     return documents
+
+
+def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> None:
+    """Keep what an insert without a transaction did not reach; it may be popped by now."""
+    if isinstance(error, BulkWriteError):
+        for item_id in list(pending)[: error.details["nInserted"]]:
+            del pending[item_id]
 
 
 def _write_once(document: Document) -> UpdateOne:

@@ -110,8 +110,9 @@ class MongoSession:
         it is found out whether the batch was written, and gone on until it is, for at most
         ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles.
 
-        A standalone server has no transactions. A batch is one ordered insert there: should
-        the server or this process die in the middle, the first part of the batch may stay.
+        A standalone server has no transactions. A batch is one ordered insert there: should the
+        server die in the middle, the first part of the batch may stay; and where items are popped
+        while others write, a batch may end up in two parts.
 
         Raises:
             InvalidItem: an item is not a JSON object. Nothing was written.

@@ -53,7 +53,7 @@ async def open_database(driver: str, uri: str, **options: Any) -> AsyncIterator[
         await client.drop_database(name)
     finally:
         if driver == "motor":
-            client.close()
+            await asyncio.to_thread(client.close)  # it waits for the server, and holds the loop
         else:
             await client.close()
 

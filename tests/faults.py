@@ -1,0 +1,144 @@
+"""Faults on purpose: the server's own fault points, and a connection that loses answers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import socketserver
+import threading
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from pymongo.monitoring import CommandListener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def failing(
+    database: Any, *commands: str, times: int | str = 1, **how: Any
+) -> AsyncIterator[None]:
+    """Make ``commands`` fail so many times, or ``"alwaysOn"``."""
+    mode = {"times": times} if isinstance(times, int) else times
+    data = {"failCommands": list(commands), **how}
+    admin = database.client.admin
+    await admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+    try:
+        yield
+    finally:
+        await admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+class LossyProxy:
+    """A proxy on loopback that drops the answer to the next matching command, and hangs up.
+
+    The server has run the command then; the driver cannot know. It runs in threads of its own.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._armed: list[str] = []
+        self.lost = 0
+
+    def lose_answers_to(self, *commands: str) -> None:
+        self._armed = list(commands)
+
+    def __enter__(self) -> LossyProxy:
+        proxy = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                proxy._relay(self.request)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.uri = f"mongodb://127.0.0.1:{self._server.server_address[1]}/?directConnection=true"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()  # waits for the connections, which the client has closed
+
+    def _relay(self, client: socket.socket) -> None:
+        doomed: set[bytes] = set()
+        with socket.create_connection(("127.0.0.1", self._port)) as server:
+            answers = threading.Thread(target=self._relay_answers, args=(server, client, doomed))
+            answers.start()
+            while message := read_message(client):
+                for command in self._armed:
+                    # An OP_MSG: header, flags, section kind, document length, type of its first
+                    # element, and the name of that: the command.
+                    if message[26:].startswith(command.encode() + b"\0"):
+                        self._armed.remove(command)
+                        doomed.add(message[4:8])
+                        break
+                server.sendall(message)
+            hang_up(server)
+            answers.join()
+
+    def _relay_answers(
+        self, server: socket.socket, client: socket.socket, doomed: set[bytes]
+    ) -> None:
+        with suppress(OSError):
+            while message := read_message(server):
+                if message[8:12] in doomed:
+                    self.lost += 1
+                    break
+                client.sendall(message)
+        hang_up(client)
+
+
+def hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def read_message(connection: socket.socket) -> bytes:
+    with suppress(OSError), connection.makefile("rb", buffering=0) as stream:
+        message = b""
+        expected = 4
+        while len(message) < expected:
+            part = stream.read(expected - len(message))
+            if not part:
+                return b""
+            message += part
+            if len(message) == 4:
+                expected = int.from_bytes(message, "little")
+        return message
+    return b""
+
+
+class Commands(CommandListener):
+    """What a client sends, without what only keeps the connection up."""
+
+    def __init__(self) -> None:
+        self.started_events: list[Any] = []
+        self.waiting: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+
+    def started(self, event: Any) -> None:
+        self.started_events.append(event)
+        if event.command_name in self.waiting:
+            loop, seen = self.waiting[event.command_name]
+            loop.call_soon_threadsafe(seen.set)
+
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+    def expect(self, command: str) -> asyncio.Event:
+        """An event that is set when the next such command is sent."""
+        seen = asyncio.Event()
+        self.waiting[command] = asyncio.get_running_loop(), seen
+        return seen
+
+    @property
+    def names(self) -> list[str]:
+        return [event.command_name for event in self.started_events]
+
+    def clear(self) -> None:
+        self.started_events.clear()

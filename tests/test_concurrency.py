@@ -1,0 +1,161 @@
+"""Many writers on one session, on real servers: nothing lost, doubled, torn or miscounted."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+
+import pytest
+
+from mongo_sessions import MongoSessionStore
+
+
+@pytest.fixture(
+    params=["motor-standalone", "pymongo-standalone", "motor-replica_set", "pymongo-replica_set"]
+)
+def backend(request):
+    driver, _, server = request.param.partition("-")
+    return driver, request.getfixturevalue(server)
+
+
+def weigh(item: dict) -> int:
+    return item["weight"]
+
+
+@pytest.fixture
+def store(any_database) -> MongoSessionStore:
+    return MongoSessionStore(any_database, token_counter=weigh)
+
+
+def batch(writer: int, number: int, size: int) -> list[dict]:
+    return [
+        {
+            "role": "user" if part == 0 else "assistant",
+            "weight": writer + part,
+            "part": [writer, number, part],
+        }
+        for part in range(size)
+    ]
+
+
+async def stored(store: MongoSessionStore) -> list:
+    return [entry async for entry in store.session("a").entries()]
+
+
+def assert_numbers_add_up(entries: list) -> None:
+    """Every seq, once; and totals that are the sums, not just some growing numbers."""
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    totals = itertools.accumulate(entry.item["weight"] for entry in entries)
+    assert [entry.total_tokens for entry in entries] == list(totals)
+    turns = itertools.accumulate(entry.item["role"] == "user" for entry in entries)
+    assert [entry.turn for entry in entries] == list(turns)
+
+
+async def test_sixteen_writers_keep_their_batches_together_and_in_order(store):
+    async def write(writer: int) -> None:
+        session = store.session("a")
+        for number in range(8):
+            await session.add_items(batch(writer, number, size=1 + (writer + number) % 4))
+
+    await asyncio.gather(*(write(writer) for writer in range(16)))
+    entries = await stored(store)
+    assert_numbers_add_up(entries)
+    written = [
+        list(group)
+        for _, group in itertools.groupby((e.item for e in entries), key=lambda i: i["part"][:2])
+    ]
+    assert sorted(written, key=lambda b: b[0]["part"]) == [
+        batch(writer, number, size=1 + (writer + number) % 4)
+        for writer in range(16)
+        for number in range(8)
+    ]
+    for writer in range(16):
+        numbers = [b[0]["part"][1] for b in written if b[0]["part"][0] == writer]
+        assert numbers == list(range(8))
+
+
+async def test_one_session_object_may_be_used_by_many_tasks(store):
+    session = store.session("a")
+    await asyncio.gather(*(session.add_items(batch(n, 0, size=2)) for n in range(16)))
+    entries = await stored(store)
+    assert_numbers_add_up(entries)
+    assert sorted(e.item["part"][0] for e in entries[::2]) == list(range(16))
+    assert all(
+        a.item["part"][:2] == b.item["part"][:2]
+        for a, b in zip(entries[::2], entries[1::2], strict=True)
+    )
+
+
+async def test_pops_among_the_writers_take_each_item_once(store):
+    popped: list[dict] = []
+
+    async def write(writer: int) -> None:
+        session = store.session("a")
+        for number in range(10):
+            await session.add_items(batch(writer, number, size=1 + number % 3))
+
+    async def pop() -> None:
+        session = store.session("a")
+        for _ in range(20):
+            item = await session.pop_item()
+            if item is not None:
+                popped.append(item)
+
+    await asyncio.gather(*(write(writer) for writer in range(6)), *(pop() for _ in range(4)))
+    left = [entry.item for entry in await stored(store)]
+    added = [i for w in range(6) for n in range(10) for i in batch(w, n, size=1 + n % 3)]
+    assert sorted(i["part"] for i in left + popped) == sorted(i["part"] for i in added)
+
+
+async def test_pops_racing_for_the_last_items_share_them_out(store):
+    await store.session("a").add_items(batch(1, 0, size=5))
+    popped = await asyncio.gather(*(store.session("a").pop_item() for _ in range(12)))
+    assert sorted(i["part"][2] for i in popped if i is not None) == [0, 1, 2, 3, 4]
+
+
+@pytest.fixture
+def replicated(database) -> MongoSessionStore:
+    return MongoSessionStore(database, token_counter=weigh)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_writer_that_missed_a_pop_counts_on_from_what_is_there(replicated, size):
+    stale, other = replicated.session("a"), replicated.session("a")
+    await stale.add_items(batch(1, 0, size=3))
+    await other.pop_item()
+    await other.add_items(batch(50, 1, size=1))
+    await other.pop_item()
+    await other.add_items(batch(90, 2, size=1))
+    await stale.add_items(batch(2, 3, size=size))
+    entries = await stored(replicated)
+    assert len(entries) == 3 + size
+    assert_numbers_add_up(entries)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_writer_that_missed_a_clear_starts_anew(replicated, size):
+    stale, other = replicated.session("a"), replicated.session("a")
+    await stale.add_items(batch(1, 0, size=3))
+    await other.clear_session()
+    await stale.add_items(batch(2, 1, size=size))
+    assert_numbers_add_up(await stored(replicated))
+
+
+async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(replicated):
+    dice = random.Random(2026)
+    sessions = [replicated.session("a") for _ in range(5)]
+    for step in range(120):
+        session = dice.choice(sessions)
+        match dice.choices(["add", "pop", "read", "clear"], weights=[6, 4, 2, 1])[0]:
+            case "add":
+                await session.add_items(
+                    batch(dice.randrange(100), step, size=dice.choice([1, 1, 3]))
+                )
+            case "pop":
+                await session.pop_item()
+            case "read":
+                await session.get_items(limit=2)
+            case "clear":
+                await session.clear_session()
+        assert_numbers_add_up(await stored(replicated))

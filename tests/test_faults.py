@@ -1,0 +1,212 @@
+"""Errors that pass: nothing is lost or doubled, and the caller hears only of those that last."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo.errors import ConnectionFailure, OperationFailure
+
+from mongo_sessions import MongoSessionStore
+
+from .conftest import open_database
+from .faults import Commands, LossyProxy, failing
+
+ITEMS = [{"role": "user", "content": str(n)} for n in range(4)]
+
+
+@pytest.fixture(params=["retryWrites=true", "retryWrites=false"])
+async def database(driver, replica_set, request):
+    async with open_database(driver, f"{replica_set}&{request.param}") as database:
+        yield database
+
+
+@pytest.fixture
+async def session(store):
+    session = store.session("a")
+    await session.add_items(ITEMS[:1])
+    return session
+
+
+async def numbers(session) -> list:
+    return [(entry.seq, entry.item["content"]) async for entry in session.entries()]
+
+
+HANGING_UP = {"closeConnection": True}
+NOT_PRIMARY = {"errorCode": 10107}
+NOT_SAID_BY_A_MAJORITY = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+
+
+@pytest.mark.parametrize("fault", [HANGING_UP, NOT_PRIMARY, NOT_SAID_BY_A_MAJORITY])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_item_is_added_once(database, session, fault, times):
+    async with failing(database, "update", times=times, **fault):
+        await session.add_items(ITEMS[1:2])
+    assert await numbers(session) == [(1, "0"), (2, "1")]
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("update", HANGING_UP),
+        ("update", NOT_PRIMARY),
+        ("commitTransaction", HANGING_UP),
+        ("commitTransaction", NOT_PRIMARY),
+        ("commitTransaction", NOT_SAID_BY_A_MAJORITY),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_batch_is_added_once(database, session, command, fault, times):
+    async with failing(database, command, times=times, **fault):
+        await session.add_items(ITEMS[1:])
+    assert await numbers(session) == [(1, "0"), (2, "1"), (3, "2"), (4, "3")]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_reads_and_clears_go_on(database, session, times):
+    async with failing(database, "find", "delete", times=times, **HANGING_UP):
+        assert await session.get_items() == ITEMS[:1]
+        await session.clear_session()
+    assert await numbers(session) == []
+
+
+async def test_the_first_operation_waits_for_the_server(database):
+    session = MongoSessionStore(database).session("a")
+    async with failing(database, "createIndexes", "hello", times=3, **NOT_PRIMARY):
+        await session.add_items(ITEMS)
+    assert await session.get_items() == ITEMS
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_an_error_that_lasts_is_raised_in_time_and_writes_nothing(database, size):
+    session = MongoSessionStore(database, retry_for=0.3).session("a")
+    assert await session.get_items() == []
+    started = time.monotonic()
+    async with failing(database, "update", times="alwaysOn", **HANGING_UP):
+        with pytest.raises(ConnectionFailure):
+            await session.add_items(ITEMS[:size])
+    assert time.monotonic() - started < 10
+    assert await session.get_items() == []
+    await session.add_items(ITEMS)
+    assert await session.get_items() == ITEMS
+
+
+async def test_an_error_that_cannot_pass_is_raised_as_it_is(database, session):
+    async with failing(database, "update", times="alwaysOn", errorCode=13):
+        with pytest.raises(OperationFailure) as raised:
+            await session.add_items(ITEMS[1:2])
+    assert raised.value.code == 13
+    assert await numbers(session) == [(1, "0")]
+
+
+@pytest.fixture
+def lossy(replica_set):
+    with LossyProxy(urlsplit(replica_set).port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(params=["retryWrites=true", "retryWrites=false"])
+async def lossy_store(driver, lossy, request):
+    async with open_database(driver, f"{lossy.uri}&{request.param}") as database:
+        yield MongoSessionStore(database)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_lost_answer_does_not_double_a_write(lossy, lossy_store, size, lost):
+    session = lossy_store.session("a")
+    await session.add_items(ITEMS[:1])
+    lossy.lose_answers_to(*["update" if size == 1 else "commitTransaction"] * lost)
+    await session.add_items(ITEMS[1 : 1 + size])
+    assert lossy.lost == lost
+    assert [content for _, content in await numbers(session)] == list("0123")[: 1 + size]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
+    lossy, lossy_store, size, driver, replica_set
+):
+    """The write happened, its answer is lost, and before the second attempt others went on."""
+    session = lossy_store.session("a")
+    await session.add_items(ITEMS[:1])
+    lossy.lose_answers_to(*["update"] * 2 if size == 1 else ["commitTransaction"] * 2)
+    adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
+    while not lossy.lost:
+        await asyncio.sleep(0)
+    async with open_database(driver, replica_set) as database:
+        same = database.client[lossy_store._source.database().name]
+        await MongoSessionStore(same).session("a").add_items([{"role": "user", "content": "other"}])
+    await adding
+    contents = [content for _, content in await numbers(session)]
+    assert sorted(contents) == sorted([*"0123"[: 1 + size], "other"])
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_lost_answer_does_not_pop_twice(lossy, driver, lost):
+    async with open_database(driver, lossy.uri) as database:
+        session = MongoSessionStore(database).session("a")
+        await session.add_items(ITEMS)
+        lossy.lose_answers_to(*["findAndModify"] * lost)
+        assert await session.pop_item() == ITEMS[3]
+        assert lossy.lost == lost
+        assert await session.get_items() == ITEMS[:3]
+
+
+async def test_on_a_standalone_server_a_lost_answer_does_not_double_a_write(driver, standalone):
+    with LossyProxy(urlsplit(standalone).port) as lossy:
+        async with open_database(driver, lossy.uri) as database:
+            session = MongoSessionStore(database).session("a")
+            await session.add_items(ITEMS[:1])
+            lossy.lose_answers_to("insert", "insert")
+            await session.add_items(ITEMS[1:])
+            assert lossy.lost == 2
+            assert await session.get_items() == ITEMS
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_cancelled_append_settles_first(driver, replica_set, size):
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        session = MongoSessionStore(database).session("a")
+        await session.add_items(ITEMS[:1])
+        sending = sent.expect("update")
+        async with failing(database, "update", blockConnection=True, blockTimeMS=150):
+            adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
+            await sending.wait()
+            adding.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await adding
+        # Straight from the collection: what is there now is what stays.
+        assert await database["session_items"].count_documents({}) == 1 + size
+
+
+async def test_a_cancelled_append_that_fails_raises_the_cancellation(driver, replica_set):
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        session = MongoSessionStore(database).session("a")
+        await session.add_items(ITEMS[:1])
+        sending = sent.expect("update")
+        how = {"errorCode": 13, "blockConnection": True, "blockTimeMS": 150}
+        async with failing(database, "update", **how):
+            adding = asyncio.ensure_future(session.add_items(ITEMS[1:2]))
+            await sending.wait()
+            adding.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await adding
+        assert await numbers(session) == [(1, "0")]
+
+
+async def test_no_server_is_a_clear_error_and_the_store_works_once_there_is_one(
+    driver, replica_set
+):
+    host = urlsplit(replica_set)
+    quick = "&serverSelectionTimeoutMS=200"
+    async with open_database(driver, replica_set + quick) as database:
+        async with failing(database, "createIndexes", times="alwaysOn", **HANGING_UP):
+            store = MongoSessionStore(database, retry_for=0.3)
+            with pytest.raises(ConnectionFailure, match=str(host.port)):
+                await store.session("a").add_items(ITEMS)
+        await store.session("a").add_items(ITEMS)
+        assert await store.session("a").get_items() == ITEMS
