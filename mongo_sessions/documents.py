@@ -61,6 +61,7 @@ def unpack(packed: Packed) -> Item:
     if isinstance(packed, str):
         item: Item = json.loads(packed)
         return item
+    _make_plain(packed)
     return packed
 
 
@@ -122,6 +123,16 @@ def _bson_holds_key(key: object, name: str, place: _Place) -> bool:
     if not isinstance(key, str):
         raise InvalidItem(f"{_path(name, place)} has the key {key!r}, which is not a str")
     return _is_utf8(key) and "\0" not in key and not key.startswith("$")
+
+
+def _make_plain(container: Any) -> None:  # noqa: ANN401 - a dict or a list, written to alike
+    """Turn bson's Int64, a subclass that it gives for integers over 32 bits, back into int."""
+    steps = container.items() if isinstance(container, dict) else enumerate(container)
+    for step, value in steps:
+        if type(value) is bson.Int64:
+            container[step] = int(value)  # no key is added, so the loop may go on
+        elif isinstance(value, (dict, list)):
+            _make_plain(value)
 
 
 def _is_utf8(text: str) -> bool:

@@ -7,6 +7,7 @@ import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import agents
 import pytest
 from hypothesis import settings
 from mongomock_motor import AsyncMongoMockClient
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("default")
+
+agents.set_tracing_disabled(True)  # it would go to a server
 
 
 def run_server(**options: Any) -> Iterator[str]:

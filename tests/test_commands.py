@@ -1,0 +1,214 @@
+"""What goes over the wire: how many commands, to which shard, and how much the server looks at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from mongo_sessions import MongoSessionStore, TokenLimit
+
+from .conftest import open_database
+from .faults import Commands
+
+# Some 240 tokens a turn, as in a conversation that uses tools.
+USER = {"role": "user", "content": "What is the weather in Lisbon? " * 4}
+CALL = {"type": "function_call", "call_id": "1", "name": "weather", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "1", "output": "sunny, 21 degrees; " * 20}
+ANSWER = {"role": "assistant", "content": "It is sunny in Lisbon. " * 10}
+TURN = [[USER], [CALL, OUTPUT], [ANSWER]]
+
+
+@pytest.fixture
+def sent() -> Commands:
+    return Commands()
+
+
+@pytest.fixture
+async def database(driver, replica_set, sent):
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        yield database
+
+
+async def fill(database: Any, turns: int, session_id: str = "a") -> None:
+    session = MongoSessionStore(database).session(session_id)
+    items = [item for _ in range(turns) for batch in TURN for item in batch]
+    for start in range(0, len(items), 5_000):
+        await session.add_items(items[start : start + 5_000])
+
+
+async def test_a_turn_is_one_read_and_a_round_trip_per_item_or_transaction(store, sent):
+    for session in (store.session("a"), store.session("a")):
+        await session.get_items()
+        sent.clear()
+        await session.get_items()
+        for batch in TURN:
+            await session.add_items(batch)
+        assert sent.names == ["find", "update", "update", "commitTransaction", "update"]
+
+
+async def test_pop_and_clear_are_one_command_each(store, sent):
+    session = store.session("a")
+    await session.add_items([USER, ANSWER])
+    sent.clear()
+    await session.pop_item()
+    await session.clear_session()
+    await session.get_items(limit=50)
+    assert sent.names == ["findAndModify", "delete", "find"]
+
+
+async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sent):
+    await fill(database, turns=250)
+    await store.session("a").get_items(limit=1)
+    sent.clear()
+    assert len(await store.session("a").get_items()) == 1_000
+    assert len(await store.session("a").get_items(limit=500)) == 500
+    assert sent.names == ["find", "find"]
+
+
+async def test_indexes_are_created_once_per_store(store, sent):
+    for session_id in ("a", "b"):
+        await store.session(session_id).add_items([USER])
+    await store.ensure_indexes()
+    assert sent.names.count("createIndexes") == 1
+
+
+async def test_indexes_are_not_created_where_that_is_not_allowed(database, sent):
+    store = MongoSessionStore(database, create_indexes=False)
+    await store.session("a").add_items([USER])
+    assert "createIndexes" not in sent.names
+    await store.ensure_indexes()
+    assert sent.names.count("createIndexes") == 1
+
+
+async def retention_of(database: Any) -> int | None:
+    indexes = await database["session_items"].index_information()
+    return indexes.get("created_at_retention", {}).get("expireAfterSeconds")
+
+
+async def test_retention_is_an_index_that_can_be_changed(database):
+    for days in (90, 90, 30):
+        store = MongoSessionStore(database, retention=timedelta(days=days))
+        await store.session("a").add_items([USER])
+        assert await retention_of(database) == days * 86_400
+    await MongoSessionStore(database).session("a").add_items([USER])
+    assert await retention_of(database) == 30 * 86_400, "None leaves it as it is"
+
+
+async def test_the_indexes_are_those_of_the_design(database, store):
+    await store.ensure_indexes()
+    indexes = await database["session_items"].index_information()
+    assert indexes["session_seq"]["key"] == [("session_id", 1), ("seq", -1)]
+    assert indexes["session_seq"]["unique"]
+    assert indexes["session_summary"]["key"] == [("session_id", 1), ("seq", -1)]
+    assert indexes["session_summary"]["partialFilterExpression"] == {"summary": {"$exists": True}}
+
+
+def session_ids(event: Any) -> list[Any]:
+    """The session_id that each statement of a command asks for; None if it asks for none."""
+    command = event.command
+    match event.command_name:
+        case "find":
+            filters = [command["filter"]]
+        case "findAndModify":
+            filters = [command["query"]]
+        case "update":
+            filters = [statement["q"] for statement in command["updates"]]
+        case "delete":
+            filters = [statement["q"] for statement in command["deletes"]]
+        case "aggregate":
+            filters = [command["pipeline"][0]["$match"]]
+        case other:
+            raise AssertionError(f"not a command that the store should send: {other}")
+    return [query.get("session_id") for query in filters]
+
+
+async def test_every_command_asks_for_one_session_so_one_shard_answers(database, store, sent):
+    await store.ensure_indexes()
+    session = store.session("a", policy=TokenLimit(100))
+    other = store.session("a")
+    await session.get_items()
+    sent.clear()
+    for batch in TURN * 30:
+        await session.add_items(batch)
+    await other.add_items([USER])
+    await session.add_items([USER, ANSWER])  # the head has moved: refused, and tried again
+    await session.get_items()
+    await session.get_items(limit=150)
+    assert len([entry async for entry in session.entries(after_seq=3)]) > 100
+    history = await session._history()
+    newest = [entry async for entry in history.newest_first()][0]
+    assert await history.claim(newest, 60)
+    assert await history.save_summary(newest, {"text": "…"})
+    assert await history.latest_summary() == newest.__class__(
+        **{**{f: getattr(newest, f) for f in newest.__slots__}, "summary": {"text": "…"}}
+    )
+    await session.pop_item()
+    await store.delete_session("a")
+    events = [
+        e
+        for e in sent.started_events
+        if e.command_name not in ("commitTransaction", "abortTransaction")
+    ]
+    assert {name for name in sent.names} >= {"find", "update", "findAndModify", "delete"}
+    assert {session_id for event in events for session_id in session_ids(event)} == {"a"}
+
+
+async def examined(database: Any, event: Any) -> int:
+    """Documents that the server looks at for a find command."""
+    fields = ("find", "filter", "sort", "limit", "projection")
+    command = {field: event.command[field] for field in fields if field in event.command}
+    plan = await database.command({"explain": command, "verbosity": "executionStats"})
+    return plan["executionStats"]["totalDocsExamined"]
+
+
+async def documents_examined(database: Any, sent: Commands, session: Any) -> int:
+    await session.get_items()
+    sent.clear()
+    await session.get_items()
+    finds = [event for event in sent.started_events if event.command_name == "find"]
+    return sum([await examined(database, event) for event in finds])
+
+
+async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, sent):
+    store = MongoSessionStore(database, policy=TokenLimit(8_000))
+    await fill(database, turns=50, session_id="200 items")
+    await fill(database, turns=25_000, session_id="100,000 items")
+    assert await documents_examined(database, sent, store.session("200 items")) == 200
+    assert await documents_examined(database, sent, store.session("100,000 items")) == 300
+    assert sent.names.count("find") == 2
+
+
+async def test_a_small_window_costs_one_round_trip_of_a_hundred_documents(database, sent):
+    store = MongoSessionStore(database, policy=TokenLimit(4_000))
+    await fill(database, turns=50, session_id="200 items")
+    await fill(database, turns=2_500, session_id="10,000 items")
+    assert await documents_examined(database, sent, store.session("200 items")) == 100
+    assert await documents_examined(database, sent, store.session("10,000 items")) == 100
+    assert sent.names.count("find") == 1
+
+
+async def test_listing_looks_at_one_index_key_per_session(database, store, sent):
+    for number in range(5):
+        await fill(database, turns=20, session_id=f"session {number}")
+    await store.list_sessions()
+    sent.clear()
+    assert len(await store.list_sessions()) == 5
+    aggregates = [event.command for event in sent.started_events]
+    assert len(aggregates) == 2
+    for command in aggregates:
+        plain = {"aggregate": command["aggregate"], "pipeline": command["pipeline"], "cursor": {}}
+        plan = await database.command({"explain": plain, "verbosity": "executionStats"})
+        stages = plan["stages"][0]["$cursor"] if "stages" in plan else plan
+        assert "DISTINCT_SCAN" in str(stages["queryPlanner"]["winningPlan"])
+        assert stages["executionStats"]["totalKeysExamined"] <= 6
+
+
+async def test_an_index_of_that_name_that_is_not_unique_is_an_error_before_any_write(database):
+    items = database["session_items"]
+    await items.create_index([("session_id", 1), ("seq", -1)], name="session_seq")
+    with pytest.raises(OperationFailure, match="session_seq"):
+        await MongoSessionStore(database).session("a").add_items([USER])
+    assert await items.count_documents({}) == 0
