@@ -14,6 +14,8 @@ from pymongo.monitoring import CommandListener
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from typing_extensions import Self
+
 
 @asynccontextmanager
 async def failing(
@@ -40,11 +42,12 @@ class LossyProxy:
         self._port = port
         self._armed: list[str] = []
         self.lost = 0
+        self.has_lost = threading.Event()
 
     def lose_answers_to(self, *commands: str) -> None:
         self._armed = list(commands)
 
-    def __enter__(self) -> LossyProxy:
+    def __enter__(self) -> Self:
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -86,6 +89,7 @@ class LossyProxy:
             while message := read_message(server):
                 if message[8:12] in doomed:
                     self.lost += 1
+                    self.has_lost.set()
                     break
                 client.sendall(message)
         hang_up(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -139,20 +140,15 @@ async def test_every_command_asks_for_one_session_so_one_shard_answers(database,
     await session.get_items(limit=150)
     assert len([entry async for entry in session.entries(after_seq=3)]) > 100
     history = await session._history()
-    newest = [entry async for entry in history.newest_first()][0]
+    newest = await anext(aiter(history.newest_first()))
     assert await history.claim(newest, 60)
     assert await history.save_summary(newest, {"text": "…"})
-    assert await history.latest_summary() == newest.__class__(
-        **{**{f: getattr(newest, f) for f in newest.__slots__}, "summary": {"text": "…"}}
-    )
+    assert await history.latest_summary() == replace(newest, summary={"text": "…"})
     await session.pop_item()
     await store.delete_session("a")
-    events = [
-        e
-        for e in sent.started_events
-        if e.command_name not in ("commitTransaction", "abortTransaction")
-    ]
-    assert {name for name in sent.names} >= {"find", "update", "findAndModify", "delete"}
+    ends = ("commitTransaction", "abortTransaction")
+    events = [event for event in sent.started_events if event.command_name not in ends]
+    assert set(sent.names) >= {"find", "update", "findAndModify", "delete"}
     assert {session_id for event in events for session_id in session_ids(event)} == {"a"}
 
 

@@ -133,8 +133,7 @@ async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
     await session.add_items(ITEMS[:1])
     lossy.lose_answers_to(*["update"] * 2 if size == 1 else ["commitTransaction"] * 2)
     adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
-    while not lossy.lost:
-        await asyncio.sleep(0)
+    await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
         same = database.client[lossy_store._source.database().name]
         await MongoSessionStore(same).session("a").add_items([{"role": "user", "content": "other"}])

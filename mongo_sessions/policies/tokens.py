@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 import threading
@@ -57,7 +58,6 @@ _COST_OF_KIND = {
     "input_file": FILE_TOKENS,
     "input_audio": AUDIO_TOKENS,
 }
-_COST_OF_FIELD = {"encrypted_content": ENCRYPTED_TOKENS}
 # What the model does not read: identity, state, and what the provider adds to its answers.
 _UNREAD = frozenset(
     {"annotations", "approval_request_id", "call_id", "id", "logprobs", "role", "status", "type"}
@@ -140,28 +140,27 @@ def _runs(text: str) -> Iterator[tuple[int, str]]:
             yield _BYTES_PER_TOKEN[(match.lastindex or 1) - 1], match.group()
 
 
-def _parts(value: Any, field: str = "") -> Iterator[str | int]:  # noqa: ANN401 - any JSON value
-    """The texts in a JSON value that a model reads, and the costs of what is not text."""
-    if field in _UNREAD or value is None:
-        return
-    if field in _COST_OF_FIELD or (isinstance(value, str) and value.startswith("data:")):
-        yield _COST_OF_FIELD.get(field, IMAGE_TOKENS)
-    elif isinstance(value, list):
-        for element in value:
-            yield from _parts(element)
-    elif not isinstance(value, dict):
-        yield value if isinstance(value, str) else repr(value)
-    elif (cost := _COST_OF_KIND.get(str(value.get("type")))) is not None:
+def _parts(item: Item) -> Iterator[str | int]:
+    """The texts in an item that a model reads, and the costs of what is not text."""
+    if (cost := _COST_OF_KIND.get(str(item.get("type")))) is not None:
         yield cost
-    else:
-        for key, inner in value.items():
-            if key not in _KNOWN_FIELDS:
-                yield key
-            yield from _parts(inner, key)
+        return
+    for field, value in item.items():
+        if field == "encrypted_content":
+            yield ENCRYPTED_TOKENS
+        elif field not in _UNREAD and value is not None:
+            yield from map(_part, value if isinstance(value, list) else [value])
 
 
-# Fields whose names are part of the format, not of what the model reads.
-_KNOWN_FIELDS = _UNREAD | {"arguments", "content", "input", "name", "output", "summary", "text"}
+def _part(value: Any) -> str | int:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return IMAGE_TOKENS if value.startswith("data:") else value
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if (cost := _COST_OF_KIND.get(str(value.get("type")))) is not None:
+        return cost
+    text = value.get("text", value.get("refusal"))
+    return text if isinstance(text, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -1,0 +1,97 @@
+"""The throw-away server: there while it is needed, gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from mongo_sessions import testing
+from mongo_sessions.testing import EmbeddedMongo
+
+
+async def hello(uri: str) -> dict:
+    async with AsyncMongoClient(uri, serverSelectionTimeoutMS=500) as client:
+        return await client.admin.command("hello")
+
+
+async def assert_gone(uri: str, server: EmbeddedMongo) -> None:
+    address = urlsplit(uri)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address.hostname, address.port)
+    assert not server._folder.exists()
+
+
+async def test_it_is_a_replica_set_on_loopback_and_goes_with_the_block():
+    server = EmbeddedMongo()
+    async with server as uri:
+        answer = await hello(uri)
+        assert answer["setName"]
+        assert answer["isWritablePrimary"]
+        assert answer["me"].startswith("127.0.0.1:")
+    await assert_gone(uri, server)
+
+
+async def test_it_goes_after_a_failure_and_a_cancellation():
+    async def fail(server: EmbeddedMongo, error: type[BaseException]) -> None:
+        async with server as uri:
+            uris.append(uri)
+            assert "setName" not in await hello(uri)
+            raise error
+
+    uris: list[str] = []
+    for error in (ValueError, asyncio.CancelledError):
+        server = EmbeddedMongo(replica_set=False)
+        with pytest.raises(error):
+            await fail(server, error)
+        await assert_gone(uris[-1], server)
+
+
+async def test_it_goes_if_the_start_is_cancelled():
+    server = EmbeddedMongo()
+    starting = asyncio.ensure_future(server.__aenter__())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert server._process.poll() is not None
+    assert not server._folder.exists()
+
+
+async def test_a_server_that_does_not_start_shows_the_end_of_its_log():
+    server = EmbeddedMongo(parameters={"noSuchParameter": 1})
+    with pytest.raises(RuntimeError, match=r"(?s)does not start .exit code.*noSuchParameter"):
+        async with server:
+            pass
+    assert not server._folder.exists()
+
+
+async def test_a_given_server_is_used_and_left_alone(monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://example.invalid")
+    async with EmbeddedMongo() as uri:
+        assert uri == "mongodb://example.invalid"
+    async with EmbeddedMongo(replica_set=False) as uri:
+        assert "127.0.0.1" in uri
+
+
+async def test_without_any_mongod_the_error_tells_the_ways(monkeypatch):
+    def missing(name: str):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    monkeypatch.setattr(testing.shutil, "which", lambda name: None)
+    monkeypatch.setattr(testing, "files", missing)
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)MONGODB_URI.*PATH.*mongo-sessions\[embedded\]"
+    ):
+        async with EmbeddedMongo():
+            pass
+
+
+async def test_a_mongod_on_the_path_comes_first(monkeypatch, tmp_path):
+    monkeypatch.setattr(testing.shutil, "which", lambda name: f"/somewhere/{name}")
+    assert testing._find_mongod(tmp_path)[0] == str(Path("/somewhere/mongod"))

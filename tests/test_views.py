@@ -1,0 +1,193 @@
+"""Whatever the history: a view is valid, within its budget, and stands still."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mongo_sessions import ListHistory, MongoSessionStore, TokenLimit
+from mongo_sessions.policies import allowed_cuts, starts_turn, valid
+
+from .conversations import conversation, rejections
+
+
+def count(item: dict) -> int:
+    return len(str(item)) // 4
+
+
+async def view(items: list[dict], policy: TokenLimit) -> list[dict]:
+    return await policy(ListHistory(items, token_counter=count))
+
+
+seeds = st.integers(0, 10**6)
+budgets = st.sampled_from([30, 100, 400, 1_000, 5_000])
+
+
+@given(seed=seeds, turns=st.integers(0, 30), broken=st.integers(0, 6), budget=budgets)
+async def test_views_of_any_history_are_valid(seed, turns, broken, budget):
+    items = conversation(seed, turns)
+    for history in (items, conversation(seed, turns, broken=broken)):
+        shown = await view(history, TokenLimit(budget))
+        assert rejections(shown) == []
+        assert all(any(item is original for original in history) for item in shown)
+
+
+@given(seed=seeds, turns=st.integers(1, 30), budget=budgets)
+async def test_views_hold_the_newest_items_in_order_and_only_those(seed, turns, budget):
+    items = conversation(seed, turns)
+    shown = await view(items, TokenLimit(budget))
+    assert shown == items[len(items) - len(shown) :]
+    assert shown
+
+
+@given(seed=seeds, turns=st.integers(1, 30), budget=budgets)
+async def test_views_are_within_the_budget_unless_they_are_a_single_group(seed, turns, budget):
+    items = conversation(seed, turns)
+    shown = await view(items, TokenLimit(budget))
+    if sum(map(count, shown)) > budget:
+        assert [position for position, _ in allowed_cuts(shown, before=None)] == [0]
+
+
+@given(seed=seeds, turns=st.integers(1, 30))
+async def test_a_history_within_the_budget_is_shown_whole(seed, turns):
+    items = conversation(seed, turns)
+    assert await view(items, TokenLimit(sum(map(count, items)))) == items
+
+
+@given(seed=seeds, budget=st.sampled_from([1_000, 5_000]), blocks=st.sampled_from([2, 4, 8]))
+async def test_a_window_stands_still_for_a_block(seed, budget, blocks):
+    """Turn for turn, a view begins with the whole of the last, except once a block."""
+    items = conversation(seed, turns=60)
+    policy = TokenLimit(budget, block_tokens=budget // blocks)
+    turn_ends = [n for n, item in enumerate(items) if starts_turn(item)][1:]
+    views = [await view(items[:end], policy) for end in turn_ends]
+    moves = sum(later[: len(earlier)] != earlier for earlier, later in itertools.pairwise(views))
+    assert moves <= sum(map(count, items)) // policy.block_tokens
+
+
+@given(seed=seeds, budget=st.sampled_from([2_000, 5_000]))
+async def test_a_full_window_keeps_at_least_half_of_its_budget(seed, budget):
+    items = conversation(seed, turns=80)
+    largest = max(map(count, items)) * 10  # a response with its calls and outputs
+    shown = await view(items, TokenLimit(budget))
+    assert sum(map(count, shown)) >= min(budget // 2, sum(map(count, items))) - largest
+
+
+async def test_one_huge_turn_is_cut_between_responses_and_kept_at_the_next_message():
+    huge = [{"role": "user", "content": "x" * 40}]
+    for n in range(100):
+        huge += [
+            {"type": "function_call", "call_id": str(n), "name": "x", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": str(n), "output": "x" * 40},
+        ]
+    policy = TokenLimit(1_000)
+    shown = await view(huge, policy)
+    assert shown[0]["type"] == "function_call"
+    assert 500 <= sum(map(count, shown)) <= 1_000
+    message = {"role": "user", "content": "and now?"}
+    assert await view([*huge, message], policy) == [*shown, message]
+
+
+async def test_the_newest_group_is_shown_even_if_it_is_over_the_budget(caplog):
+    items = [
+        {"role": "user", "content": "old"},
+        {"role": "assistant", "content": "old"},
+        {"type": "function_call", "call_id": "1", "name": "x", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": "x" * 4_000},
+    ]
+    items.insert(2, {"role": "user", "content": "now"})
+    policy = TokenLimit(100)
+    with caplog.at_level(logging.WARNING, "mongo_sessions"):
+        assert await view(items, policy) == items[3:]
+        assert await view(items, policy) == items[3:]
+    assert len(caplog.records) == 1
+    assert "max_tokens is 100" in caplog.text
+    assert "old" not in caplog.text
+
+
+async def test_a_call_and_its_late_output_are_not_separated():
+    """An approval that was answered after other turns."""
+    call = {"type": "function_call", "call_id": "late", "name": "x", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "late", "output": "done"}
+    chat = [{"role": role, "content": "x" * 80} for role in ("user", "assistant")] * 5
+    items = [*chat, {"role": "user", "content": "do it"}, call, *chat, output, *chat]
+    cuts = [position for position, _ in allowed_cuts(items, before=None)]
+    assert items.index(call) in cuts
+    assert not any(items.index(call) < position <= items.index(output) for position in cuts)
+    for budget in range(50, 1_500, 50):
+        assert rejections(await view(items, TokenLimit(budget))) == []
+
+
+@given(seed=seeds, turns=st.integers(1, 20))
+def test_every_allowed_cut_leaves_two_valid_halves(seed, turns):
+    items = conversation(seed, turns)
+    for position, is_turn_start in allowed_cuts(items, before=None):
+        assert rejections(items[position:]) == []
+        assert rejections(items[:position]) == []
+        assert is_turn_start == (items[position].get("role") == "user")
+
+
+@given(seed=seeds, turns=st.integers(1, 20))
+def test_cuts_do_not_depend_on_what_was_not_read(seed, turns):
+    """A suffix has the cuts of the whole, as far as no call in front of it is concerned."""
+    items = conversation(seed, turns)
+    whole = allowed_cuts(items, before=None)
+    for start in range(1, len(items)):
+        shifted = {
+            (c.position + start, c.starts_turn)
+            for c in allowed_cuts(items[start:], items[start - 1])
+        }
+        assert {cut for cut in whole if cut.position >= start} <= shifted
+
+
+@given(seed=seeds, turns=st.integers(0, 20))
+def test_a_history_that_is_not_broken_is_left_as_it_is(seed, turns):
+    items = conversation(seed, turns)
+    assert valid(items) == items
+
+
+@given(seed=seeds, turns=st.integers(1, 20), broken=st.integers(1, 10))
+def test_a_broken_history_loses_only_calls_outputs_and_reasoning(seed, turns, broken):
+    items = conversation(seed, turns, broken=broken)
+    kept = valid(items)
+    assert rejections(kept) == []
+    assert [i for i in kept if "role" in i] == [i for i in items if "role" in i]
+
+
+def test_the_validator_itself_rejects_what_it_should():
+    call = {"type": "function_call", "call_id": "1"}
+    output = {"type": "function_call_output", "call_id": "1"}
+    user, reasoning = {"role": "user", "content": ""}, {"type": "reasoning", "id": "r"}
+    assert rejections([user, reasoning, call, output]) == []
+    assert rejections([output]) == ["0: function_call_output without its call"]
+    assert rejections([output, call])
+    assert rejections([call]) == ["function_call 1 without an output"]
+    assert rejections([call, output, output])
+    assert rejections([reasoning, user]) == ["0: reasoning without its follower"]
+    assert rejections([call, reasoning, output])
+
+
+async def test_the_store_shows_what_the_list_history_shows(database):
+    """Both histories, one policy: also where the session is longer than a chunk."""
+    store = MongoSessionStore(database, token_counter=count)
+    for seed, budget in [(1, 400), (2, 3_000), (3, 20_000)]:
+        items = conversation(seed, turns=120, broken=5)
+        session = store.session(f"seed {seed}", policy=TokenLimit(budget))
+        await session.add_items(items)
+        assert await session.get_items() == await view(items, TokenLimit(budget))
+
+
+@pytest.mark.parametrize("max_tokens", [0, -5])
+def test_a_budget_must_be_positive(max_tokens):
+    with pytest.raises(ValueError, match=f"max_tokens must be positive, got {max_tokens}"):
+        TokenLimit(max_tokens)
+
+
+@pytest.mark.parametrize("block_tokens", [0, -1, 51, 100])
+def test_a_block_is_at_most_half_of_the_budget(block_tokens):
+    with pytest.raises(ValueError, match=f"half of max_tokens .100., got {block_tokens}"):
+        TokenLimit(100, block_tokens=block_tokens)

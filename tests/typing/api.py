@@ -1,0 +1,65 @@
+"""Only type-checked, never run: the API as a user's type checker sees it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from agents.memory import Session, SessionSettings
+
+from mongo_sessions import (
+    Entry,
+    History,
+    Item,
+    ListHistory,
+    MongoSession,
+    MongoSessionStore,
+    RetrievalPolicy,
+    SessionInfo,
+    TiktokenCounter,
+    TokenCounter,
+    TokenLimit,
+)
+from mongo_sessions.testing import EmbeddedMongo
+
+if TYPE_CHECKING:
+    from motor.motor_asyncio import AsyncIOMotorDatabase
+    from pymongo.asynchronous.database import AsyncDatabase
+
+
+def both_drivers(motor: AsyncIOMotorDatabase[Any], pymongo: AsyncDatabase[Any]) -> None:
+    MongoSessionStore(motor)
+    MongoSessionStore(pymongo, collection="items", retention=timedelta(days=90))
+
+
+async def newest_item(history: History) -> list[Item]:
+    async for entry in history.newest_first():
+        return [entry.item]
+    return []
+
+
+def policies() -> list[RetrievalPolicy]:
+    return [TokenLimit(8_000), TokenLimit(8_000, block_tokens=1_000), newest_item]
+
+
+def counters() -> list[TokenCounter]:
+    return [TiktokenCounter(), TiktokenCounter("gpt-4o"), len]
+
+
+async def session_is_the_sdks(store: MongoSessionStore) -> None:
+    session: Session = store.session("a", policy=None, session_settings=SessionSettings(limit=5))
+    await session.add_items([{"role": "user", "content": "hello"}])
+
+
+async def script(uri: str) -> None:
+    async with MongoSession.from_uri("a", uri=uri, policy=TokenLimit(8_000)) as session:
+        entries: list[Entry] = [entry async for entry in session.entries(after_seq=5)]
+        assert entries
+    async with EmbeddedMongo() as own, MongoSessionStore.from_uri(own, token_counter=None) as store:
+        infos: list[SessionInfo] = await store.list_sessions("user/", after="user/5", limit=10)
+        assert infos
+
+
+async def in_memory(items: list[Item]) -> list[Item]:
+    history: History = ListHistory(items, token_counter=len)
+    return await TokenLimit(100)(history)
