@@ -1,0 +1,47 @@
+"""The README's Python, run as it stands there; only the server and the model are stand-ins."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents.models.multi_provider import MultiProvider
+from agents.testing import ScriptedModel, assistant_message
+from mongomock_motor import AsyncMongoMockClient
+
+import mongo_sessions
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def namespace() -> dict[str, Any]:
+    names = ("MongoSession", "MongoSessionStore", "TokenLimit")
+    database = AsyncMongoMockClient()["agents"]
+    return {name: getattr(mongo_sessions, name) for name in names} | {"database": database}
+
+
+# The quickstart leaves its client to the end of the process, as applications do.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_python_block_runs(block, namespace, replica_set, monkeypatch, capsys):
+    model = ScriptedModel([[assistant_message("Hello Ann.")]])
+    monkeypatch.setattr(MultiProvider, "get_model", lambda self, name: model)
+    source = block.replace("mongodb://localhost:27017", replica_set)
+    code = compile(source, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, namespace)  # noqa: S307 - our own README
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+    if "Runner.run" in block:
+        assert capsys.readouterr().out == "Hello Ann.\n"
+
+
+def test_the_readme_has_its_blocks():
+    assert len(BLOCKS) == 4
+    assert "AsyncIOMotorClient" in BLOCKS[0]
