@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import timezone
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import bson
 
@@ -15,8 +15,11 @@ from .policies import Entry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bson import ObjectId
+
     from .policies import Item, TokenCounter
 
+Document: TypeAlias = "Mapping[str, Any]"
 Packed: TypeAlias = "dict[str, Any] | str"
 
 MAX_ITEM_BYTES = 16 * 1024 * 1024 - 64 * 1024
@@ -32,6 +35,30 @@ _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 # A place inside an item: the place around it and the key or index there. Written out only for an
 # error message.
 _Place: TypeAlias = "tuple[_Place, str | int] | None"
+
+
+class Head(NamedTuple):
+    """The numbers of a session's newest item: what the next one is numbered after."""
+
+    id: ObjectId | None
+    seq: int
+    total_tokens: int
+    turn: int
+
+    @classmethod
+    def of(cls, document: Document | None) -> Head:
+        if document is None:
+            return cls(None, 0, 0, 0)
+        total_tokens = document.get("total_tokens") or 0
+        return cls(document["_id"], document["seq"], total_tokens, document["turn"])
+
+
+class NewItem(NamedTuple):
+    """An item to append, checked and counted."""
+
+    packed: Packed
+    tokens: int | None
+    starts_turn: bool
 
 
 def pack(item: Item, name: str = "item") -> tuple[Packed, int]:
@@ -83,6 +110,22 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
         summary=document.get("summary"),
         id=document["_id"],
     )
+
+
+def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> list[dict[str, Any]]:
+    """The documents of a batch that follows ``head``."""
+    now = datetime.now(timezone.utc)
+    _, seq, total_tokens, turn = head
+    documents = []
+    for item_id, item in items.items():
+        seq += 1
+        turn += item.starts_turn
+        document = {"_id": item_id, "session_id": session_id, "seq": seq, "item": item.packed}
+        if item.tokens is not None:
+            total_tokens += item.tokens
+            document |= {"tokens": item.tokens, "total_tokens": total_tokens}
+        documents.append({**document, "turn": turn, "created_at": now})
+    return documents
 
 
 def _bson_holds(item: Item, name: str) -> bool:

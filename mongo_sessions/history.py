@@ -9,7 +9,8 @@ from .documents import to_entry
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from .log import Document, Log
+    from .documents import Document
+    from .log import Log
     from .policies import Entry, Item, Summary, TokenCounter
 
 # Documents per round trip: few for a policy that stops soon, more for one that goes on.

@@ -8,7 +8,7 @@ writes happened.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
 from bson import CodecOptions, ObjectId
@@ -16,44 +16,19 @@ from pymongo import ReadPreference, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from .documents import Head, number
 from .drivers import AnyDriver, resolved
 from .retries import Patience, is_passing, lost_the_race, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from .documents import Packed
-
-    Document = Mapping[str, Any]
+    from .documents import Document, NewItem
 
 T = TypeVar("T")
 
 _MAJORITY = WriteConcern("majority")
 _NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
-
-
-class Head(NamedTuple):
-    """The numbers of a session's newest item: what the next one is numbered after."""
-
-    id: ObjectId | None
-    seq: int
-    total_tokens: int
-    turn: int
-
-    @classmethod
-    def of(cls, document: Document | None) -> Head:
-        if document is None:
-            return cls(None, 0, 0, 0)
-        total_tokens = document.get("total_tokens") or 0
-        return cls(document["_id"], document["seq"], total_tokens, document["turn"])
-
-
-class NewItem(NamedTuple):
-    """An item to append, checked and counted."""
-
-    packed: Packed
-    tokens: int | None
-    starts_turn: bool
 
 
 class Log:
@@ -98,7 +73,7 @@ class Log:
                         if uncertain and await self._has_landed(session_id, list(pending)):
                             return None
                         head = await self._newest_head(session_id)
-                    documents = _numbered(session_id, pending, head)
+                    documents = number(session_id, pending, head)
                     await self._append_to(head, documents, patience)
                     return Head.of(documents[-1])
                 except PyMongoError as error:
@@ -266,24 +241,6 @@ class Log:
 
 
 _LAST_CHARACTER = "\U0010ffff"
-
-
-def _numbered(
-    session_id: str, items: Mapping[ObjectId, NewItem], head: Head
-) -> list[dict[str, Any]]:
-    """The documents of a batch that follows ``head``."""
-    now = datetime.now(timezone.utc)
-    _, seq, total_tokens, turn = head
-    documents = []
-    for item_id, item in items.items():
-        seq += 1
-        turn += item.starts_turn
-        document = {"_id": item_id, "session_id": session_id, "seq": seq, "item": item.packed}
-        if item.tokens is not None:
-            total_tokens += item.tokens
-            document |= {"tokens": item.tokens, "total_tokens": total_tokens}
-        documents.append({**document, "turn": turn, "created_at": now})
-    return documents
 
 
 def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> None:

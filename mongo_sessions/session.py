@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from .documents import pack, unpack
+from .documents import Head, NewItem, pack, unpack
+from .drivers import ClientPerLoop
 from .history import SessionHistory
-from .log import Head, NewItem
-from .policies import starts_turn
+from .policies import TokenBudget, starts_turn
 from .retries import settled
+from .storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from types import TracebackType
 
     from agents.items import TResponseInputItem
     from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
-    from .log import Document
+    from .documents import Document
     from .policies import Entry, Item, RetrievalPolicy
-    from .store import MongoSessionStore, StoreOptions
+    from .storage import StorageOptions
 
 
 class MongoSession:
@@ -37,32 +37,40 @@ class MongoSession:
 
     def __init__(
         self,
-        store: MongoSessionStore,
+        storage: Storage,
         session_id: str,
         *,
         policy: RetrievalPolicy | None = None,
         session_settings: SessionSettings | None = None,
     ) -> None:
         check_session_id(session_id)
+        if isinstance(policy, TokenBudget) and not storage.counts_tokens:
+            raise ValueError(f"{policy!r} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
         self.session_settings = session_settings
-        self._store = store
-        self._owns_store = False
+        self._storage = storage
+        self._owns_storage = False
         self._head: Head | None = None
 
     @classmethod
     def from_uri(
-        cls, session_id: str, *, uri: str, database: str = "agents", **options: Unpack[StoreOptions]
-    ) -> MongoSession:
+        cls,
+        session_id: str,
+        *,
+        uri: str,
+        database: str = "agents",
+        policy: RetrievalPolicy | None = None,
+        session_settings: SessionSettings | None = None,
+        **options: Unpack[StorageOptions],
+    ) -> Self:
         """A session with a client of its own, for scripts; ``options`` are the store's.
 
         Close it, or use it in ``async with``. An application makes one store instead.
         """
-        from .store import MongoSessionStore  # noqa: PLC0415 - the store makes sessions
-
-        session = MongoSessionStore.from_uri(uri, database, **options).session(session_id)
-        session._owns_store = True  # noqa: SLF001 - it is one of ours
+        storage = Storage(ClientPerLoop(uri, database), **options)
+        session = cls(storage, session_id, policy=policy, session_settings=session_settings)
+        session._owns_storage = True
         return session
 
     def __repr__(self) -> str:
@@ -121,13 +129,13 @@ class MongoSession:
         if not items:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
-        log = await self._store.log()
+        log = await self._storage.log()
         head, self._head = self._head, None
         self._head = await settled(log.append(self.session_id, new_items, head))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None if there is none."""
-        log = await self._store.log()
+        log = await self._storage.log()
         self._head = None
         document = await settled(log.pop(self.session_id))
         if document is None:
@@ -136,7 +144,7 @@ class MongoSession:
 
     async def clear_session(self) -> None:
         """Remove everything of this session. The id may be used again."""
-        log = await self._store.log()
+        log = await self._storage.log()
         self._head = None
         await settled(log.clear(self.session_id))
 
@@ -152,32 +160,27 @@ class MongoSession:
 
     async def close(self) -> None:
         """Close the client that :meth:`from_uri` made; nothing otherwise."""
-        if self._owns_store:
-            await self._store.close()
+        if self._owns_storage:
+            await self._storage.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _checked_and_counted(self, items: Sequence[Item]) -> list[NewItem]:
         packed, sizes = zip(
             *(pack(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
         )
-        counts = await self._store.count_all(items, sum(sizes))
+        counts = await self._storage.count_all(items, sum(sizes))
         return [
             NewItem(p, n, starts_turn(i)) for p, n, i in zip(packed, counts, items, strict=True)
         ]
 
     async def _history(self) -> SessionHistory:
-        log = await self._store.log()
-        return SessionHistory(log, self.session_id, self._store.count_tokens, self._saw_newest)
+        log = await self._storage.log()
+        return SessionHistory(log, self.session_id, self._storage.count_tokens, self._saw_newest)
 
     def _saw_newest(self, newest: Document | None) -> None:
         """Remember what a read found to be the newest item: the next append follows it."""

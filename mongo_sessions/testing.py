@@ -22,7 +22,6 @@ from pymongo.errors import PyMongoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
@@ -76,12 +75,7 @@ class EmbeddedMongo:
             await asyncio.to_thread(self._stop)
             raise
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         stopping = asyncio.ensure_future(asyncio.to_thread(self._stop))
         try:
             await asyncio.shield(stopping)

@@ -40,7 +40,7 @@ def store(replica_set, request):
 
     async def clean_up():
         async with store:
-            await store._source.database().drop_collection(request.node.name[:50])
+            await store._storage._source.database().drop_collection(request.node.name[:50])
 
     asyncio.run(clean_up())
 
@@ -55,7 +55,7 @@ def test_asyncio_run_again_and_again(store):
 def test_clients_of_closed_loops_are_closed(store):
     for _ in range(5):
         asyncio.run(store.ping())
-    assert len(store._source._databases) == 1
+    assert len(store._storage._source._databases) == 1
 
 
 def test_loops_in_many_threads_at_once(store):

@@ -135,7 +135,7 @@ async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
     adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
     await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
-        same = database.client[lossy_store._source.database().name]
+        same = database.client[lossy_store._storage._source.database().name]
         await MongoSessionStore(same).session("a").add_items([{"role": "user", "content": "other"}])
     await adding
     contents = [content for _, content in await numbers(session)]

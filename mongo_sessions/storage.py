@@ -1,0 +1,123 @@
+"""One collection, as all its sessions use it: its log, its indexes, its token counts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypedDict
+
+from .drivers import ClientPerLoop, GivenDatabase
+from .indexes import create_indexes, has_transactions
+from .log import Log
+from .once import Once
+from .policies import TiktokenCounter
+from .retries import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from .drivers import AnyDriver, Database
+    from .policies import Item, TokenCounter
+
+# One for all stores: its vocabulary takes a third of a second to load, and some 50 MB.
+DEFAULT_COUNTER = TiktokenCounter()
+
+# A counter takes some 25 µs per KB: a longer batch would hold up the event loop.
+_COUNT_IN_THREAD_BYTES = 64 * 1024
+
+
+class StorageOptions(TypedDict, total=False):
+    """What is said of them in :class:`MongoSessionStore`."""
+
+    collection: str
+    token_counter: TokenCounter | None
+    retention: timedelta | None
+    create_indexes: bool
+    retry_for: float
+
+
+class Storage:
+    """What every session of a store shares; nothing is read or written when it is made."""
+
+    def __init__(
+        self,
+        database: Database | ClientPerLoop,
+        *,
+        collection: str = "session_items",
+        token_counter: TokenCounter | None = DEFAULT_COUNTER,
+        retention: timedelta | None = None,
+        create_indexes: bool = True,
+        retry_for: float = 30.0,
+    ) -> None:
+        if not retry_for > 0:
+            raise ValueError(f"retry_for must be positive, got {retry_for!r}")
+        if retention is not None and retention.total_seconds() < 1:
+            raise ValueError(f"retention must be at least a second, got {retention!r}")
+        self._source = database if isinstance(database, ClientPerLoop) else GivenDatabase(database)
+        self._collection = collection
+        self._counter = token_counter
+        self._counter_is_loaded = False
+        self._retention = retention
+        self._create_indexes = create_indexes
+        self._retry_for = retry_for
+        self._indexes: Once[None] = Once()
+        self._transactions: Once[bool] = Once()
+        self._latest_log: tuple[AnyDriver, Log] | None = None
+
+    @property
+    def counts_tokens(self) -> bool:
+        return self._counter is not None
+
+    def database(self) -> AnyDriver:
+        """The database, through the client of the running event loop.
+
+        Raises:
+            StoreClosed: the store is closed, or its client serves another event loop.
+        """
+        return self._source.database()
+
+    async def ensure_indexes(self) -> None:
+        """Create the indexes, once."""
+        database = self.database()
+        await self._indexes.get(
+            lambda: patiently(
+                lambda: create_indexes(database, self._collection, self._retention),
+                self._retry_for,
+            )
+        )
+
+    async def log(self) -> Log:
+        """The log, through the client of the running event loop; at first, make the indexes."""
+        database = self.database()
+        if self._latest_log is not None and self._latest_log[0] is database:
+            return self._latest_log[1]
+        if self._create_indexes:
+            await self.ensure_indexes()
+        transactions = await self._transactions.get(
+            lambda: patiently(lambda: has_transactions(database), self._retry_for)
+        )
+        log = Log(database, self._collection, transactions=transactions, retry_for=self._retry_for)
+        self._latest_log = (database, log)
+        return log
+
+    def count_tokens(self, item: Item) -> int:
+        """Tokens of one item; 0 where none are counted."""
+        return 0 if self._counter is None else self._counter(item)
+
+    async def count_all(self, items: Sequence[Item], size: int) -> Sequence[int | None]:
+        """Tokens of each item, where they have ``size`` bytes together."""
+        counter = self._counter
+        if counter is None:
+            return [None] * len(items)
+        if self._counter_is_loaded and size < _COUNT_IN_THREAD_BYTES:
+            counts = [counter(item) for item in items]
+        else:
+            counts = await asyncio.to_thread(lambda: [counter(item) for item in items])
+            self._counter_is_loaded = True
+        for count in counts:
+            if not isinstance(count, int) or count < 0:
+                raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
+        return counts
+
+    async def close(self) -> None:
+        await self._source.close()
