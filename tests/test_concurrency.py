@@ -159,3 +159,15 @@ async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(re
             case "clear":
                 await session.clear_session()
         assert_numbers_add_up(await stored(replicated))
+
+
+async def test_a_batch_that_meets_a_taken_place_in_its_middle_leaves_nothing_there(
+    database, replicated
+):
+    session = replicated.session("a")
+    await session.add_items(batch(1, 0, size=1))
+    taken = {"session_id": "a", "seq": 4, "item": batch(9, 9, size=1)[0], "total_tokens": 50}
+    created_at = (await stored(replicated))[0].created_at
+    await database["session_items"].insert_one({**taken, "turn": 2, "created_at": created_at})
+    await session.add_items(batch(2, 1, size=3))
+    assert [entry.seq for entry in await stored(replicated)] == [1, 4, 5, 6, 7]
