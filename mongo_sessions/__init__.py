@@ -6,7 +6,7 @@ sees of it (:mod:`mongo_sessions.policies`).
 
 from importlib.metadata import version
 
-from .errors import InvalidItem, ItemTooLarge, StoreClosed
+from .errors import InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
 from .policies import (
     Entry,
     History,
@@ -37,5 +37,6 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "WrongEventLoop",
     "__version__",
 ]

@@ -11,7 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.uri_parser import parse_uri
 
-from .errors import StoreClosed
+from .errors import StoreClosed, WrongEventLoop
 
 Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
 
@@ -26,6 +26,9 @@ async def resolved(result: AnyDriver) -> AnyDriver:
     aggregate and start_transaction are to be awaited in PyMongo alone, start_session in Motor.
     """
     return await result if inspect.isawaitable(result) else result
+
+
+_CLOSED = "the session store is closed"
 
 
 class DatabaseSource(Protocol):
@@ -45,9 +48,10 @@ class GivenDatabase:
 
     def __init__(self, database: Database) -> None:
         if not isinstance(database, (AsyncIOMotorDatabase, AsyncDatabase)):
+            kind = f"{type(database).__module__}.{type(database).__name__}"
             raise TypeError(
-                "database must be Motor's AsyncIOMotorDatabase or PyMongo's AsyncDatabase, "
-                f"got {type(database).__name__}"
+                "database must be Motor's AsyncIOMotorDatabase or PyMongo's AsyncDatabase, as in "
+                f'AsyncIOMotorClient(uri)["agents"], got {kind}'
             )
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,11 +59,11 @@ class GivenDatabase:
 
     def database(self) -> AnyDriver:
         if self._closed:
-            raise StoreClosed("this MongoSessionStore is closed")
+            raise StoreClosed(_CLOSED)
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
-            raise StoreClosed(
+            raise WrongEventLoop(
                 "this MongoSessionStore was given a client that serves another event loop; "
                 "MongoSessionStore.from_uri keeps one client per loop"
             )
@@ -76,6 +80,8 @@ class ClientPerLoop:
     """
 
     def __init__(self, uri: str, database: str) -> None:
+        if not isinstance(uri, str):
+            raise TypeError(f"uri must be a str, got {uri!r}")
         if not uri.startswith("mongodb+srv://"):  # would ask the name server
             parse_uri(uri)
         self._uri = uri
@@ -88,7 +94,7 @@ class ClientPerLoop:
         loop = asyncio.get_running_loop()
         with self._lock:
             if self._closed:
-                raise StoreClosed("this MongoSessionStore is closed")
+                raise StoreClosed(_CLOSED)
             if loop not in self._databases:
                 self._close_clients_of_closed_loops()
                 client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(self._uri)

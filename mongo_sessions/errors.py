@@ -10,4 +10,8 @@ class ItemTooLarge(ValueError):
 
 
 class StoreClosed(RuntimeError):
-    """The store was closed, or belongs to an event loop that is not this one."""
+    """The store of this session was closed."""
+
+
+class WrongEventLoop(RuntimeError):
+    """The store was given a client that serves another event loop than this one."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .documents import Head, NewItem, pack, unpack
 from .drivers import ClientPerLoop
 from .history import SessionHistory
 from .policies import TokenBudget, starts_turn
+from .policies.checks import check_callable, check_whole_number
 from .retries import settled
 from .storage import Storage
 
@@ -44,6 +45,8 @@ class MongoSession:
         session_settings: SessionSettings | None = None,
     ) -> None:
         check_session_id(session_id)
+        if policy is not None:
+            check_callable("policy", policy)
         if isinstance(policy, TokenBudget) and not storage.counts_tokens:
             raise ValueError(f"{policy!r} needs token counts, and token_counter is None")
         self.session_id = session_id
@@ -82,7 +85,9 @@ class MongoSession:
         return self._session_settings
 
     @session_settings.setter
-    def session_settings(self, settings: SessionSettings | None) -> None:
+    def session_settings(self, settings: SessionSettings | dict[str, Any] | None) -> None:
+        if isinstance(settings, dict):  # as the SDK's own sessions take it
+            settings = _sdk_settings(settings)
         if settings is not None and settings.limit is not None and self.policy is not None:
             raise ValueError(
                 f"session_settings.limit={settings.limit} and a policy ({self.policy!r}) exclude "
@@ -103,11 +108,11 @@ class MongoSession:
             ValueError: ``limit`` is negative.
         """
         if limit is None and self.policy is not None:
-            return _for_sdk(await self.policy(await self._history()))
+            return _view(self.policy, await self.policy(await self._history()))
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit must not be negative, got {limit!r}")
+        if limit is not None:
+            check_whole_number("limit", limit, at_least=0)
         history = await self._history()
         return _for_sdk([entry.item for entry in await history.newest(limit)])
 
@@ -126,6 +131,8 @@ class MongoSession:
             InvalidItem: an item is not a JSON object. Nothing was written.
             ItemTooLarge: an item is larger than a MongoDB document. Nothing was written.
         """
+        if not isinstance(items, (list, tuple)):
+            raise TypeError(f"items must be a list, got {type(items).__name__}")
         if not items:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
@@ -152,8 +159,10 @@ class MongoSession:
         """Everything stored with a seq above ``after_seq``, oldest first: for a chat's display.
 
         Read in chunks, so that the length of a conversation does not matter. The seq of the last
-        entry shown is where to go on later.
+        entry shown is where to go on later, as long as nothing is popped or cleared: the next item
+        takes the place that became free.
         """
+        check_whole_number("after_seq", after_seq, at_least=0)
         history = await self._history()
         async for entry in history.oldest_first(after_seq):
             yield entry
@@ -193,6 +202,23 @@ def check_session_id(session_id: object) -> None:
         raise TypeError(f"session_id must be a str, got {session_id!r}")
     if not session_id:
         raise ValueError("session_id must not be empty")
+    try:
+        session_id.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"session_id must be valid Unicode, got {session_id!r}") from None
+
+
+def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:
+    from agents.memory import SessionSettings  # noqa: PLC0415 - a second, and seldom needed
+
+    return SessionSettings(**settings)
+
+
+def _view(policy: RetrievalPolicy, view: object) -> list[TResponseInputItem]:
+    """Check what a policy returned: an Entry for its item would go on to the model."""
+    if not isinstance(view, list) or not all(isinstance(item, dict) for item in view):
+        raise TypeError(f"{policy!r} must return a list of items, which are dicts")
+    return _for_sdk(view)
 
 
 def _for_sdk(items: list[Item]) -> list[TResponseInputItem]:

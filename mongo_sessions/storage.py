@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .drivers import ClientPerLoop, GivenDatabase
@@ -10,11 +12,11 @@ from .indexes import create_indexes, has_transactions
 from .log import Log
 from .once import Once
 from .policies import TiktokenCounter
+from .policies.checks import check_callable
 from .retries import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from .drivers import AnyDriver, Database
     from .policies import Item, TokenCounter
@@ -49,10 +51,16 @@ class Storage:
         create_indexes: bool = True,
         retry_for: float = 30.0,
     ) -> None:
+        if not isinstance(retry_for, (int, float)):
+            raise TypeError(f"retry_for must be a number of seconds, got {retry_for!r}")
         if not retry_for > 0:
             raise ValueError(f"retry_for must be positive, got {retry_for!r}")
-        if retention is not None and retention.total_seconds() < 1:
+        if not isinstance(retention, (timedelta, NoneType)):
+            raise TypeError(f"retention must be a timedelta or None, got {retention!r}")
+        if retention is not None and retention < timedelta(seconds=1):
             raise ValueError(f"retention must be at least a second, got {retention!r}")
+        if token_counter is not None:
+            check_callable("token_counter", token_counter)
         self._source = database if isinstance(database, ClientPerLoop) else GivenDatabase(database)
         self._collection = collection
         self._counter = token_counter
@@ -72,7 +80,8 @@ class Storage:
         """The database, through the client of the running event loop.
 
         Raises:
-            StoreClosed: the store is closed, or its client serves another event loop.
+            StoreClosed: the store was closed.
+            WrongEventLoop: the store was given a client that serves another event loop.
         """
         return self._source.database()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from .drivers import ClientPerLoop
+from .policies.checks import check_whole_number
 from .session import MongoSession, check_session_id
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
@@ -56,7 +57,8 @@ class MongoSessionStore:
             token budget are refused.
         session_settings: The SDK's settings for every session, unless it has its own.
         retention: Items older than this are deleted by the server, one by one as they age.
-            Another value than before changes the index. None leaves it as it is.
+            Another value than before changes the index; None leaves an index as it is (to end it,
+            drop ``created_at_retention``).
         create_indexes: False for a user without the right to; whoever has it then calls
             :meth:`ensure_indexes` once. Without the unique index, concurrent writes get lost.
         retry_for: Seconds that an operation keeps trying through network errors and elections.
@@ -92,6 +94,7 @@ class MongoSessionStore:
     def from_uri(cls, uri: str, database: str = "agents", **options: Unpack[StoreOptions]) -> Self:
         """A store with Motor clients of its own: one per event loop that uses it.
 
+        ``database`` is where the sessions are kept; one in the URI is for authentication alone.
         ``options`` are those of the class. Close the store, or use it in ``async with``.
         """
         return cls(ClientPerLoop(uri, database), **options)
@@ -130,8 +133,10 @@ class MongoSessionStore:
         ``after`` is the last id of the page before. The server looks at two index keys per session
         from there on, not at their items.
         """
-        if limit < 1:
-            raise ValueError(f"limit must be positive, got {limit!r}")
+        check_whole_number("limit", limit, at_least=1)
+        for name, value in (("prefix", prefix), ("after", after)):
+            if not isinstance(value, str) and (name, value) != ("after", None):
+                raise TypeError(f"{name} must be a str, got {value!r}")
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 

@@ -23,6 +23,19 @@ from pymongo.errors import PyMongoError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Runs mongod until its own standard input ends: when it is closed, or when the process that holds
+# the other end is gone, however it went. Then the folder goes, too.
+_GUARD = """
+exec 3<&0
+folder=$1; shift
+"$@" 3<&- </dev/null & server=$!
+(read -r _ <&3; : > "$folder/left"; kill -9 "$server") & watch=$!
+wait "$server"; code=$?
+kill "$watch" 2>/dev/null
+[ -e "$folder/left" ] && rm -rf "$folder"
+exit "$code"
+"""
+
 START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _ATTEMPTS = 3  # a port that was free a moment ago may be taken
@@ -40,7 +53,7 @@ class EmbeddedMongo:
     """A throw-away mongod on loopback and a free port; ``async with`` gives its URI.
 
     It is a replica set of one member, and so has transactions. It is gone when the block ends, with
-    its data, however the block ends.
+    its data, however the block ends; also if this process is killed.
 
     Args:
         replica_set: False for a standalone server.
@@ -83,24 +96,23 @@ class EmbeddedMongo:
             await asyncio.wait({stopping})
 
     def _start(self) -> str:
-        self._folder = Path(tempfile.mkdtemp(prefix="mongo-sessions-"))
-        program, environment = _find_mongod(self._folder)
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 1
+        while True:
             port = _free_port()
-            self._process = self._launch(program, environment, port)
+            self._launch(port)
             try:
                 return self._wait_until_ready(port)
             except RuntimeError:
-                self._end_process()
                 if attempt == _ATTEMPTS:
                     raise
-        raise AssertionError
+                self._stop()
+                attempt += 1
 
-    def _launch(
-        self, program: str, environment: dict[str, str], port: int
-    ) -> subprocess.Popen[bytes]:
-        assert self._folder is not None  # noqa: S101 - for the type checker
-        data = Path(tempfile.mkdtemp(dir=self._folder))
+    def _launch(self, port: int) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="mongo-sessions-"))
+        program, environment = _find_mongod(self._folder)
+        data = self._folder / "data"
+        data.mkdir()
         command = [program, "--dbpath", str(data), "--port", str(port)]
         command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
         if self._replica_set:
@@ -109,8 +121,13 @@ class EmbeddedMongo:
         for name, value in parameters.items():
             command += ["--setParameter", f"{name}={value}"]
         with self._log_file.open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - the command is ours
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
+                ["/bin/sh", "-c", _GUARD, "mongod-guard", str(self._folder), *command],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us; we end it
             )
 
     @property
@@ -149,16 +166,12 @@ class EmbeddedMongo:
         ) from error
 
     def _stop(self) -> None:
-        self._end_process()
+        if self._process is not None and self._process.stdin is not None:
+            # Its data goes with it, so there is nothing to be saved in an orderly shutdown.
+            self._process.stdin.close()
+            self._process.wait(_STOP_SECONDS)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _end_process(self) -> None:
-        if self._process is None:
-            return
-        # Its data goes with it, so there is nothing to be saved in an orderly shutdown.
-        self._process.kill()
-        self._process.wait(_STOP_SECONDS)
 
 
 def _find_mongod(folder: Path) -> tuple[str, dict[str, str]]:

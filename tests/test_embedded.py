@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,6 +51,36 @@ async def test_it_goes_after_a_failure_and_a_cancellation():
         with pytest.raises(error):
             await fail(server, error)
         await assert_gone(uris[-1], server)
+
+
+async def test_it_goes_with_a_process_that_is_killed():
+    code = """
+import asyncio, os, signal
+from mongo_sessions.testing import EmbeddedMongo
+
+async def main():
+    server = EmbeddedMongo()
+    async with server as uri:
+        print(uri, server._folder, server._process.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    uri, folder, guard = output.decode().split()
+    # The guard has no parent any more that could wait for it.
+    for _ in range(200):
+        if not Path(f"/proc/{guard}").exists():
+            break
+        await asyncio.sleep(0.05)
+    address = urlsplit(uri)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address.hostname, address.port)
+    assert not Path(folder).exists()
 
 
 async def test_it_goes_if_the_start_is_cancelled():

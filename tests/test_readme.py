@@ -23,8 +23,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 @pytest.fixture
 def namespace() -> dict[str, Any]:
     names = ("MongoSession", "MongoSessionStore", "TokenLimit")
-    database = AsyncMongoMockClient()["agents"]
-    return {name: getattr(mongo_sessions, name) for name in names} | {"database": database}
+    client = AsyncMongoMockClient()
+    return {name: getattr(mongo_sessions, name) for name in names} | {"client": client}
 
 
 # The quickstart leaves its client to the end of the process, as applications do.

@@ -92,6 +92,26 @@ async def test_one_huge_turn_is_cut_between_responses_and_kept_at_the_next_messa
     assert await view([*huge, message], policy) == [*shown, message]
 
 
+async def test_a_window_prefers_to_start_at_a_user_message_near_its_start():
+    items = [{"role": role, "content": "x" * 360} for role in ("user", "assistant")] * 20
+    one = count(items[0])
+    for turns in range(11, 21):
+        shown = await view(items[: 2 * turns], TokenLimit(20 * one, block_tokens=3 * one))
+        assert shown[0]["role"] == "user"
+
+
+def test_a_call_id_that_is_used_again_is_paired_one_by_one():
+    call = {"type": "function_call", "call_id": "0", "name": "x", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "0", "output": "x"}
+    assert valid([call, output, call, output]) == [call, output, call, output]
+    assert valid([call, call, output, output]) == [call, call, output, output]
+    assert valid([call, output, output]) == [call, output]
+    assert [cut.position for cut in allowed_cuts([call, output, call, output], before=None)] == [
+        0,
+        2,
+    ]
+
+
 async def test_the_newest_group_is_shown_even_if_it_is_over_the_budget(caplog):
     items = [
         {"role": "user", "content": "old"},
@@ -181,13 +201,16 @@ async def test_the_store_shows_what_the_list_history_shows(database):
         assert await session.get_items() == await view(items, TokenLimit(budget))
 
 
-@pytest.mark.parametrize("max_tokens", [0, -5])
-def test_a_budget_must_be_positive(max_tokens):
-    with pytest.raises(ValueError, match=f"max_tokens must be positive, got {max_tokens}"):
+@pytest.mark.parametrize(
+    ("max_tokens", "error"),
+    [(0, ValueError), (-5, ValueError), (1.5, TypeError), ("16k", TypeError), (True, TypeError)],
+)
+def test_a_budget_must_be_a_whole_number_from_1_up(max_tokens, error):
+    with pytest.raises(error, match=rf"max_tokens must be .* got {max_tokens!r}"):
         TokenLimit(max_tokens)
 
 
 @pytest.mark.parametrize("block_tokens", [0, -1, 51, 100])
 def test_a_block_is_at_most_half_of_the_budget(block_tokens):
-    with pytest.raises(ValueError, match=f"half of max_tokens .100., got {block_tokens}"):
+    with pytest.raises(ValueError, match=rf"block_tokens must be at .* got {block_tokens}"):
         TokenLimit(100, block_tokens=block_tokens)

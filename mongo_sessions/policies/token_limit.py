@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from .checks import check_whole_number
 from .cuts import allowed_cuts, valid
 
 if TYPE_CHECKING:
@@ -35,18 +36,21 @@ class TokenLimit:
     """
 
     def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
-        if max_tokens < 1:
-            raise ValueError(f"max_tokens must be positive, got {max_tokens!r}")
+        check_whole_number("max_tokens", max_tokens, at_least=1)
         if block_tokens is None:
             block_tokens = max(1, max_tokens // 4)
-        elif not 1 <= block_tokens <= max(1, max_tokens // 2):
+        check_whole_number("block_tokens", block_tokens, at_least=1)
+        if block_tokens > max(1, max_tokens // 2):
             raise ValueError(
-                f"block_tokens must be from 1 to half of max_tokens ({max_tokens}), "
+                f"block_tokens must be at most half of max_tokens ({max_tokens}), "
                 f"got {block_tokens!r}"
             )
         self.max_tokens = max_tokens
         self.block_tokens = block_tokens
         self._warned = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
         window: list[Entry] = []

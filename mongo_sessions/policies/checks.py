@@ -1,0 +1,17 @@
+"""Checks of arguments: an error at once, that names the value."""
+
+from __future__ import annotations
+
+
+def check_whole_number(name: str, value: object, *, at_least: int) -> None:
+    """Raise TypeError unless ``value`` is an int, ValueError if it is too small."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {value!r}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` can be called, and is not just the class of what can."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{name} must be something to call, got {value!r}")
