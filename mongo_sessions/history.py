@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from .documents import to_entry
+from .documents import to_entry, unpack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,37 +40,37 @@ class SessionHistory:
     async def newest_first(self) -> AsyncIterator[Entry]:
         before_seq, chunk = None, _FIRST_CHUNK
         while True:
-            entries = await self._newest(chunk, before_seq)
-            for entry in entries:
+            documents = await self._newest(chunk, before_seq)
+            for entry in await self._entries(documents):
                 yield entry
-            if len(entries) < chunk:
+            if len(documents) < chunk:
                 return
-            before_seq, chunk = entries[-1].seq, min(2 * chunk, _LARGEST_CHUNK)
+            before_seq, chunk = documents[-1]["seq"], min(2 * chunk, _LARGEST_CHUNK)
 
     async def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         chunk = _FIRST_CHUNK
         while True:
             documents = await self._log.oldest(self._session_id, chunk, after_seq)
-            for document in documents:
-                yield self._entry(document)
+            for entry in await self._entries(documents):
+                yield entry
             if len(documents) < chunk:
                 return
             after_seq, chunk = documents[-1]["seq"], min(2 * chunk, _LARGEST_CHUNK)
 
-    async def newest(self, limit: int | None) -> list[Entry]:
-        """The newest ``limit`` entries (None: all), oldest first."""
-        found: list[Entry] = []
+    async def newest_items(self, limit: int | None) -> list[Item]:
+        """The newest ``limit`` items (None: all), oldest first."""
+        found: list[Document] = []
         while limit is None or len(found) < limit:
             chunk = _LARGEST_CHUNK if limit is None else min(limit - len(found), _LARGEST_CHUNK)
-            entries = await self._newest(chunk, found[-1].seq if found else None)
-            found += entries
-            if len(entries) < chunk:
+            documents = await self._newest(chunk, found[-1]["seq"] if found else None)
+            found += documents
+            if len(documents) < chunk:
                 break
-        return found[::-1]
+        return [unpack(document["item"]) for document in reversed(found)]
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.latest_summary(self._session_id)
-        return None if document is None else self._entry(document)
+        return None if document is None else (await self._entries([document]))[0]
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
         return await self._log.claim(self._session_id, entry.id, seconds)
@@ -80,11 +81,16 @@ class SessionHistory:
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
 
-    async def _newest(self, chunk: int, before_seq: int | None) -> list[Entry]:
+    async def _newest(self, chunk: int, before_seq: int | None) -> list[Document]:
         documents = await self._log.newest(self._session_id, chunk, before_seq)
         if before_seq is None:
             self._saw_newest(documents[0] if documents else None)
-        return [self._entry(document) for document in documents]
+        return documents
 
-    def _entry(self, document: Document) -> Entry:
-        return to_entry(document, self._count_tokens)
+    async def _entries(self, documents: list[Document]) -> list[Entry]:
+        def convert() -> list[Entry]:
+            return [to_entry(document, self._count_tokens) for document in documents]
+
+        if all("tokens" in document for document in documents):
+            return convert()
+        return await asyncio.to_thread(convert)  # it counts, and may load the vocabulary

@@ -61,7 +61,8 @@ class Log:
         """Append a batch, all or nothing, exactly once; return the new head if it is known.
 
         ``head`` is what the caller takes for the newest item (None: not known). If it is not,
-        the write is refused, and tried again with the right numbers.
+        the write is refused, and tried again with the right numbers. Where that cannot be part of
+        the write (a standalone server), the newest item is read first, in any case.
         """
         pending = {ObjectId(): item for item in items}
         patience = Patience(self._retry_for)
@@ -69,7 +70,7 @@ class Log:
         with pymongo.timeout(self._retry_for):
             while True:
                 try:
-                    if head is None:
+                    if head is None or not self._transactions:
                         if uncertain and await self._has_landed(session_id, list(pending)):
                             return None
                         head = await self._newest_head(session_id)
@@ -92,18 +93,11 @@ class Log:
         self, head: Head, documents: list[dict[str, Any]], patience: Patience
     ) -> None:
         if not self._transactions:
-            await self._items.insert_many(documents)
+            await _naming_no_text(self._items.insert_many(documents))
             return
-        # One command. The first statement finds the head as it was, and changes nothing; or does
-        # not find it (it was popped or cleared, its seq perhaps taken anew), and then fails on
-        # purpose: a document cannot be inserted under another _id than the one asked for. Without
-        # it, a writer that missed a pop would count on from totals that are no longer true.
         writes = [_write_once(document) for document in documents]
-        if head.id is not None:
-            place = {"_id": head.id, "session_id": documents[0]["session_id"], "seq": head.seq}
-            writes.insert(0, UpdateOne(place, {"$setOnInsert": {"_id": None}}, upsert=True))
         if len(documents) == 1:
-            await self._items.bulk_write(writes)
+            await _naming_no_text(self._items.bulk_write([*_guards(head, documents), *writes]))
             return
         async with await resolved(self._client.start_session()) as transaction:
             await resolved(
@@ -113,7 +107,10 @@ class Log:
                     read_preference=ReadPreference.PRIMARY,
                 )
             )
-            await self._items.bulk_write(writes, session=transaction)
+            # What a transaction only reads, others may change before its commit. So it writes to
+            # the head, too: now it cannot be popped meanwhile, and its place be taken.
+            guards = _guards(head, documents, mark={"$set": {"next": documents[0]["_id"]}})
+            await _naming_no_text(self._items.bulk_write([*guards, *writes], session=transaction))
             await _commit(transaction, patience)
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
@@ -250,6 +247,29 @@ def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> Non
             del pending[item_id]
 
 
+def _guards(
+    head: Head, documents: Sequence[Document], mark: Document | None = None
+) -> list[UpdateOne]:
+    """Statements in front of an append that fail, on purpose, if ``head`` is not the newest item.
+
+    Another writer may have popped or cleared it, its place may be taken anew, or others may be
+    behind it: without this, a writer that missed that would count on from totals that are no longer
+    true, or fill a gap in the past. All of it is one command, and so one round trip.
+    """
+    session_id = documents[0]["session_id"]
+    mine = [document["_id"] for document in documents]
+    newer = {"session_id": session_id, "seq": {"$gt": head.seq}, "_id": {"$nin": mine}}
+    # No document can be given another _id: this fails wherever there is a document to change.
+    guards = [UpdateOne(newer, {"$set": {"_id": None}})]
+    if head.id is not None:
+        # And none can be inserted under another _id than the one that was asked for: this fails
+        # if there is no document to be found.
+        itself = {"_id": head.id, "session_id": session_id, "seq": head.seq}
+        unless_found = {"$setOnInsert": {"_id": None}}
+        guards.append(UpdateOne(itself, {**(mark or {}), **unless_found}, upsert=True))
+    return guards
+
+
 def _write_once(document: Document) -> UpdateOne:
     """Insert the document, unless it is there: sent again, it changes nothing.
 
@@ -258,6 +278,21 @@ def _write_once(document: Document) -> UpdateOne:
     place = ("_id", "session_id", "seq")
     rest = {field: value for field, value in document.items() if field not in place}
     return UpdateOne({f: document[f] for f in place}, {"$setOnInsert": rest}, upsert=True)
+
+
+async def _naming_no_text(writing: Awaitable[object]) -> None:
+    """Leave what was to be written out of an error: it is the conversation, and errors are logged.
+
+    PyMongo puts it there as ``op``, and the server what a validator refused as ``errInfo``.
+    """
+    try:
+        await writing
+    except BulkWriteError as error:
+        problems = [
+            {k: v for k, v in problem.items() if k not in ("op", "errInfo")}
+            for problem in error.details["writeErrors"]
+        ]
+        raise BulkWriteError({**error.details, "writeErrors": problems}) from None
 
 
 async def _commit(transaction: AnyDriver, patience: Patience) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
-_IMMUTABLE_FIELD = 66  # what the guard of an append raises: see Log._append_to
+_IMMUTABLE_FIELD = 66  # how the guards of an append fail: see log._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 
 
@@ -80,7 +80,8 @@ async def settled(operation: Coroutine[Any, Any, T]) -> T:
     """Run ``operation`` to its end, even if the caller is cancelled meanwhile.
 
     A cancelled caller gets its cancellation when the outcome is known, so that nothing is written
-    behind its back. A store's ``retry_for`` bounds how long that takes.
+    behind its back. A store's ``retry_for`` bounds how long that takes. Only the end of the event
+    loop itself, which cancels everything, is not waited for.
     """
     task = asyncio.ensure_future(operation)
     cancellation: asyncio.CancelledError | None = None

@@ -114,18 +114,23 @@ class MongoSession:
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
         history = await self._history()
-        return _for_sdk([entry.item for entry in await history.newest(limit)])
+        return _for_sdk(await history.newest_items(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append a batch: all of it or nothing, exactly once, next to each other.
 
         One item is one insert, several are one transaction. After a network error or an election,
         it is found out whether the batch was written, and gone on until it is, for at most
-        ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles.
+        ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles,
+        unless the event loop itself ends.
 
-        A standalone server has no transactions. A batch is one ordered insert there: should the
-        server die in the middle, the first part of the batch may stay; and where items are popped
-        while others write, a batch may end up in two parts.
+        Where items are popped by some while others append, ``seq`` may have gaps, and the running
+        total may go on counting what was popped; both only ever grow.
+
+        A standalone server has no transactions. A batch is one ordered insert there, after a look
+        at the newest item: should the server die in the middle, the first part of the batch may
+        stay; and where items are popped or cleared by some while others append, a batch may end up
+        in two parts, and a total may be smaller than the one before.
 
         Raises:
             InvalidItem: an item is not a JSON object. Nothing was written.

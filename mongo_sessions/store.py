@@ -32,7 +32,8 @@ class SessionInfo:
     session_id: str
     items: int
     total_tokens: int
-    """Of the stored items; 0 where the store counts none."""
+    """Of the stored items; 0 where the store counts none. Both may be a little too high where items
+    were popped by some while others appended."""
     updated_at: datetime
     """When the newest item was added, in UTC."""
 
@@ -62,6 +63,9 @@ class MongoSessionStore:
         create_indexes: False for a user without the right to; whoever has it then calls
             :meth:`ensure_indexes` once. Without the unique index, concurrent writes get lost.
         retry_for: Seconds that an operation keeps trying through network errors and elections.
+            A process that is killed between a batch and its commit can make other writers of the
+            same session wait longer: until the server gives its transaction up, after 60 seconds
+            (``transactionLifetimeLimitSeconds``).
 
     Nothing is read or written before the first operation, which creates the indexes.
     """

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from .retries import settled
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -80,20 +82,14 @@ class EmbeddedMongo:
         given = os.environ.get("MONGODB_URI")
         if given and self._replica_set and not self._parameters:
             return given
-        starting = asyncio.ensure_future(asyncio.to_thread(self._start))
         try:
-            return await asyncio.shield(starting)
+            return await settled(asyncio.to_thread(self._start))
         except BaseException:
-            await asyncio.wait({starting})  # the thread cannot be cancelled
-            await asyncio.to_thread(self._stop)
+            await settled(asyncio.to_thread(self._stop))
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        stopping = asyncio.ensure_future(asyncio.to_thread(self._stop))
-        try:
-            await asyncio.shield(stopping)
-        finally:
-            await asyncio.wait({stopping})
+        await settled(asyncio.to_thread(self._stop))
 
     def _start(self) -> str:
         attempt = 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from itertools import pairwise
 
 import pytest
 
 from mongo_sessions import MongoSessionStore
+
+from .faults import failing
 
 
 @pytest.fixture(
@@ -87,7 +90,7 @@ async def test_one_session_object_may_be_used_by_many_tasks(store):
     )
 
 
-async def test_pops_among_the_writers_take_each_item_once(store):
+async def test_pops_among_the_writers_take_each_item_once(store, request):
     popped: list[dict] = []
 
     async def write(writer: int) -> None:
@@ -103,7 +106,11 @@ async def test_pops_among_the_writers_take_each_item_once(store):
                 popped.append(item)
 
     await asyncio.gather(*(write(writer) for writer in range(6)), *(pop() for _ in range(4)))
-    left = [entry.item for entry in await stored(store)]
+    entries = await stored(store)
+    assert all(a.seq < b.seq for a, b in pairwise(entries))
+    if "replica" in request.node.name:
+        assert all(a.total_tokens <= b.total_tokens for a, b in pairwise(entries))
+    left = [entry.item for entry in entries]
     added = [i for w in range(6) for n in range(10) for i in batch(w, n, size=1 + n % 3)]
     assert sorted(i["part"] for i in left + popped) == sorted(i["part"] for i in added)
 
@@ -140,6 +147,44 @@ async def test_a_writer_that_missed_a_clear_starts_anew(replicated, size):
     await other.clear_session()
     await stale.add_items(batch(2, 1, size=size))
     assert_numbers_add_up(await stored(replicated))
+
+
+async def test_a_pop_during_a_commit_leaves_no_gap_for_a_writer_in_the_past(database):
+    store = MongoSessionStore(database, token_counter=weigh)
+    stale, writer, popper = (store.session("a") for _ in range(3))
+    await stale.add_items(batch(1, 0, size=2))
+    await popper.add_items(batch(2, 0, size=1))
+    await writer.get_items()
+    async with failing(database, "commitTransaction", blockConnection=True, blockTimeMS=200):
+        adding = asyncio.ensure_future(writer.add_items(batch(3, 0, size=2)))
+        await asyncio.gather(adding, popper.pop_item())
+    await stale.add_items(batch(4, 0, size=1))
+    entries = await stored(store)
+    assert entries[-1].item["part"] == [4, 0, 0], "what was added last is last"
+    assert all(a.total_tokens <= b.total_tokens for a, b in pairwise(entries))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_writer_that_saw_an_empty_session_does_not_write_before_what_expired(
+    database, replicated, size
+):
+    """Retention removes the oldest items, so the first places become free."""
+    early, other = replicated.session("a"), replicated.session("a")
+    assert await early.get_items() == []
+    await other.add_items(batch(1, 0, size=4))
+    await database["session_items"].delete_many({"seq": {"$lte": 3}})
+    await early.add_items(batch(2, 0, size=size))
+    assert [entry.seq for entry in await stored(replicated)] == list(range(4, 5 + size))
+
+
+async def test_on_any_server_a_writer_that_missed_a_clear_follows_what_is_there(store):
+    stale, other = store.session("a"), store.session("a")
+    await stale.add_items(batch(1, 0, size=5))
+    await other.clear_session()
+    await other.add_items(batch(2, 0, size=2))
+    await stale.add_items(batch(3, 0, size=1))
+    await other.add_items(batch(4, 0, size=2))
+    assert_numbers_add_up(await stored(store))
 
 
 async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(replicated):

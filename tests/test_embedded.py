@@ -83,11 +83,12 @@ asyncio.run(main())
     assert not Path(folder).exists()
 
 
-async def test_it_goes_if_the_start_is_cancelled():
+async def test_it_goes_if_the_start_is_cancelled_and_cancelled_again():
     server = EmbeddedMongo()
     starting = asyncio.ensure_future(server.__aenter__())
-    await asyncio.sleep(0)
-    starting.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+        starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert server._process.poll() is not None

@@ -9,6 +9,7 @@ import pytest
 from pymongo.errors import InvalidURI
 
 from mongo_sessions import MongoSession, MongoSessionStore, StoreClosed, WrongEventLoop
+from mongo_sessions.once import Once
 
 from .conftest import open_database
 
@@ -120,6 +121,61 @@ async def test_of_many_first_operations_those_that_are_cancelled_harm_nobody(sto
         with pytest.raises(asyncio.CancelledError):
             await cancelled
     assert await asyncio.gather(*others[1:]) == [[]] * 5
+
+
+def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others():
+    """asyncio.run cancels what is left when it ends; a loop may also be stopped and closed."""
+    once: Once[int] = Once()
+    entered = threading.Event()
+
+    async def never() -> int:
+        entered.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def seven() -> int:
+        return 7
+
+    async def wait_for_it() -> int:
+        await asyncio.to_thread(entered.wait)
+        waiting = asyncio.ensure_future(once.get(seven))
+        await asyncio.sleep(0)
+        is_waiting.set()
+        return await waiting
+
+    is_waiting = threading.Event()
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(asyncio.run(wait_for_it())))
+    thread.start()
+
+    async def leave_it() -> None:
+        leaving = asyncio.ensure_future(once.get(never))
+        await asyncio.to_thread(is_waiting.wait)
+        assert not leaving.done()
+
+    asyncio.run(leave_it())
+    thread.join()
+    assert results == [7]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others():
+    once: Once[int] = Once()
+
+    async def never() -> int:
+        loop.stop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def seven() -> int:
+        return 7
+
+    loop = asyncio.new_event_loop()
+    abandoned = loop.create_task(once.get(never))
+    loop.run_forever()
+    loop.close()
+    assert asyncio.run(once.get(seven)) == 7
+    assert not abandoned.done()
 
 
 @pytest.mark.parametrize("uri", ["localhost", "http://localhost", "mongodb://"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from urllib.parse import urlsplit
 
 import pytest
-from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.retries import Patience
@@ -99,6 +100,20 @@ async def test_an_error_that_cannot_pass_is_raised_as_it_is(database, session):
         with pytest.raises(OperationFailure) as raised:
             await session.add_items(ITEMS[1:2])
     assert raised.value.code == 13
+    assert await numbers(session) == [(1, "0")]
+
+
+SECRET = {"role": "user", "content": "a secret"}
+
+
+@pytest.mark.parametrize("batch", [[SECRET], [ITEMS[1], SECRET]])
+async def test_an_error_does_not_tell_the_conversation(database, session, batch):
+    validator = {"item.content": {"$ne": SECRET["content"]}}
+    await database.command("collMod", "session_items", validator=validator)
+    with pytest.raises(BulkWriteError) as raised:
+        await session.add_items(batch)
+    assert raised.value.details["writeErrors"][0]["code"] == 121
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
     assert await numbers(session) == [(1, "0")]
 
 

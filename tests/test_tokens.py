@@ -136,12 +136,22 @@ IMAGE = {"type": "input_image", "image_url": PICTURE}
         ),
         ({"type": "function_call_output", "call_id": "c", "output": [IMAGE]}, tokens.IMAGE_TOKENS),
         ({"type": "function_call_output", "call_id": "c", "output": PICTURE}, tokens.IMAGE_TOKENS),
+        (
+            {"type": "code_interpreter_call", "outputs": [{"type": "image", "url": PICTURE}]},
+            tokens.IMAGE_TOKENS,
+        ),
+        ({"type": "reasoning", "summary": [], "encrypted_content": None}, 0),
         ({"type": "message", "id": "m" * 500, "status": "completed", "content": []}, 0),
         ({"role": "assistant", "content": None}, 0),
     ],
 )
 def test_what_is_not_text_has_a_fixed_cost(counter, item, expected):
     assert counter(item) == tokens.MESSAGE_TOKENS + expected
+
+
+@pytest.mark.parametrize("text", ["data: 5", 'data: {"a": 1}\n\n' * 200, "data:text/plain,hello"])
+def test_text_that_begins_like_a_data_url_is_text(counter, reference, text):
+    assert counter(message(text)) == tokens.MESSAGE_TOKENS + len(reference.encode(text))
 
 
 def test_all_text_of_a_tool_call_counts(counter, reference):

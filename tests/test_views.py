@@ -129,6 +129,59 @@ async def test_the_newest_group_is_shown_even_if_it_is_over_the_budget(caplog):
     assert "old" not in caplog.text
 
 
+async def test_a_huge_call_that_is_still_open_does_not_hide_what_is_before_it():
+    question = {"role": "user", "content": "do it"}
+    call = {"type": "function_call", "call_id": "1", "name": "x", "arguments": "x" * 8_000}
+    items = [{"role": "user", "content": "x" * 400}, question, call]
+    assert await view(items, TokenLimit(100)) == [question]
+
+
+async def test_items_of_unknown_kinds_are_never_cut_apart_and_read_in_linear_time():
+    """Encrypted envelopes, say: nobody can tell which of them belong together."""
+    items = [{"__enc__": 1, "payload": "x" * 40} for _ in range(5_000)]
+    assert await view(items, TokenLimit(1_000)) == items
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"role": ["user"]},
+        {"role": {}, "type": []},
+        {"type": "mcp_approval_request", "id": {}},
+        {"type": "function_call", "call_id": {}},
+        {"type": "function_call", "caller": [], "call_id": "1"},
+    ],
+)
+async def test_any_json_object_may_stand_in_a_history(item):
+    items = [{"role": "user", "content": "x" * 400}, item, {"role": "user", "content": "last"}]
+    assert (await view(items, TokenLimit(50)))[-1] == items[-1]
+
+
+def test_what_an_unfinished_program_called_goes_with_it():
+    owned = {"caller": {"type": "program", "caller_id": "p"}, "call_id": "f", "name": "x"}
+    user = {"role": "user", "content": "x"}
+    program = {"type": "program", "call_id": "p"}
+    call, output = (
+        {**owned, "type": "function_call"},
+        {"type": "function_call_output", "call_id": "f"},
+    )
+    done = {"type": "program_output", "call_id": "p"}
+    reasoning = {"type": "reasoning", "id": "r"}
+    assert valid([user, reasoning, program, call, output, user]) == [user, user]
+    assert valid([user, call, output, user]) == [user, user]
+    finished = [user, reasoning, program, call, output, done, user]
+    assert valid(finished) == finished
+    assert [cut.position for cut in allowed_cuts(finished, before=None)] == [0, 1, 6]
+
+
+def test_tool_searches_without_an_id_are_paired_in_their_order():
+    user = {"role": "user", "content": "x"}
+    call, output = {"type": "tool_search_call"}, {"type": "tool_search_output", "call_id": None}
+    assert valid([user, call, output, user]) == [user, call, output, user]
+    assert valid([user, call, user]) == [user, user]
+    assert valid([output, user]) == [user]
+
+
 async def test_a_call_and_its_late_output_are_not_separated():
     """An approval that was answered after other turns."""
     call = {"type": "function_call", "call_id": "late", "name": "x", "arguments": "{}"}

@@ -3,7 +3,7 @@
 A policy is a callable that takes a :class:`History` and returns a list of items.
 """
 
-from .cuts import Cut, allowed_cuts, starts_turn, valid
+from .cuts import Cut, allowed_cuts, may_start, starts_turn, valid
 from .list_history import ListHistory
 from .policy import Entry, History, Item, RetrievalPolicy, Summary, TokenBudget
 from .token_limit import TokenLimit
@@ -23,6 +23,7 @@ __all__ = [
     "TokenLimit",
     "allowed_cuts",
     "estimate_tokens",
+    "may_start",
     "starts_turn",
     "valid",
 ]

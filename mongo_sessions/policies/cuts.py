@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .policy import Item
 
 _INSTRUCTING_ROLES = frozenset({"user", "system", "developer"})
+_APPROVAL_ID = {"mcp_approval_request": "id", "mcp_approval_response": "approval_request_id"}
+# These are paired in their order where the provider gives them no call_id.
+_MAY_BE_ANONYMOUS = frozenset({"tool_search_call", "tool_search_output"})
 
 
 class Cut(NamedTuple):
@@ -29,6 +32,16 @@ def starts_turn(item: Item) -> bool:
     return item.get("role") == "user"
 
 
+def may_start(item: Item, previous: Item | None) -> bool:
+    """Whether ``item`` is an instructing message, or the first item of a model response.
+
+    ``previous`` is the item in front of it; None says that there is none.
+    """
+    if previous is None or _instructs(item):
+        return True
+    return _from_model(item) and not _from_model(previous)
+
+
 def allowed_cuts(items: Sequence[Item], before: Item | None) -> list[Cut]:
     """Positions in ``items`` at which a window may start, in order.
 
@@ -41,7 +54,7 @@ def allowed_cuts(items: Sequence[Item], before: Item | None) -> list[Cut]:
     answered_at = -1
     for index, item in enumerate(items):
         previous = items[index - 1] if index else before
-        if index > answered_at and _may_start(item, previous):
+        if index > answered_at and may_start(item, previous):
             cuts.append(Cut(index, starts_turn(item)))
         answered_at = max(answered_at, answers.get(index, -1))
     return cuts
@@ -51,10 +64,14 @@ def valid(items: Sequence[Item]) -> list[Item]:
     """``items`` without what an API rejects.
 
     Left out are outputs without their call, calls without their output (an approval that is still
-    open, a run that crashed) and reasoning whose follower is not there. A history that was never
-    broken and was cut at an allowed position comes back as it is.
+    open, a run that crashed), what a program called that is left out itself, and reasoning whose
+    follower is not there. A history that was never broken and was cut at an allowed position comes
+    back as it is.
     """
     answers = _answers(items)
+    finished = {items[call]["call_id"] for call in answers if items[call].get("type") == "program"}
+    if any(_program_of(item) not in (None, *finished) for item in items):
+        return valid([item for item in items if _program_of(item) in (None, *finished)])
     paired = answers.keys() | set(answers.values())
     kept = [_pair_key(item) is None or index in paired for index, item in enumerate(items)]
     follower_kept = False
@@ -64,12 +81,6 @@ def valid(items: Sequence[Item]) -> list[Item]:
         else:
             follower_kept = kept[index] and _from_model(items[index])
     return [item for index, item in enumerate(items) if kept[index]]
-
-
-def _may_start(item: Item, previous: Item | None) -> bool:
-    if previous is None or item.get("role") in _INSTRUCTING_ROLES:
-        return True
-    return _from_model(item) and not _from_model(previous)
 
 
 def _answers(items: Sequence[Item]) -> dict[int, int]:
@@ -98,14 +109,21 @@ def _pair_key(item: Item) -> Hashable | None:
     A call and its output share a kind (``function_call`` and ``function_call_output``) and a
     ``call_id``; calls that the provider runs itself have no ``call_id``, and their result inside.
     """
-    kind = item.get("type")
-    if kind == "mcp_approval_request":
-        return "approval", item.get("id")
-    if kind == "mcp_approval_response":
-        return "approval", item.get("approval_request_id")
-    if not isinstance(kind, str) or not isinstance(call_id := item.get("call_id"), str):
+    kind = str(item.get("type"))
+    if kind in _APPROVAL_ID:
+        return "approval", str(item.get(_APPROVAL_ID[kind]))
+    call_id = item.get("call_id")
+    if not isinstance(call_id, str) and kind not in _MAY_BE_ANONYMOUS:
         return None
-    return kind.removesuffix("_output").removesuffix("_call"), call_id
+    return kind.removesuffix("_output").removesuffix("_call"), str(call_id)
+
+
+def _program_of(item: Item) -> str | None:
+    """The call id of the program that issued this item, if one did."""
+    caller = item.get("caller")
+    if not isinstance(caller, dict) or caller.get("type") != "program":
+        return None
+    return str(caller.get("caller_id"))
 
 
 def _is_answer(item: Item) -> bool:
@@ -113,8 +131,10 @@ def _is_answer(item: Item) -> bool:
     return kind == "mcp_approval_response" or kind.endswith("_output")
 
 
+def _instructs(item: Item) -> bool:
+    return str(item.get("role")) in _INSTRUCTING_ROLES
+
+
 def _from_model(item: Item) -> bool:
     """Whether a model wrote the item: anything but instructing messages and answers to calls."""
-    if item.get("role") in _INSTRUCTING_ROLES:
-        return False
-    return _pair_key(item) is None or not _is_answer(item)
+    return not _instructs(item) and (_pair_key(item) is None or not _is_answer(item))

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from .checks import check_whole_number
-from .cuts import allowed_cuts, valid
+from .cuts import allowed_cuts, may_start, valid
 
 if TYPE_CHECKING:
     from .cuts import Cut
@@ -53,41 +53,50 @@ class TokenLimit:
         return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
-        window: list[Entry] = []
-        start = spent = first = 0
+        window: list[Entry] = []  # newest first
+        start = spent = 0
+        is_full = False
         async for entry in history.newest_first():
             if not window:
                 start = self._window_start(entry.total_tokens)
             spent += entry.tokens
             # The sum is watched, too: it holds even where a running total does not.
             if entry.tokens_before < start or spent > self.max_tokens:
-                cuts = allowed_cuts([e.item for e in reversed(window)], before=entry.item)
-                if cuts:
-                    first = self._preferred(cuts, window, start)
-                    break
+                # Without a cut in the window that is just full, it grows to the next one.
+                if not is_full or may_start(window[-1].item, previous=entry.item):
+                    shown = self._cut(window, start, before=entry.item)
+                    if shown:
+                        return shown
+                is_full = bool(window)
             window.append(entry)
-        shown = window[::-1][first:]
-        self._warn_if_over_budget(shown)
-        return valid([entry.item for entry in shown])
+        return self._valid(window[::-1])
+
+    def _cut(self, window: list[Entry], start: int, before: Item) -> list[Item]:
+        """What is to be shown of a window that is full; nothing if it cannot be cut."""
+        entries = window[::-1]
+        cuts = allowed_cuts([entry.item for entry in entries], before)
+        return self._valid(entries[self._preferred(cuts, entries, start) :]) if cuts else []
 
     def _window_start(self, total_tokens: int) -> int:
         """The running total at which the window starts: a multiple of the block."""
         blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
         return max(0, blocks) * self.block_tokens
 
-    def _preferred(self, cuts: list[Cut], window: list[Entry], start: int) -> int:
+    def _preferred(self, cuts: list[Cut], entries: list[Entry], start: int) -> int:
         """The first turn start within a block of ``start``, otherwise the first cut.
 
         Not the first turn start wherever it is: inside one huge turn, that would drop all of it
         at the next user message.
         """
         for position, starts_turn in cuts:
-            if starts_turn and window[-1 - position].tokens_before < start + self.block_tokens:
+            if starts_turn and entries[position].tokens_before < start + self.block_tokens:
                 return position
         return cuts[0].position
 
-    def _warn_if_over_budget(self, shown: list[Entry]) -> None:
-        tokens = sum(entry.tokens for entry in shown)
+    def _valid(self, entries: list[Entry]) -> list[Item]:
+        shown = valid([entry.item for entry in entries])
+        ids = {id(item) for item in shown}
+        tokens = sum(entry.tokens for entry in entries if id(entry.item) in ids)
         if tokens > self.max_tokens and not self._warned:
             self._warned = True
             logger.warning(
@@ -96,3 +105,4 @@ class TokenLimit:
                 tokens,
                 self.max_tokens,
             )
+        return shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import re
 import threading
 from concurrent.futures import Future
@@ -54,6 +55,7 @@ ENCRYPTED_TOKENS = 400
 _COST_OF_KIND = {
     "input_image": IMAGE_TOKENS,
     "computer_screenshot": IMAGE_TOKENS,
+    "image": IMAGE_TOKENS,  # of a code interpreter
     "image_generation_call": IMAGE_TOKENS,
     "input_file": FILE_TOKENS,
     "input_audio": AUDIO_TOKENS,
@@ -62,6 +64,8 @@ _COST_OF_KIND = {
 _UNREAD = frozenset(
     {"annotations", "approval_request_id", "call_id", "id", "logprobs", "role", "status", "type"}
 )
+
+_BASE64_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.=+-]+)*;base64,", re.ASCII)
 
 # A text is counted in pieces: some inputs (a megabyte of one letter) take the encoder quadratic
 # time. A piece may cost one token more than the text would have.
@@ -119,25 +123,34 @@ class TiktokenCounter:
 
 
 def estimate_tokens(text: str) -> int:
-    """An estimate of the tokens in ``text`` for when no vocabulary is at hand.
+    """An estimate of the tokens in ``text``, for when no vocabulary is at hand.
 
-    It rather counts too many than too few, also for Chinese, Japanese and Korean (two bytes a
-    token) and for JSON (every sign a token).
+    It counts Chinese, Japanese and Korean, and JSON, rather too high than too low: two bytes a
+    token there, and every sign one. Words are counted as English.
     """
-    return sum(
-        -(-len(run.encode("utf-8", "surrogatepass")) // bytes_per_token)
-        for bytes_per_token, run in _runs(text)
-    )
-
-
-_RUNS = re.compile(r"([A-Za-z]+)|([0-9]+)|(\s+)|([^\x00-\x7f]+)|(.)", re.DOTALL)
-_BYTES_PER_TOKEN = (3, 2, 4, 2, 1)
-
-
-def _runs(text: str) -> Iterator[tuple[int, str]]:
+    tokens = 0
     for match in _RUNS.finditer(text):
-        if match.group() != " ":  # a single space is part of the next token
-            yield _BYTES_PER_TOKEN[(match.lastindex or 1) - 1], match.group()
+        size = len(match.group().encode("utf-8", "surrogatepass"))
+        tokens += math.ceil(size / _BYTES_PER_TOKEN[str(match.lastgroup)])
+    return tokens
+
+
+_RUNS = re.compile(
+    r"(?P<word>[A-Z]?[a-z]{1,15}(?![A-Za-z]))|(?P<letters>[A-Za-z]+)|(?P<digits>[0-9]+)"
+    r"|(?P<space>(?<=\S) (?=\S))|(?P<spaces> +)"
+    r"|(?P<cjk>[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\uffef]+)|(?P<other>.)",
+    re.DOTALL,
+)
+# A single space is part of the next token.
+_BYTES_PER_TOKEN = {
+    "word": 3,
+    "letters": 1.5,
+    "digits": 2,
+    "space": math.inf,
+    "spaces": 4,
+    "cjk": 2,
+    "other": 1,
+}
 
 
 def _parts(item: Item) -> Iterator[str | int]:
@@ -146,15 +159,17 @@ def _parts(item: Item) -> Iterator[str | int]:
         yield cost
         return
     for field, value in item.items():
+        if value is None or field in _UNREAD:
+            continue
         if field == "encrypted_content":
             yield ENCRYPTED_TOKENS
-        elif field not in _UNREAD and value is not None:
+        else:
             yield from map(_part, value if isinstance(value, list) else [value])
 
 
 def _part(value: Any) -> str | int:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
-        return IMAGE_TOKENS if value.startswith("data:") else value
+        return IMAGE_TOKENS if _BASE64_URL.match(value) else value
     if not isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     if (cost := _COST_OF_KIND.get(str(value.get("type")))) is not None:
