@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
-_IMMUTABLE_FIELD = 66  # how the guards of an append fail: see log._guards
+_IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 
 

@@ -1,0 +1,186 @@
+"""Appending to a session: all or nothing, exactly once, and behind what is there.
+
+Two writers cannot take the same place, for there is a unique index on it. So an append needs no
+lock: it says what it takes for the newest item, and is refused if that is not true.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from bson import ObjectId
+from pymongo import ReadPreference, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from .documents import Head, number
+from .drivers import AnyDriver, resolved
+from .retries import Patience, is_passing, lost_the_race
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from .documents import Document, NewItem
+
+MAJORITY = WriteConcern("majority")
+NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
+
+
+class Appender:
+    """Appends to the sessions of one collection.
+
+    ``items`` and ``lasting_items`` are that collection: as it is on the primary, and as it is on a
+    majority, which no election takes back.
+    """
+
+    def __init__(
+        self, items: AnyDriver, lasting_items: AnyDriver, *, transactions: bool, retry_for: float
+    ) -> None:
+        self._items = items
+        self._lasting_items = lasting_items
+        self._transactions = transactions
+        self._retry_for = retry_for
+
+    async def append(
+        self, session_id: str, items: Sequence[NewItem], head: Head | None
+    ) -> Head | None:
+        """Append a batch, all or nothing, exactly once; return the new head if it is known.
+
+        ``head`` is what the caller takes for the newest item (None: not known). If it is not,
+        the write is refused, and tried again with the right numbers. Where that cannot be part of
+        the write (a standalone server), the newest item is read first, in any case.
+        """
+        pending = {ObjectId(): item for item in items}
+        patience = Patience(self._retry_for)
+        uncertain = False
+        with pymongo.timeout(self._retry_for):
+            while True:
+                try:
+                    if head is None or not self._transactions:
+                        if uncertain and await self._has_landed(session_id, list(pending)):
+                            return None
+                        head = await self._newest_head(session_id)
+                    documents = number(session_id, pending, head)
+                    await self._append_to(head, documents, patience)
+                    return Head.of(documents[-1])
+                except PyMongoError as error:
+                    if lost_the_race(error):
+                        head = None
+                        _drop_inserted(pending, error)
+                    elif is_passing(error):
+                        # The same command again, with the same numbers: what is there already is
+                        # left as it is.
+                        uncertain = True
+                    else:
+                        raise
+                    await patience.pause_after(error)
+
+    async def _append_to(
+        self, head: Head, documents: list[dict[str, Any]], patience: Patience
+    ) -> None:
+        if not self._transactions:
+            await _naming_no_text(self._items.insert_many(documents))
+            return
+        writes = [_write_once(document) for document in documents]
+        if len(documents) == 1:
+            await _naming_no_text(self._items.bulk_write([*_guards(head, documents), *writes]))
+            return
+        async with await resolved(self._items.database.client.start_session()) as transaction:
+            await resolved(
+                transaction.start_transaction(
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=MAJORITY,
+                    read_preference=ReadPreference.PRIMARY,
+                )
+            )
+            # What a transaction only reads, others may change before its commit. So it writes to
+            # the head, too: now it cannot be popped meanwhile, and its place be taken.
+            guards = _guards(head, documents, mark={"$set": {"next": documents[0]["_id"]}})
+            await _naming_no_text(self._items.bulk_write([*guards, *writes], session=transaction))
+            await _commit(transaction, patience)
+
+    async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
+        """Whether an attempt whose outcome was not known did write the batch.
+
+        Without transactions it may have written a part; that is taken back.
+        """
+        mine = {"session_id": session_id, "_id": {"$in": ids}}
+        found = await self._lasting_items.count_documents(mine)
+        if self._transactions or found == len(ids):
+            return bool(found)
+        await self._items.delete_many(mine)
+        return False
+
+    async def _newest_head(self, session_id: str) -> Head:
+        numbers = {"seq": 1, "total_tokens": 1, "turn": 1}
+        found = await self._items.find_one({"session_id": session_id}, numbers, sort=NEWEST_FIRST)
+        return Head.of(found)
+
+
+def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> None:
+    """Keep what an insert without a transaction did not reach; it may be popped by now."""
+    if isinstance(error, BulkWriteError):
+        for item_id in list(pending)[: error.details["nInserted"]]:
+            del pending[item_id]
+
+
+def _guards(
+    head: Head, documents: Sequence[Document], mark: Document | None = None
+) -> list[UpdateOne]:
+    """Statements in front of an append that fail, on purpose, if ``head`` is not the newest item.
+
+    Another writer may have popped or cleared it, its place may be taken anew, or others may be
+    behind it: without this, a writer that missed that would count on from totals that are no longer
+    true, or fill a gap in the past. All of it is one command, and so one round trip.
+    """
+    session_id = documents[0]["session_id"]
+    mine = [document["_id"] for document in documents]
+    newer = {"session_id": session_id, "seq": {"$gt": head.seq}, "_id": {"$nin": mine}}
+    # No document can be given another _id: this fails wherever there is a document to change.
+    guards = [UpdateOne(newer, {"$set": {"_id": None}})]
+    if head.id is not None:
+        # And none can be inserted under another _id than the one that was asked for: this fails
+        # if there is no document to be found.
+        itself = {"_id": head.id, "session_id": session_id, "seq": head.seq}
+        unless_found = {"$setOnInsert": {"_id": None}}
+        guards.append(UpdateOne(itself, {**(mark or {}), **unless_found}, upsert=True))
+    return guards
+
+
+def _write_once(document: Document) -> UpdateOne:
+    """Insert the document, unless it is there: sent again, it changes nothing.
+
+    Another document in its place, or the same one elsewhere, is a duplicate key.
+    """
+    place = ("_id", "session_id", "seq")
+    rest = {field: value for field, value in document.items() if field not in place}
+    return UpdateOne({f: document[f] for f in place}, {"$setOnInsert": rest}, upsert=True)
+
+
+async def _naming_no_text(writing: Awaitable[object]) -> None:
+    """Leave what was to be written out of an error: it is the conversation, and errors are logged.
+
+    PyMongo puts it there as ``op``, and the server what a validator refused as ``errInfo``.
+    """
+    try:
+        await writing
+    except BulkWriteError as error:
+        problems = [
+            {k: v for k, v in problem.items() if k not in ("op", "errInfo")}
+            for problem in error.details["writeErrors"]
+        ]
+        raise BulkWriteError({**error.details, "writeErrors": problems}) from None
+
+
+async def _commit(transaction: AnyDriver, patience: Patience) -> None:
+    """Ask for the commit until its outcome is known: the server remembers it."""
+    while True:
+        try:
+            await transaction.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult"):
+                raise
+            await patience.pause_after(error)
+        else:
+            return
