@@ -67,6 +67,7 @@ class Appender:
                 except PyMongoError as error:
                     if lost_the_race(error):
                         head = None
+                        uncertain = uncertain or _is_there(error)
                         _drop_inserted(pending, error)
                     elif is_passing(error):
                         # The same command again, with the same numbers: what is there already is
@@ -82,9 +83,9 @@ class Appender:
         if not self._transactions:
             await _naming_no_text(self._items.insert_many(documents))
             return
-        writes = [_write_once(document) for document in documents]
+        writes = [*_guards(head, documents), *map(_write_once, documents)]
         if len(documents) == 1:
-            await _naming_no_text(self._items.bulk_write([*_guards(head, documents), *writes]))
+            await _naming_no_text(self._items.bulk_write(writes))
             return
         async with await resolved(self._items.database.client.start_session()) as transaction:
             await resolved(
@@ -94,10 +95,7 @@ class Appender:
                     read_preference=ReadPreference.PRIMARY,
                 )
             )
-            # What a transaction only reads, others may change before its commit. So it writes to
-            # the head, too: now it cannot be popped meanwhile, and its place be taken.
-            guards = _guards(head, documents, mark={"$set": {"next": documents[0]["_id"]}})
-            await _naming_no_text(self._items.bulk_write([*guards, *writes], session=transaction))
+            await _naming_no_text(self._items.bulk_write(writes, session=transaction))
             await _commit(transaction, patience)
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
@@ -118,6 +116,13 @@ class Appender:
         return Head.of(found)
 
 
+def _is_there(error: PyMongoError) -> bool:
+    """Whether one of ours is stored already: by an attempt that the driver repeated by itself."""
+    return isinstance(error, BulkWriteError) and any(
+        "_id" in problem.get("keyPattern", {}) for problem in error.details["writeErrors"]
+    )
+
+
 def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> None:
     """Keep what an insert without a transaction did not reach; it may be popped by now."""
     if isinstance(error, BulkWriteError):
@@ -125,14 +130,12 @@ def _drop_inserted(pending: dict[ObjectId, NewItem], error: PyMongoError) -> Non
             del pending[item_id]
 
 
-def _guards(
-    head: Head, documents: Sequence[Document], mark: Document | None = None
-) -> list[UpdateOne]:
+def _guards(head: Head, documents: Sequence[Document]) -> list[UpdateOne]:
     """Statements in front of an append that fail, on purpose, if ``head`` is not the newest item.
 
-    Another writer may have popped or cleared it, its place may be taken anew, or others may be
-    behind it: without this, a writer that missed that would count on from totals that are no longer
-    true, or fill a gap in the past. All of it is one command, and so one round trip.
+    It may have been popped or cleared, its place may be taken anew, or others may be behind it: a
+    writer that missed that would count on from totals that are no longer true, or fill a gap in the
+    past. All of it is one command, and so one round trip.
     """
     session_id = documents[0]["session_id"]
     mine = [document["_id"] for document in documents]
@@ -142,9 +145,13 @@ def _guards(
     if head.id is not None:
         # And none can be inserted under another _id than the one that was asked for: this fails
         # if there is no document to be found.
+        unless_found: dict[str, Any] = {"$setOnInsert": {"_id": None}}
+        if len(documents) > 1:
+            # What a transaction only reads, others may change before its commit. So it writes to
+            # the head, too: now that cannot be popped meanwhile, and its place be taken.
+            unless_found["$set"] = {"next": mine[0]}
         itself = {"_id": head.id, "session_id": session_id, "seq": head.seq}
-        unless_found = {"$setOnInsert": {"_id": None}}
-        guards.append(UpdateOne(itself, {**(mark or {}), **unless_found}, upsert=True))
+        guards.append(UpdateOne(itself, unless_found, upsert=True))
     return guards
 
 

@@ -115,7 +115,7 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
 def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> list[dict[str, Any]]:
     """The documents of a batch that follows ``head``."""
     now = datetime.now(timezone.utc)
-    _, seq, total_tokens, turn = head
+    seq, total_tokens, turn = head.seq, head.total_tokens, head.turn
     documents = []
     for item_id, item in items.items():
         seq += 1
