@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import uuid
 from dataclasses import dataclass, field, replace
@@ -199,6 +200,8 @@ async def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=8_000)
     parser.add_argument("--model", help="chat with this model; needs OPENAI_API_KEY")
     options = parser.parse_args()
+    if options.model and not os.environ.get("OPENAI_API_KEY"):
+        parser.error("--model needs OPENAI_API_KEY to be set")
     console = Console()
     policy = TokenLimit(options.max_tokens)
     async with (
