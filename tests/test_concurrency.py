@@ -11,7 +11,8 @@ import pytest
 
 from mongo_sessions import MongoSessionStore
 
-from .faults import failing
+from .conftest import open_database
+from .faults import Commands, failing
 
 
 @pytest.fixture(
@@ -149,19 +150,25 @@ async def test_a_writer_that_missed_a_clear_starts_anew(replicated, size):
     assert_numbers_add_up(await stored(replicated))
 
 
-async def test_a_pop_during_a_commit_leaves_no_gap_for_a_writer_in_the_past(database):
-    store = MongoSessionStore(database, token_counter=weigh)
-    stale, writer, popper = (store.session("a") for _ in range(3))
-    await stale.add_items(batch(1, 0, size=2))
-    await popper.add_items(batch(2, 0, size=1))
-    await writer.get_items()
-    async with failing(database, "commitTransaction", blockConnection=True, blockTimeMS=200):
-        adding = asyncio.ensure_future(writer.add_items(batch(3, 0, size=2)))
-        await asyncio.gather(adding, popper.pop_item())
-    await stale.add_items(batch(4, 0, size=1))
-    entries = await stored(store)
-    assert entries[-1].item["part"] == [4, 0, 0], "what was added last is last"
-    assert all(a.total_tokens <= b.total_tokens for a, b in pairwise(entries))
+async def test_a_correction_during_a_commit_leaves_order_and_totals_right(driver, replica_set):
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        store = MongoSessionStore(database, token_counter=weigh)
+        stale, writer, corrector = (store.session("a") for _ in range(3))
+        await stale.add_items(batch(1, 0, size=2))
+        await corrector.add_items(batch(2, 0, size=1))
+        await writer.get_items()
+        committing = sent.expect("commitTransaction")
+        async with failing(database, "commitTransaction", blockConnection=True, blockTimeMS=200):
+            adding = asyncio.ensure_future(writer.add_items(batch(3, 0, size=2)))
+            await committing.wait()
+            assert (await corrector.pop_item())["part"] == [2, 0, 0]
+            await corrector.add_items(batch(1_000, 0, size=1))
+            await adding
+        await stale.add_items(batch(4, 0, size=1))
+        entries = await stored(store)
+        assert entries[-1].item["part"] == [4, 0, 0], "what was added last is last"
+        assert all(a.total_tokens <= b.total_tokens for a, b in pairwise(entries))
 
 
 @pytest.mark.parametrize("size", [1, 3])
