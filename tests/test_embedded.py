@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -72,11 +75,10 @@ asyncio.run(main())
     output, _ = await killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     uri, folder, guard = output.decode().split()
-    # The guard has no parent any more that could wait for it.
-    for _ in range(200):
-        if not Path(f"/proc/{guard}").exists():
-            break
-        await asyncio.sleep(0.05)
+    with suppress(ProcessLookupError):  # it is gone already
+        ended = os.pidfd_open(int(guard))
+        assert await asyncio.to_thread(select.select, [ended], [], [], 20) == ([ended], [], [])
+        os.close(ended)
     address = urlsplit(uri)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(address.hostname, address.port)
