@@ -113,11 +113,14 @@ class Conversation:
         self.session = session
         self.agent = Agent("assistant", model=model, tools=[find_order])
         self.meter = Meter()
+        self.largest_view = 0
         self._turns = self._items = self._stored = 0
 
     async def turn(self, text: str) -> tuple[str, Row]:
         before = replace(self.meter)
-        self.meter.left_out = self._stored - tokens(await self.session.get_items())
+        view = tokens(await self.session.get_items())
+        self.largest_view = max(self.largest_view, view)
+        self.meter.left_out = self._stored - view
         config = RunConfig(call_model_input_filter=self.meter, tracing_disabled=True)
         result = await Runner.run(self.agent, text, session=self.session, run_config=config)
         self._turns += 1
@@ -143,7 +146,8 @@ def table_of(rows: list[Row], max_tokens: int) -> Table:
     return table
 
 
-def totals_of(meter: Meter, largest_view: int, max_tokens: int) -> Table:
+def totals_of(conversation: Conversation, max_tokens: int) -> Table:
+    meter = conversation.meter
     table = Table(title="Totals", title_justify="left")
     table.add_column("")
     table.add_column("this policy", justify="right")
@@ -151,7 +155,7 @@ def totals_of(meter: Meter, largest_view: int, max_tokens: int) -> Table:
     table.add_row("model calls", f"{meter.calls:,}", f"{meter.calls:,}")
     table.add_row("tokens sent", f"{meter.sent:,}", f"{meter.everything:,}")
     table.add_row("  of these, as in the prompt before", f"{meter.same / meter.sent:.1%}", "")
-    table.add_row("largest view", f"{largest_view:,} of {max_tokens:,}", "")
+    table.add_row("largest view", f"{conversation.largest_view:,} of {max_tokens:,}", "")
     table.add_row("sent, compared", f"{meter.sent / meter.everything:.1%}", "100.0%")
     return table
 
@@ -172,15 +176,13 @@ async def run_script(console: Console, session: MongoSession, turns: int, max_to
     conversation = Conversation(session, model)
     dice = random.Random(7)
     rows: list[Row] = []
-    largest_view = 0
     with Live(table_of(rows, max_tokens), console=console, refresh_per_second=8) as live:
         for turn in range(1, turns + 1):
             _, row = await conversation.turn(script(model, turn, dice))
             rows.append(row)
-            largest_view = max(largest_view, tokens(await session.get_items()))
             live.update(table_of(rows, max_tokens))
     console.print()
-    console.print(totals_of(conversation.meter, largest_view, max_tokens))
+    console.print(totals_of(conversation, max_tokens))
 
 
 async def chat(console: Console, session: MongoSession, model: str) -> None:

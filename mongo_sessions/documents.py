@@ -150,7 +150,7 @@ def _bson_holds(item: Item, name: str) -> bool:
 
 def _bson_holds_scalar(value: object, name: str, place: _Place) -> bool:
     if isinstance(value, str):
-        return _is_utf8(value)
+        return is_utf8(value)
     if isinstance(value, int):
         return _MIN_INT64 <= value <= _MAX_INT64
     if isinstance(value, float) and not math.isfinite(value):
@@ -165,7 +165,7 @@ def _bson_holds_key(key: object, name: str, place: _Place) -> bool:
     """A key that starts with $ has a meaning to MongoDB ($ref and $id come back as a DBRef)."""
     if not isinstance(key, str):
         raise InvalidItem(f"{_path(name, place)} has the key {key!r}, which is not a str")
-    return _is_utf8(key) and "\0" not in key and not key.startswith("$")
+    return is_utf8(key) and "\0" not in key and not key.startswith("$")
 
 
 def _make_plain(container: Any) -> None:  # noqa: ANN401 - a dict or a list, written to alike
@@ -178,7 +178,7 @@ def _make_plain(container: Any) -> None:  # noqa: ANN401 - a dict or a list, wri
             _make_plain(value)
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
     """False for a lone surrogate: half of a character, which JSON can write and BSON cannot."""
     try:
         text.encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.asynchronous.database import AsyncDatabase
@@ -29,14 +29,6 @@ async def resolved(result: AnyDriver) -> AnyDriver:
 
 
 _CLOSED = "the session store is closed"
-
-
-class DatabaseSource(Protocol):
-    """Gives the database for the running event loop."""
-
-    def database(self) -> AnyDriver: ...
-
-    async def close(self) -> None: ...
 
 
 class GivenDatabase:

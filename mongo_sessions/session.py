@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .documents import Head, NewItem, pack, unpack
+from .documents import Head, NewItem, is_utf8, pack, unpack
 from .drivers import ClientPerLoop
 from .history import SessionHistory
 from .policies import TokenBudget, starts_turn
@@ -44,7 +44,7 @@ class MongoSession:
         policy: RetrievalPolicy | None = None,
         session_settings: SessionSettings | None = None,
     ) -> None:
-        check_session_id(session_id)
+        _check_session_id(session_id)
         if policy is not None:
             check_callable("policy", policy)
         if isinstance(policy, TokenBudget) and not storage.counts_tokens:
@@ -201,16 +201,14 @@ class MongoSession:
         self._head = Head.of(newest)
 
 
-def check_session_id(session_id: object) -> None:
+def _check_session_id(session_id: object) -> None:
     """Raise unless it is a non-empty str: a dict, say, would be a query operator."""
     if not isinstance(session_id, str):
         raise TypeError(f"session_id must be a str, got {session_id!r}")
     if not session_id:
         raise ValueError("session_id must not be empty")
-    try:
-        session_id.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"session_id must be valid Unicode, got {session_id!r}") from None
+    if not is_utf8(session_id):
+        raise ValueError(f"session_id must be valid Unicode, got {session_id!r}")
 
 
 def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from .drivers import ClientPerLoop
 from .policies.checks import check_whole_number
-from .session import MongoSession, check_session_id
+from .session import MongoSession
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
@@ -138,15 +138,15 @@ class MongoSessionStore:
         from there on, not at their items.
         """
         check_whole_number("limit", limit, at_least=1)
-        for name, value in (("prefix", prefix), ("after", after)):
-            if not isinstance(value, str) and (name, value) != ("after", None):
-                raise TypeError(f"{name} must be a str, got {value!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, got {prefix!r}")
+        if after is not None and not isinstance(after, str):
+            raise TypeError(f"after must be a str, got {after!r}")
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
     async def delete_session(self, session_id: str) -> None:
         """Remove everything that is stored of a session. Nothing happens if there is none."""
-        check_session_id(session_id)
         await self.session(session_id).clear_session()
 
     async def ping(self) -> bool:
