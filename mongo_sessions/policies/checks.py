@@ -15,3 +15,11 @@ def check_callable(name: str, value: object) -> None:
     """Raise TypeError unless ``value`` can be called, and is not just the class of what can."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{name} must be something to call, got {value!r}")
+
+
+def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> None:
+    """Raise TypeError unless ``value`` is a number, ValueError unless it is positive."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
+    if not (value > 0 or (may_be_zero and value == 0)):
+        raise ValueError(f"{name} must be positive, got {value!r}")

@@ -1,0 +1,151 @@
+"""A part of a conversation as a text, for a summariser to read.
+
+Every item is one paragraph that starts at the beginning of a line, with its date and its speaker;
+its further lines are indented, so that nothing that somebody said looks like another item.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from .tags import neutralised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .policy import Entry, Item
+
+SHORTENED_CHARS = 2_000
+"""What is kept of a call's arguments, or of its output: some 500 tokens, three fifths of them from
+its beginning and the rest from its end."""
+
+# What says nothing about what happened: identity and state, and what only a provider can read.
+_LEFT_OUT = frozenset(
+    {"annotations", "call_id", "encrypted_content", "id", "logprobs", "role", "status", "type"}
+)
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+_PLACEHOLDERS = {
+    "computer_screenshot": "screenshot",
+    "image": "image",
+    "input_audio": "audio",
+    "input_file": "file",
+    "input_image": "image",
+}
+# Base64 of 200 bytes and more, alone or as a data URL: no language has such words.
+_BASE64 = re.compile(r"(?:data:[\w.+/;=-]{1,100},)?[A-Za-z0-9+/_-]{268,}={0,2}", re.ASCII)
+# A text is not cut into smaller pieces than this, whatever the counter says about them.
+_SMALLEST_PIECE_CHARS = 100
+_INDENT = "  "
+
+
+def parts(
+    entries: Sequence[Entry], max_tokens: int, count_tokens: Callable[[str], int]
+) -> list[str]:
+    """The transcript of ``entries``, in parts of at most ``max_tokens`` each, oldest first."""
+    names = {str(e.item.get("call_id")): e.item["name"] for e in entries if _is_named_call(e.item)}
+    paragraphs = [p for entry in entries if (p := _paragraph(entry, names))]
+    return list(_halves(paragraphs, max_tokens, count_tokens))
+
+
+def _halves(
+    paragraphs: list[str], max_tokens: int, count_tokens: Callable[[str], int]
+) -> Iterator[str]:
+    """The paragraphs as one text if it is short enough, otherwise as several of similar length."""
+    text = "\n".join(paragraphs)
+    if not text:
+        return
+    if len(text) <= _SMALLEST_PIECE_CHARS or count_tokens(text) <= max_tokens:
+        yield text
+        return
+    pieces = paragraphs if len(paragraphs) > 1 else _cut_in_two(text)
+    middle = len(pieces) // 2
+    yield from _halves(pieces[:middle], max_tokens, count_tokens)
+    yield from _halves(pieces[middle:], max_tokens, count_tokens)
+
+
+def _cut_in_two(text: str) -> list[str]:
+    """Between two words, if there are any: a number or a name in two parts would be lost."""
+    middle = len(text) // 2
+    cut = text.rfind(" ", middle // 2, middle) + 1 or middle
+    return [text[:cut], _INDENT + text[cut:]]
+
+
+def _paragraph(entry: Entry, names: dict[str, str]) -> str:
+    """One item; nothing for one that says nothing, such as encrypted reasoning."""
+    speaker, text = _told(entry.item, names)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    heading = f"[{entry.created_at:%Y-%m-%d %H:%M}] {' '.join(speaker.split())}: "
+    return neutralised(heading + f"\n{_INDENT}".join(lines))
+
+
+def _told(item: Item, names: dict[str, str]) -> tuple[str, str]:
+    """Who says an item, and what."""
+    kind = str(item.get("type", "message"))
+    if "role" in item:
+        return str(item["role"]), _readable(_content(item.get("content")))
+    if kind == "reasoning":
+        return "assistant thought", _readable(_content(item.get("summary")))
+    if kind.endswith("_output"):
+        name = names.get(str(item.get("call_id")), kind.removesuffix("_output"))
+        return f"{name} returned", _shortened(_content(item.get("output")) or "-")
+    if _is_named_call(item):
+        return f"assistant called {item['name']}", _shortened(_details(item, "name") or "-")
+    return kind, _shortened(_details(item) or "-")
+
+
+def _is_named_call(item: Item) -> bool:
+    return str(item.get("type")).endswith("_call") and isinstance(item.get("name"), str)
+
+
+def _details(item: Item, *left_out: str) -> str:
+    """What else there is in an item: a single text as it is, anything more as JSON."""
+    details = {
+        field: value
+        for field, value in item.items()
+        if field not in (*_LEFT_OUT, *left_out) and value not in _NOTHING
+    }
+    if not details:
+        return ""
+    value = next(iter(details.values()))
+    return value if len(details) == 1 and isinstance(value, str) else _json(details)
+
+
+def _content(content: Any) -> str:  # noqa: ANN401 - any JSON value
+    """The texts of a message or an output, and placeholders for what is not text."""
+    if isinstance(content, list):
+        return "\n".join(map(_part, content))
+    return "" if content is None else _part(content)
+
+
+def _part(part: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        return _json(part)
+    if placeholder := _PLACEHOLDERS.get(str(part.get("type"))):
+        name = part.get("filename")
+        return f"[{placeholder} {name}]" if isinstance(name, str) else f"[{placeholder}]"
+    text = part.get("text", part.get("refusal"))
+    return text if isinstance(text, str) else _details(part)
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _readable(text: str) -> str:
+    return _BASE64.sub(lambda match: f"[base64, {len(match.group()):,} characters]", text)
+
+
+def _shortened(text: str) -> str:
+    text = _readable(text)
+    left_out = len(text) - SHORTENED_CHARS
+    if left_out <= 0:
+        return text
+    beginning = SHORTENED_CHARS * 3 // 5
+    end = SHORTENED_CHARS - beginning
+    return f"{text[:beginning]} [… {left_out:,} characters left out …] {text[-end:]}"
