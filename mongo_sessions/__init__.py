@@ -7,12 +7,17 @@ sees of it (:mod:`mongo_sessions.policies`).
 from importlib.metadata import version
 
 from .errors import InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
+from .pending import FoldProgress
 from .policies import (
+    AgentSummarizer,
     Entry,
     History,
     Item,
     ListHistory,
     RetrievalPolicy,
+    SummarizeOlder,
+    Summarizer,
+    SummaryRequest,
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
@@ -23,7 +28,9 @@ from .store import MongoSessionStore, SessionInfo
 __version__ = version("mongo-sessions")
 
 __all__ = [
+    "AgentSummarizer",
     "Entry",
+    "FoldProgress",
     "History",
     "InvalidItem",
     "Item",
@@ -34,6 +41,9 @@ __all__ = [
     "RetrievalPolicy",
     "SessionInfo",
     "StoreClosed",
+    "SummarizeOlder",
+    "Summarizer",
+    "SummaryRequest",
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",

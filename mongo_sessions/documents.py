@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import bson
 
 from .errors import InvalidItem, ItemTooLarge
-from .policies import Entry
+from .policies import Claim, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,8 +108,14 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
         turn=document["turn"],
         created_at=document["created_at"].astimezone(timezone.utc),
         summary=document.get("summary"),
+        claim=_to_claim(document["claim"]) if "claim" in document else None,
         id=document["_id"],
     )
+
+
+def _to_claim(claim: Document) -> Claim:
+    until = claim["until"].astimezone(timezone.utc)
+    return Claim(until, is_working="id" in claim, failures=claim.get("failures", 0))
 
 
 def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> list[dict[str, Any]]:

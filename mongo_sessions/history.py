@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .documents import to_entry, unpack
+from bson import ObjectId
+
+from .documents import Head, to_entry, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from .background import Background
     from .documents import Document
     from .log import Log
     from .policies import Entry, Item, Summary, TokenCounter
 
 # Documents per round trip: few for a policy that stops soon, more for one that goes on.
 _FIRST_CHUNK, _LARGEST_CHUNK = 100, 2_000
+
+
+@dataclass
+class Known:
+    """What a session object remembers from its reads and writes, to save the next one some."""
+
+    head: Head | None = None
+    """The newest item; None if it is not known."""
+    maintain_from: int = 0
+    """How many tokens a session must have for its policy's ``maintain`` to have work."""
 
 
 class SessionHistory:
@@ -29,13 +43,17 @@ class SessionHistory:
         self,
         log: Log,
         session_id: str,
+        *,
         count_tokens: TokenCounter,
-        saw_newest: Callable[[Document | None], None],
+        background: Background,
+        known: Known,
     ) -> None:
         self._log = log
         self._session_id = session_id
         self._count_tokens = count_tokens
-        self._saw_newest = saw_newest
+        self._background = background
+        self._known = known
+        self._claimant = ObjectId()
 
     async def newest_first(self) -> AsyncIterator[Entry]:
         before_seq, chunk = None, _FIRST_CHUNK
@@ -73,10 +91,19 @@ class SessionHistory:
         return None if document is None else (await self._entries([document]))[0]
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        return await self._log.claim(self._session_id, entry.id, seconds)
+        return await self._log.claim(self._session_id, entry.id, self._claimant, seconds)
+
+    async def back_off(self, entry: Entry, seconds: float) -> None:
+        await self._log.back_off(self._session_id, entry.id, self._claimant, seconds)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        return await self._log.save_summary(self._session_id, entry.id, summary)
+        return await self._log.save_summary(self._session_id, entry.id, self._claimant, summary)
+
+    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        await self._background.join(self._session_id, work, seconds)
+
+    def maintain_from(self, total_tokens: int) -> None:
+        self._known.maintain_from = total_tokens
 
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
@@ -84,7 +111,8 @@ class SessionHistory:
     async def _newest(self, chunk: int, before_seq: int | None) -> list[Document]:
         documents = await self._log.newest(self._session_id, chunk, before_seq)
         if before_seq is None:
-            self._saw_newest(documents[0] if documents else None)
+            # The next append follows it.
+            self._known.head = Head.of(documents[0] if documents else None)
         return documents
 
     async def _entries(self, documents: list[Document]) -> list[Entry]:

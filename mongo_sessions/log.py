@@ -99,31 +99,57 @@ class Log:
         await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
 
     async def latest_summary(self, session_id: str) -> Document | None:
-        query = {"session_id": session_id, "summary": {"$exists": True}}
-        return await self._patiently(lambda: self._items.find_one(query, sort=NEWEST_FIRST))
+        return await self._latest_summary(session_id)
 
-    async def claim(self, session_id: str, item_id: object, seconds: float) -> bool:
+    async def summarised_tokens(self, session_id: str) -> int:
+        """The running total at the newest summary; 0 if there is none."""
+        found = await self._latest_summary(session_id, {"total_tokens": 1})
+        return (found or {}).get("total_tokens") or 0
+
+    async def _latest_summary(
+        self, session_id: str, fields: Document | None = None
+    ) -> Document | None:
+        query = {"session_id": session_id, "summary": {"$exists": True}}
+        return await self._patiently(lambda: self._items.find_one(query, fields, sort=NEWEST_FIRST))
+
+    async def claim(
+        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
+    ) -> bool:
         """Claim the making of a summary that ends at this item, unless somebody else has it."""
-        now = datetime.now(timezone.utc)
         query = {
             **_without_summary(session_id, item_id),
-            "$or": [{"claim": {"$exists": False}}, {"claim.until": {"$lte": now}}],
+            "$or": [
+                {"claim": {"$exists": False}},
+                {"claim.until": {"$lte": datetime.now(timezone.utc)}},
+                {"claim.id": claimant},
+            ],
         }
-        claim = {"id": ObjectId(), "until": now + timedelta(seconds=seconds)}
-        return await self._update_one(query, {"$set": {"claim": claim}})
+        return await self._update_one(
+            query, {"$set": {"claim.id": claimant, "claim.until": _from_now(seconds)}}
+        )
+
+    async def back_off(
+        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
+    ) -> None:
+        """Turn a claim into the time before which nobody is to try again."""
+        query = {**_without_summary(session_id, item_id), "claim.id": claimant}
+        change = {"$set": {"claim.until": _from_now(seconds)}, "$inc": {"claim.failures": 1}}
+        await self._update_one(query, {**change, "$unset": {"claim.id": ""}})
 
     async def save_summary(
-        self, session_id: str, item_id: object, summary: Mapping[str, Any]
+        self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]
     ) -> bool:
-        """Keep a summary on this item, if it is still there and has none."""
-        query = _without_summary(session_id, item_id)
+        """Keep a summary on this item, if it is there, has none, and nobody else claims it."""
+        query = {
+            **_without_summary(session_id, item_id),
+            "$or": [{"claim.id": {"$exists": False}}, {"claim.id": claimant}],
+        }
         return await self._update_one(
             query, {"$set": {"summary": dict(summary)}, "$unset": {"claim": ""}}
         )
 
     async def _update_one(self, query: Document, update: Document) -> bool:
-        with pymongo.timeout(self._retry_for):
-            result = await self._items.update_one(query, update)
+        result = await self._patiently(lambda: self._items.update_one(query, update))
         return bool(result.matched_count)
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Document]:
@@ -131,21 +157,23 @@ class Log:
         ids: dict[str, Any] = {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}
         if after is not None and after >= prefix:
             ids = {"$gt": after, "$lt": prefix + _LAST_CHARACTER}
-        newest = await self._first_of_each(ids, pymongo.DESCENDING, limit)
-        listed = {"$in": [session["_id"] for session in newest]}
+        newest = await self._first_of_each({"session_id": ids}, pymongo.DESCENDING, limit)
+        if not newest:
+            return []
+        listed = {"session_id": {"$in": [session["_id"] for session in newest]}}
         oldest = await self._first_of_each(listed, pymongo.ASCENDING, limit)
         first = {session["_id"]: session for session in oldest}
         # A session that was deleted in between has no oldest item.
         return [{**last, "first": first[last["_id"]]} for last in newest if last["_id"] in first]
 
-    async def _first_of_each(self, ids: Document, direction: int, limit: int) -> list[Document]:
+    async def _first_of_each(self, query: Document, direction: int, limit: int) -> list[Document]:
         """In this form, the server looks at one key of the index per session (DISTINCT_SCAN).
 
         The order must be the index's, {session_id: 1, seq: -1}, or its exact reverse.
         """
         fields = ("seq", "tokens", "total_tokens", "created_at")
         pipeline: list[Document] = [
-            {"$match": {"session_id": ids}},
+            {"$match": query},
             {"$sort": {"session_id": -direction, "seq": direction}},
             {"$group": {"_id": "$session_id", **{f: {"$first": f"${f}"} for f in fields}}},
             {"$sort": {"_id": 1}},
@@ -164,6 +192,11 @@ class Log:
 
 
 _LAST_CHARACTER = "\U0010ffff"
+
+
+def _from_now(seconds: float) -> datetime:
+    """By the clock of this machine: a claim is about minutes, and clocks differ by less."""
+    return datetime.now(timezone.utc) + timedelta(seconds=seconds)
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

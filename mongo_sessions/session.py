@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from .documents import Head, NewItem, is_utf8, pack, unpack
+from .documents import NewItem, is_utf8, pack, unpack
 from .drivers import ClientPerLoop
-from .history import SessionHistory
-from .policies import TokenBudget, starts_turn
+from .history import Known
+from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_callable, check_whole_number
 from .retries import settled
 from .storage import Storage
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
-    from .documents import Document
+    from .history import SessionHistory
     from .policies import Entry, Item, RetrievalPolicy
     from .storage import StorageOptions
 
@@ -54,7 +55,7 @@ class MongoSession:
         self.session_settings = session_settings
         self._storage = storage
         self._owns_storage = False
-        self._head: Head | None = None
+        self._known = Known()
 
     @classmethod
     def from_uri(
@@ -142,13 +143,14 @@ class MongoSession:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
         log = await self._storage.log()
-        head, self._head = self._head, None
-        self._head = await settled(log.append(self.session_id, new_items, head))
+        head, self._known.head = self._known.head, None
+        self._known.head = await settled(log.append(self.session_id, new_items, head))
+        await self._maintain()
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None if there is none."""
         log = await self._storage.log()
-        self._head = None
+        self._known.head = None
         document = await settled(log.pop(self.session_id))
         if document is None:
             return None
@@ -157,7 +159,7 @@ class MongoSession:
     async def clear_session(self) -> None:
         """Remove everything of this session. The id may be used again."""
         log = await self._storage.log()
-        self._head = None
+        self._known.head = None
         await settled(log.clear(self.session_id))
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
@@ -172,8 +174,16 @@ class MongoSession:
         async for entry in history.oldest_first(after_seq):
             yield entry
 
+    async def flush(self) -> None:
+        """Wait for what the policy does in the background, such as a summary in the making.
+
+        For a serverless handler, before it returns. What is far behind is not caught up with: the
+        piece of work that is under way is ended, and nothing new is begun.
+        """
+        await self._storage.background.finish(self.session_id)
+
     async def close(self) -> None:
-        """Close the client that :meth:`from_uri` made; nothing otherwise."""
+        """Close the client that :meth:`from_uri` made, after a :meth:`flush`; otherwise nothing."""
         if self._owns_storage:
             await self._storage.close()
 
@@ -192,13 +202,18 @@ class MongoSession:
             NewItem(p, n, starts_turn(i)) for p, n, i in zip(packed, counts, items, strict=True)
         ]
 
-    async def _history(self) -> SessionHistory:
-        log = await self._storage.log()
-        return SessionHistory(log, self.session_id, self._storage.count_tokens, self._saw_newest)
+    async def _maintain(self) -> None:
+        """Start the policy's slow work, if it can have any."""
+        policy, head = self.policy, self._known.head
+        if not isinstance(policy, Maintained):
+            return
+        if head is not None and head.total_tokens < self._known.maintain_from:
+            return
+        history = await self._history()
+        self._storage.background.start(self.session_id, partial(policy.maintain, history))
 
-    def _saw_newest(self, newest: Document | None) -> None:
-        """Remember what a read found to be the newest item: the next append follows it."""
-        self._head = Head.of(newest)
+    async def _history(self) -> SessionHistory:
+        return await self._storage.history(self.session_id, self._known)
 
 
 def _check_session_id(session_id: object) -> None:

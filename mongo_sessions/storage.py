@@ -7,12 +7,14 @@ from datetime import timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
+from .background import Background
 from .drivers import ClientPerLoop, GivenDatabase
+from .history import Known, SessionHistory
 from .indexes import create_indexes, has_transactions
 from .log import Log
 from .once import Once
 from .policies import TiktokenCounter
-from .policies.checks import check_callable
+from .policies.checks import check_callable, check_seconds
 from .retries import patiently
 
 if TYPE_CHECKING:
@@ -51,10 +53,7 @@ class Storage:
         create_indexes: bool = True,
         retry_for: float = 30.0,
     ) -> None:
-        if not isinstance(retry_for, (int, float)):
-            raise TypeError(f"retry_for must be a number of seconds, got {retry_for!r}")
-        if not retry_for > 0:
-            raise ValueError(f"retry_for must be positive, got {retry_for!r}")
+        check_seconds("retry_for", retry_for)
         if not isinstance(retention, (timedelta, NoneType)):
             raise TypeError(f"retention must be a timedelta or None, got {retention!r}")
         if retention is not None and retention < timedelta(seconds=1):
@@ -71,6 +70,7 @@ class Storage:
         self._indexes: Once[None] = Once()
         self._transactions: Once[bool] = Once()
         self._latest_log: tuple[AnyDriver, Log] | None = None
+        self.background = Background()
 
     @property
     def counts_tokens(self) -> bool:
@@ -109,6 +109,16 @@ class Storage:
         self._latest_log = (database, log)
         return log
 
+    async def history(self, session_id: str, known: Known) -> SessionHistory:
+        """The log of one session; ``known`` is what its user remembers of it."""
+        return SessionHistory(
+            await self.log(),
+            session_id,
+            count_tokens=self.count_tokens,
+            background=self.background,
+            known=known,
+        )
+
     def count_tokens(self, item: Item) -> int:
         """Tokens of one item; 0 where none are counted."""
         return 0 if self._counter is None else self._counter(item)
@@ -129,4 +139,5 @@ class Storage:
         return counts
 
     async def close(self) -> None:
+        await self.background.finish()
         await self._source.close()

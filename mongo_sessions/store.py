@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from .drivers import ClientPerLoop
+from .history import Known
+from .pending import FoldProgress, pending, tokens_gone
+from .policies import SummarizeOlder
 from .policies.checks import check_whole_number
 from .session import MongoSession
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
     from types import EllipsisType
 
@@ -149,6 +153,39 @@ class MongoSessionStore:
         """Remove everything that is stored of a session. Nothing happens if there is none."""
         await self.session(session_id).clear_session()
 
+    async def fold_pending(
+        self,
+        policy: SummarizeOlder,
+        *,
+        limit: int = 100,
+        progress: Callable[[FoldProgress], object] | None = None,
+    ) -> int:
+        """Make the summaries that are due, all of them, for a cron job; return how many were made.
+
+        One session after the other, the one that was left alone for longest first. Each is brought
+        up to date, a block at a time, as its own writes would do it. This may be cancelled at any
+        time, and gone on with anywhere; what other workers are at is left to them. Failures are
+        logged, and end the work on that session.
+
+        Args:
+            policy: The one that the sessions are used with.
+            limit: How many sessions, at most.
+            progress: Called after each summary. What it raises ends the work.
+        """
+        check_whole_number("limit", limit, at_least=1)
+        if not isinstance(policy, SummarizeOlder):
+            raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
+        log = await self._storage.log()
+        sessions = await pending(log, policy.budget.due_tokens, limit)
+        made = 0
+        for number, session_id in enumerate(sessions, 1):
+            history = await self._storage.history(session_id, Known())
+            while await policy.fold(history):
+                made += 1
+                if progress is not None:
+                    progress(FoldProgress(session_id, number, len(sessions), made))
+        return made
+
     async def ping(self) -> bool:
         """Whether the server answers."""
         database = self._storage.database()
@@ -159,7 +196,11 @@ class MongoSessionStore:
         return True
 
     async def close(self) -> None:
-        """Close the clients that :meth:`from_uri` made. A closed store refuses every operation."""
+        """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
+
+        What policies do in the background of this event loop is brought to its end first, as
+        :meth:`MongoSession.flush` does it.
+        """
         await self._storage.close()
 
     async def __aenter__(self) -> Self:
@@ -170,11 +211,9 @@ class MongoSessionStore:
 
 
 def _info(session: Document) -> SessionInfo:
-    first = session["first"]
-    gone = (first["total_tokens"] or 0) - (first["tokens"] or 0)
     return SessionInfo(
         session_id=session["_id"],
-        items=session["seq"] - first["seq"] + 1,
-        total_tokens=(session["total_tokens"] or 0) - gone,
+        items=session["seq"] - session["first"]["seq"] + 1,
+        total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
         updated_at=session["created_at"].astimezone(timezone.utc),
     )

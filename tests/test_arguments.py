@@ -118,7 +118,12 @@ async def test_a_list_history_is_a_history():
     assert [entry.seq async for entry in history.oldest_first(after_seq=1)] == [2, 3]
     assert await history.latest_summary() is None
     assert await history.claim(entries[1], 60)
+    assert await history.claim(entries[1], 60), "it is one's own"
+    await history.back_off(entries[1], 60)
     assert not await history.claim(entries[1], 60)
+    await history.back_off(entries[1], -1)
+    assert await history.claim(entries[1], 60)
+    assert history.entries[1].claim.failures == 2
     assert await history.save_summary(entries[1], {"text": "…"})
     assert not await history.save_summary(entries[1], {"text": "again"})
     assert not await history.claim(entries[1], -60)

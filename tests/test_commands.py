@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import MongoSessionStore, TokenLimit
+from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
 
 from .conftest import open_database
 from .faults import Commands
+from .filling import fill
+from .scribes import Scribe
 
 # Some 240 tokens a turn, as in a conversation that uses tools.
 USER = {"role": "user", "content": "What is the weather in Lisbon? " * 4}
@@ -33,11 +35,11 @@ async def database(driver, replica_set, sent):
         yield database
 
 
-async def fill(database: Any, turns: int, session_id: str = "a") -> None:
-    session = MongoSessionStore(database).session(session_id)
-    items = [item for _ in range(turns) for batch in TURN for item in batch]
-    for start in range(0, len(items), 5_000):
-        await session.add_items(items[start : start + 5_000])
+async def fill_with_turns(database: Any, number: int, session_id: str = "a") -> None:
+    counter = TiktokenCounter()
+    items = [item for batch in TURN for item in batch]
+    costs = {id(item): counter(item) for item in items}
+    await fill(database, items * number, lambda item: costs[id(item)], session_id)
 
 
 async def test_a_turn_is_one_read_and_a_round_trip_per_item_or_transaction(store, sent):
@@ -61,7 +63,7 @@ async def test_pop_and_clear_are_one_command_each(store, sent):
 
 
 async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sent):
-    await fill(database, turns=250)
+    await fill_with_turns(database, 250)
     await store.session("a").get_items(limit=1)
     sent.clear()
     assert len(await store.session("a").get_items()) == 1_000
@@ -142,6 +144,7 @@ async def test_every_command_asks_for_one_session_so_one_shard_answers(database,
     history = await session._history()
     newest = await anext(aiter(history.newest_first()))
     assert await history.claim(newest, 60)
+    await history.back_off(newest, -1)
     assert await history.save_summary(newest, {"text": "…"})
     assert await history.latest_summary() == replace(newest, summary={"text": "…"})
     await session.pop_item()
@@ -170,17 +173,46 @@ async def documents_examined(database: Any, sent: Commands, session: Any) -> int
 
 async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, sent):
     store = MongoSessionStore(database, policy=TokenLimit(8_000))
-    await fill(database, turns=50, session_id="200 items")
-    await fill(database, turns=25_000, session_id="100,000 items")
+    await fill_with_turns(database, 50, session_id="200 items")
+    await fill_with_turns(database, 25_000, session_id="100,000 items")
     assert await documents_examined(database, sent, store.session("200 items")) == 200
     assert await documents_examined(database, sent, store.session("100,000 items")) == 300
     assert sent.names.count("find") == 2
 
 
+async def test_a_summary_is_read_with_the_newest_items_in_one_round_trip(database, sent):
+    policy = SummarizeOlder(Scribe(), max_tokens=4_000)
+    await fill_with_turns(database, 20, session_id="80 items")
+    await fill_with_turns(database, 2_500, session_id="10,000 items")
+    store = MongoSessionStore(database, policy=policy)
+    await store.fold_pending(policy)
+    assert await documents_examined(database, sent, store.session("80 items")) == 80
+    assert await documents_examined(database, sent, store.session("10,000 items")) == 100
+    assert sent.names.count("find") == 1
+
+
+async def test_the_first_read_with_a_new_policy_looks_once_for_a_summary(database, sent):
+    """And at no more items than the view needs, however long the session is."""
+    await fill_with_turns(database, 2_500)
+    session = MongoSessionStore(database, policy=SummarizeOlder(Scribe(), max_tokens=4_000))
+    assert await documents_examined(database, sent, session.session("a")) == 100
+    assert sent.names.count("find") == 2
+
+
+async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, sent):
+    session = MongoSessionStore(database, policy=SummarizeOlder(Scribe())).session("a")
+    await session.get_items()
+    sent.clear()
+    for batch in TURN:
+        await session.add_items(batch)
+        await session.flush()
+    assert sent.names == ["update", "update", "commitTransaction", "update"]
+
+
 async def test_a_small_window_costs_one_round_trip_of_a_hundred_documents(database, sent):
     store = MongoSessionStore(database, policy=TokenLimit(4_000))
-    await fill(database, turns=50, session_id="200 items")
-    await fill(database, turns=2_500, session_id="10,000 items")
+    await fill_with_turns(database, 50, session_id="200 items")
+    await fill_with_turns(database, 2_500, session_id="10,000 items")
     assert await documents_examined(database, sent, store.session("200 items")) == 100
     assert await documents_examined(database, sent, store.session("10,000 items")) == 100
     assert sent.names.count("find") == 1
@@ -188,18 +220,36 @@ async def test_a_small_window_costs_one_round_trip_of_a_hundred_documents(databa
 
 async def test_listing_looks_at_one_index_key_per_session(database, store, sent):
     for number in range(5):
-        await fill(database, turns=20, session_id=f"session {number}")
+        await fill_with_turns(database, 20, session_id=f"session {number}")
     await store.list_sessions()
     sent.clear()
     assert len(await store.list_sessions()) == 5
     aggregates = [event.command for event in sent.started_events]
     assert len(aggregates) == 2
     for command in aggregates:
-        plain = {"aggregate": command["aggregate"], "pipeline": command["pipeline"], "cursor": {}}
-        plan = await database.command({"explain": plain, "verbosity": "executionStats"})
-        stages = plan["stages"][0]["$cursor"] if "stages" in plan else plan
-        assert "DISTINCT_SCAN" in str(stages["queryPlanner"]["winningPlan"])
-        assert stages["executionStats"]["totalKeysExamined"] <= 6
+        assert await keys_examined(database, command) <= 6
+
+
+async def keys_examined(database: Any, command: Any) -> int:
+    """Index keys that the server looks at for an aggregate; it skips those of equal prefix."""
+    plain = {"aggregate": command["aggregate"], "pipeline": command["pipeline"], "cursor": {}}
+    plan = await database.command({"explain": plain, "verbosity": "executionStats"})
+    stages = plan["stages"][0]["$cursor"] if "stages" in plan else plan
+    assert "DISTINCT_SCAN" in str(stages["queryPlanner"]["winningPlan"])
+    return stages["executionStats"]["totalKeysExamined"]
+
+
+async def test_finding_what_is_due_asks_the_long_sessions_alone(database, sent):
+    policy = SummarizeOlder(Scribe(), max_tokens=1_000)
+    await fill_with_turns(database, 10, session_id="long")
+    await fill_with_turns(database, 1, session_id="short")
+    store = MongoSessionStore(database, policy=policy)
+    assert await store.fold_pending(policy) > 1
+    sent.clear()
+    assert await store.fold_pending(policy) == 0
+    assert sent.names == ["aggregate", "aggregate", "find", "aggregate"]
+    assert sent.started_events[2].command["filter"]["session_id"] == "long"
+    assert await examined(database, sent.started_events[2]) == 1
 
 
 async def test_an_index_of_that_name_that_is_not_unique_is_an_error_before_any_write(database):

@@ -285,17 +285,58 @@ async def test_a_summary_stays_on_its_item_and_goes_with_it(store):
     assert await history.latest_summary() is None
 
 
-async def test_one_claims_a_summary_until_the_claim_expires(store):
+async def claimants(session, number: int) -> list:
+    """Histories of as many workers, and the items that they are about."""
+    return [await session._history() for _ in range(number)]
+
+
+async def claim_of(session, seq: int):
+    return (await anext(session.entries(after_seq=seq - 1))).claim
+
+
+async def test_one_worker_claims_a_summary_until_the_claim_expires(store):
     session = store.session("a")
     await session.add_items(ITEMS)
-    history = await session._history()
     first, second, *_ = [entry async for entry in session.entries()]
-    claims = await asyncio.gather(*(history.claim(first, 60) for _ in range(5)))
+    workers = await claimants(session, 5)
+    claims = await asyncio.gather(*(worker.claim(first, 60) for worker in workers))
     assert sorted(claims) == [False] * 4 + [True]
-    assert await history.claim(second, -1)
-    assert await history.claim(second, 60), "the first claim has expired"
-    await history.save_summary(second, {"text": "done"})
-    assert not await history.claim(second, 60)
+    assert await workers[claims.index(True)].claim(first, 60), "its own claim is prolonged"
+    claim = await claim_of(session, seq=1)
+    assert (claim.is_working, claim.is_in_force(), claim.failures) == (True, True, 0)
+    one, other, third, *_ = workers
+    assert await one.claim(second, -1)
+    assert not (await claim_of(session, seq=2)).is_in_force()
+    assert await other.claim(second, 60), "the first claim has expired"
+    assert not await one.save_summary(second, {"text": "late"})
+    assert not await third.save_summary(second, {"text": "never claimed"})
+    assert await other.save_summary(second, {"text": "done"})
+    assert await claim_of(session, seq=2) is None
+    assert not await one.claim(second, 60)
+
+
+async def test_after_a_failure_nobody_claims_for_a_while(store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    first, *_ = [entry async for entry in session.entries()]
+    one, other = await claimants(session, 2)
+    assert await one.claim(first, 60)
+    await other.back_off(first, -60)
+    assert not await other.claim(first, 60), "only whoever has the claim can give it up"
+    await one.back_off(first, 60)
+    assert not await one.claim(first, 60)
+    assert not await other.claim(first, 60)
+    claim = await claim_of(session, seq=1)
+    assert (claim.is_working, claim.failures) == (False, 1)
+    await session.clear_session()
+    await session.add_items(ITEMS)
+    first, *_ = [entry async for entry in session.entries()]
+    for worker, failures in ((one, 1), (other, 2)):
+        assert await worker.claim(first, 60)
+        await worker.back_off(first, -1)
+        assert (await claim_of(session, seq=1)).failures == failures
+    assert await one.claim(first, 60)
+    assert (await claim_of(session, seq=1)).failures == 2, "who claims next knows how often"
 
 
 async def test_ping_says_that_the_server_answers(store):

@@ -5,18 +5,36 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 
 from .cuts import Cut, allowed_cuts, may_start, starts_turn, valid
 from .list_history import ListHistory
-from .policy import Entry, History, Item, RetrievalPolicy, Summary, TokenBudget
+from .policy import (
+    Claim,
+    Entry,
+    History,
+    Item,
+    Maintained,
+    RetrievalPolicy,
+    Summary,
+    TokenBudget,
+)
+from .summarize import SummarizeOlder
+from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .token_limit import TokenLimit
 from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
 
 __all__ = [
+    "AgentSummarizer",
+    "Claim",
     "Cut",
     "Entry",
     "History",
     "Item",
     "ListHistory",
+    "Maintained",
     "RetrievalPolicy",
+    "SummarizeOlder",
+    "Summarizer",
     "Summary",
+    "SummaryError",
+    "SummaryRequest",
     "TiktokenCounter",
     "TokenBudget",
     "TokenCounter",

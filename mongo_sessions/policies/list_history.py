@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .cuts import starts_turn
-from .policy import Entry
+from .policy import Claim, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from .policy import Item, Summary
     from .tokens import TokenCounter
 
 
 class ListHistory:
-    """A :class:`History` over items in memory, numbered and counted as the store does it."""
+    """A :class:`History` over items in memory, numbered and counted as the store does it.
+
+    Nobody else uses it, so claims are refused only where there is a summary, or after a failure.
+    """
 
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter
         self.entries: list[Entry] = []
-        self._claims: dict[int, datetime] = {}
-        total_tokens = turn = 0
-        for seq, item in enumerate(items, 1):
-            tokens = token_counter(item)
-            total_tokens += tokens
-            turn += starts_turn(item)
-            now = datetime.now(timezone.utc)
-            self.entries.append(Entry(seq, item, tokens, total_tokens, turn, now))
+        self._aside: set[asyncio.Future[None]] = set()
+        for item in items:
+            self.append(item)
+
+    def append(self, item: Item) -> None:
+        last = self.entries[-1] if self.entries else None
+        tokens = self.count_tokens(item)
+        seq = len(self.entries) + 1
+        self.entries.append(
+            Entry(
+                seq=seq,
+                item=item,
+                tokens=tokens,
+                total_tokens=(last.total_tokens if last else 0) + tokens,
+                turn=(last.turn if last else 0) + starts_turn(item),
+                created_at=datetime.now(timezone.utc),
+                id=seq,
+            )
+        )
 
     async def newest_first(self) -> AsyncIterator[Entry]:
         for entry in reversed(self.entries):
@@ -43,17 +58,44 @@ class ListHistory:
         return next((e for e in reversed(self.entries) if e.summary is not None), None)
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        now = datetime.now(timezone.utc)
-        if self._summarised(entry) or self._claims.get(entry.seq, now) > now:
+        stored = self._stored(entry)
+        claim = stored.claim or Claim(stored.created_at, is_working=True)
+        if stored.summary is not None or (claim.is_in_force() and not claim.is_working):
             return False
-        self._claims[entry.seq] = now + timedelta(seconds=seconds)
+        self._replace(entry, claim=replace(claim, until=_in(seconds), is_working=True))
         return True
+
+    async def back_off(self, entry: Entry, seconds: float) -> None:
+        claim = self._stored(entry).claim
+        failures = 1 + (claim.failures if claim else 0)
+        self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        if self._summarised(entry):
+        if self._stored(entry).summary is not None:
             return False
-        self.entries[entry.seq - 1] = replace(entry, summary=summary)
+        self._replace(entry, summary=summary, claim=None)
         return True
 
-    def _summarised(self, entry: Entry) -> bool:
-        return self.entries[entry.seq - 1].summary is not None
+    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        task = asyncio.ensure_future(_until_done(work))
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+        await asyncio.wait({task}, timeout=seconds)
+
+    def maintain_from(self, total_tokens: int) -> None:
+        """Nobody writes here on his own, and so nobody calls a policy's ``maintain``."""
+
+    def _stored(self, entry: Entry) -> Entry:
+        return self.entries[entry.seq - 1]
+
+    def _replace(self, entry: Entry, **changes: Any) -> None:
+        self.entries[entry.seq - 1] = replace(self._stored(entry), **changes)
+
+
+def _in(seconds: float) -> datetime:
+    return datetime.now(timezone.utc) + timedelta(seconds=seconds)
+
+
+async def _until_done(work: Callable[[], Awaitable[bool]]) -> None:
+    while await work():
+        pass

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 Item: TypeAlias = dict[str, Any]
 """One item of a conversation, as the Agents SDK hands it to a session: any JSON object."""
 
 Summary: TypeAlias = "Mapping[str, Any]"
 """What a summarising policy keeps on the last item that the summary covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody makes the summary that ends at an item, or tried to."""
+
+    until: datetime
+    """UTC. Nobody else may claim it before."""
+    is_working: bool
+    """False after a failure: then nobody is at work, and all wait for another attempt."""
+    failures: int = 0
+    """Attempts that failed so far."""
+
+    def is_in_force(self) -> bool:
+        return self.until > datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,8 @@ class Entry:
     """UTC, in milliseconds."""
     summary: Summary | None = None
     """What happened up to and including this item, if somebody summarised it here."""
+    claim: Claim | None = None
+    """Who is about to."""
     id: object = field(default=None, repr=False, compare=False)
     """What the log knows this item by; opaque to a policy."""
 
@@ -55,15 +72,33 @@ class History(Protocol):
         """The newest entry that carries a summary, or None."""
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        """Reserve the making of the summary that ends at ``entry`` for so many seconds.
+        """Reserve the making of the summary that ends at ``entry`` for so many seconds from now.
 
-        False when the item is gone, has a summary, or is claimed by somebody else.
+        False when the item is gone, has a summary, or is claimed by somebody else. Whoever has the
+        claim prolongs it by claiming again.
         """
 
-    async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        """Keep ``summary`` on ``entry``.
+    async def back_off(self, entry: Entry, seconds: float) -> None:
+        """Give one's claim up after a failure: nobody is to try again for so many seconds."""
 
-        False when the item is gone or has a summary already; nothing is changed then.
+    async def save_summary(self, entry: Entry, summary: Summary) -> bool:
+        """Keep ``summary`` on ``entry``, and end the claim.
+
+        False when the item is gone, has a summary already, or is claimed by somebody else; nothing
+        is changed then.
+        """
+
+    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Run slow work off the request path, and wait for it, but only for so many seconds.
+
+        It goes on after that. It is run again for as long as it returns True. If such work is
+        under way for this session, that is waited for instead. Its errors are logged.
+        """
+
+    def maintain_from(self, total_tokens: int) -> None:
+        """Say that :meth:`Maintained.maintain` has nothing to do until a session is this long.
+
+        A hint that saves questions to the database. Who never says it is asked at every write.
         """
 
     def count_tokens(self, item: Item) -> int:
@@ -86,3 +121,14 @@ class TokenBudget(Protocol):
     """A policy that has this attribute needs a store that counts tokens."""
 
     max_tokens: int
+
+
+@runtime_checkable
+class Maintained(Protocol):
+    """A policy with slow work to do, such as summarising, off the request path."""
+
+    async def maintain(self, history: History) -> bool:
+        """Do one piece of it; return whether there may be more.
+
+        The session runs it in the background after a write.
+        """

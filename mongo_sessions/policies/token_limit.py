@@ -9,6 +9,8 @@ from .checks import check_whole_number
 from .cuts import allowed_cuts, may_start, valid
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from .cuts import Cut
     from .policy import Entry, History, Item
 
@@ -53,10 +55,14 @@ class TokenLimit:
         return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
+        return await self.newest(history.newest_first())
+
+    async def newest(self, entries: AsyncIterator[Entry]) -> list[Item]:
+        """What is shown of ``entries``, newest first; no more of them are read than needed."""
         window: list[Entry] = []  # newest first
         start = spent = 0
         is_full = False
-        async for entry in history.newest_first():
+        async for entry in entries:
             if not window:
                 start = self._window_start(entry.total_tokens)
             spent += entry.tokens

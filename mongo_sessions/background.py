@@ -1,0 +1,92 @@
+"""Slow work of policies, off the request path: one piece after the other for each session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Work = Callable[[], Awaitable[bool]]
+
+logger = logging.getLogger("mongo_sessions")
+
+
+@dataclass
+class _Job:
+    """The work of one session, in one event loop."""
+
+    work: Work
+    piece: asyncio.Future[None]
+    """Done when the piece of work under way is."""
+    is_asked_for: bool = True
+    is_ending: bool = False
+    task: asyncio.Task[None] | None = None
+
+
+class Background:
+    """Runs work in tasks of the event loops that ask for it.
+
+    Work returns whether there is more of it to do at once, and is run again then. An error is
+    logged, without its message: it might hold what was said.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[tuple[asyncio.AbstractEventLoop, str], _Job] = {}
+
+    def start(self, session_id: str, work: Work) -> None:
+        """Run ``work``, again if it is under way: what it looks at has changed."""
+        job = self._job(session_id, work)
+        job.work, job.is_asked_for = work, True
+
+    async def join(self, session_id: str, work: Work, seconds: float) -> None:
+        """Run ``work``, unless some is under way, and wait until one piece is done."""
+        await asyncio.wait({self._job(session_id, work).piece}, timeout=seconds)
+
+    async def finish(self, session_id: str | None = None) -> None:
+        """Wait for the work that is under way in this event loop, but not for all there is to do.
+
+        What was started is run to its end; what it would go on with is left for another time.
+        """
+        loop = asyncio.get_running_loop()
+        jobs = [
+            job
+            for (its_loop, its_session), job in list(self._jobs.items())
+            if its_loop is loop and session_id in (None, its_session)
+        ]
+        for job in jobs:
+            job.is_ending = True
+        if tasks := {job.task for job in jobs if job.task}:
+            await asyncio.wait(tasks)
+
+    def _job(self, session_id: str, work: Work) -> _Job:
+        loop = asyncio.get_running_loop()
+        key = (loop, session_id)
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = _Job(work, loop.create_future())
+            job.task = loop.create_task(self._run(key, job))
+        return job
+
+    async def _run(self, key: tuple[asyncio.AbstractEventLoop, str], job: _Job) -> None:
+        try:
+            has_more = True
+            while job.is_asked_for or (has_more and not job.is_ending):
+                job.is_asked_for = False
+                has_more = await self._piece(job.work)
+                job.piece.set_result(None)
+                job.piece = key[0].create_future()
+        finally:
+            # No await since the last look at the job: nobody has asked for more in between.
+            del self._jobs[key]
+            job.piece.cancel()
+
+    async def _piece(self, work: Work) -> bool:
+        try:
+            return await work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for it
+            logger.warning("Background work on a session failed: %s", type(error).__name__)
+            return False

@@ -1,0 +1,52 @@
+"""Which sessions have a summary due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .documents import Document
+    from .log import Log
+
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FoldProgress:
+    """Where :meth:`MongoSessionStore.fold_pending` is, after a summary."""
+
+    session_id: str
+    """Of the session that has a new summary."""
+    session_number: int
+    """Of that session among those to do: 1, 2, 3, …"""
+    sessions: int
+    """How many there are to do."""
+    summaries: int
+    """Made so far, in all sessions."""
+
+
+async def pending(log: Log, due_tokens: int, limit: int) -> list[str]:
+    """Ids of sessions with at least ``due_tokens`` after their summary, longest unused first."""
+    due: list[tuple[datetime, str]] = []
+    after = None
+    while page := await log.sessions("", after, _PAGE):
+        for session in page:
+            session_id, tokens = session["_id"], session["total_tokens"] or 0
+            # Only the long ones are asked for their summary.
+            if tokens - tokens_gone(session) >= due_tokens and (
+                tokens - await log.summarised_tokens(session_id) >= due_tokens
+            ):
+                due.append((session["created_at"], session_id))
+        after = page[-1]["_id"]
+    return [session_id for _, session_id in nsmallest(limit, due)]
+
+
+def tokens_gone(session: Document) -> int:
+    """Of items that the server deleted because of their age."""
+    first = session["first"]
+    gone: int = (first["total_tokens"] or 0) - (first["tokens"] or 0)
+    return gone

@@ -1,0 +1,71 @@
+"""The block: the part of a conversation that is folded into the summary next."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from .cuts import allowed_cuts, may_start
+from .segments import Segment, from_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .policy import Entry, History, Item
+
+
+class Block(NamedTuple):
+    """The items after the newest summary, up to and including ``anchor``."""
+
+    entries: list[Entry]
+    segments: list[Segment]
+    """The summary of everything before."""
+
+    @property
+    def anchor(self) -> Entry:
+        """The last item, which will carry the summary."""
+        return self.entries[-1]
+
+
+async def next_block(history: History, fold_tokens: int) -> Block | None:
+    """The oldest items after the newest summary, about ``fold_tokens`` of them.
+
+    None while there are less than twice as many, so that the newest stay as they are. A block ends
+    before the first user message that has ``fold_tokens`` before it, if that comes within half as
+    many more, and otherwise at the first place where a history may be cut. All of this depends on
+    what is stored up to there, and on nothing else: every worker comes to the same block.
+    """
+    latest = await history.latest_summary()
+    segments = from_summary(latest.summary) if latest else []
+    if not segments:  # what another policy has stored tells nothing here
+        latest = None
+    after_seq, before = (latest.seq, latest.item) if latest else (0, None)
+    due = 2 * fold_tokens
+    entries: list[Entry] = []
+    tokens = 0
+    async for entry in history.oldest_first(after_seq):
+        is_due_now = tokens < due <= tokens + entry.tokens
+        # A group of items that belong together may be longer than that. Then the next place for a
+        # cut is waited for.
+        may_be_cut = tokens >= due and may_start(entry.item, entries[-1].item)
+        entries.append(entry)
+        tokens += entry.tokens
+        if (is_due_now or may_be_cut) and (end := _end(entries, before, fold_tokens)):
+            return Block(entries[:end], segments)
+    newest = entries[-1] if entries else latest
+    history.maintain_from((newest.total_tokens if newest else 0) + max(0, due - tokens))
+    return None
+
+
+def _end(entries: Sequence[Entry], before: Item | None, fold_tokens: int) -> int:
+    """How many entries a block has; 0 if there is no place for its end yet."""
+    tokens_before = list(accumulate((entry.tokens for entry in entries), initial=0))
+    cuts = [
+        cut
+        for cut in allowed_cuts([entry.item for entry in entries], before)
+        if tokens_before[cut.position] >= fold_tokens and entries[cut.position - 1].summary is None
+    ]
+    for position, starts_turn in cuts:
+        if starts_turn and tokens_before[position] < fold_tokens * 3 // 2:
+            return position
+    return cuts[0].position if cuts else 0

@@ -1,0 +1,115 @@
+"""A fold: one worker claims a block, has its summary written, and stores it."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from .block import next_block
+from .segments import to_summary
+from .summary_message import summary_message
+from .writer import ClaimLostError, SummaryFailedError, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .block import Block
+    from .budget import Budget
+    from .policy import Entry, History, Summary
+    from .segments import Segment
+    from .summarizers import Summarizer
+
+logger = logging.getLogger("mongo_sessions")
+
+# A claim outlives the answer that is waited for: the summary has to be stored, too.
+_CLAIM_MARGIN_SECONDS = 10.0
+_LONGEST_PAUSE = 32  # times the first
+
+
+class Outcome(Enum):
+    """What came of an attempt to fold."""
+
+    FOLDED = auto()
+    CLAIMED_BY_ANOTHER = auto()
+    NOTHING = auto()
+    """Nothing is due, or nothing could be done about it now."""
+
+
+class Folder:
+    """Folds blocks of any session.
+
+    Args:
+        summarizer: Writes the summaries.
+        budget: How long they are, and of how much.
+        timeout: Seconds for one answer of the summariser.
+        retry_after: Seconds until another attempt after the first failure.
+    """
+
+    def __init__(
+        self, summarizer: Summarizer, budget: Budget, *, timeout: float, retry_after: float
+    ) -> None:
+        self._summarizer = summarizer
+        self._budget = budget
+        self._timeout = timeout
+        self._retry_after = retry_after
+
+    async def fold(self, history: History) -> Outcome:
+        """Fold the oldest block that is due, if there is one and nobody else is at it."""
+        due = await next_block(history, self._budget.fold_tokens)
+        if due is None:
+            return Outcome.NOTHING
+        claim = due.anchor.claim
+        if claim is not None and claim.is_in_force():
+            return Outcome.CLAIMED_BY_ANOTHER if claim.is_working else Outcome.NOTHING
+        if not await self._claim(history, due.anchor):
+            return Outcome.CLAIMED_BY_ANOTHER
+        # Read again, now that the anchor is known to be there. Items are removed from the end
+        # alone, so while it is there, nothing before it changes. What was read first may be half
+        # from before a pop and half from after it.
+        block = await next_block(history, self._budget.fold_tokens)
+        if block is None or block.anchor.id != due.anchor.id:
+            return Outcome.NOTHING
+        return await self._fold(history, block)
+
+    async def _fold(self, history: History, block: Block) -> Outcome:
+        try:
+            summary = await self._summary(history, block)
+        except ClaimLostError:
+            return Outcome.NOTHING
+        except SummaryFailedError as failure:
+            await self._back_off(history, block.anchor, failure)
+            return Outcome.NOTHING
+        is_kept = await history.save_summary(block.anchor, summary)
+        return Outcome.FOLDED if is_kept else Outcome.NOTHING
+
+    async def _summary(self, history: History, block: Block) -> Summary:
+        def shown_tokens(segments: Sequence[Segment]) -> int:
+            message = summary_message(segments, block.anchor.created_at, has_gap=True)
+            return history.count_tokens(message)
+
+        writer = Writer(
+            self._summarizer,
+            self._budget,
+            self._timeout,
+            count_tokens=lambda text: history.count_tokens({"role": "user", "content": text}),
+            fits=lambda segments: shown_tokens(segments) <= self._budget.summary_tokens,
+            claim=lambda: self._claim(history, block.anchor),
+        )
+        segments = await writer.segments(block)
+        return to_summary(segments, shown_tokens(segments))
+
+    async def _claim(self, history: History, anchor: Entry) -> bool:
+        return await history.claim(anchor, self._timeout + _CLAIM_MARGIN_SECONDS)
+
+    async def _back_off(
+        self, history: History, anchor: Entry, failure: SummaryFailedError
+    ) -> None:
+        failures = anchor.claim.failures if anchor.claim else 0
+        seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
+        await history.back_off(anchor, seconds)
+        logger.warning(
+            "A summary failed: %s. It is tried again in %g seconds at the earliest",
+            failure,
+            seconds,
+        )

@@ -1,0 +1,210 @@
+"""A summary of the older turns in front of the newest ones."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from .budget import Budget
+from .checks import check_callable, check_seconds
+from .cuts import valid
+from .fold import Folder, Outcome
+from .segments import from_summary
+from .summary_message import summary_message
+from .token_limit import TokenLimit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .policy import Entry, History, Item
+    from .summarizers import Summarizer
+
+Role = Literal["user", "assistant", "developer", "system"]
+
+_POLL_SECONDS = 0.2
+
+
+class SummarizeOlder:
+    """Show a summary of the older turns, and then the newest ones as they are.
+
+    The view has at most ``max_tokens``: one summary message of at most ``summary_tokens``, and the
+    newest items. These grow until they have twice ``fold_tokens``; then the oldest ``fold_tokens``
+    of them are folded into the summary. In between, every prompt begins with the whole of the one
+    before, which is what a provider's prompt cache needs. What else there is in ``max_tokens`` is
+    for what comes while a summary is made.
+
+    Summaries are stored with the session, and the originals stay. One worker makes a summary, once,
+    for all.
+
+    Args:
+        summarizer: Writes summaries: :class:`AgentSummarizer`, or any coroutine function that takes
+            a :class:`SummaryRequest` and returns a str.
+        max_tokens: Budget of the view, as the store's token counter counts, at least 1,000.
+            Instructions, tools and the new input come on top.
+        fold_tokens: How much is folded at a time: three eighths of what ``summary_tokens`` leaves
+            by default, half of it at most.
+        summary_tokens: Room for the summary: an eighth of ``max_tokens`` by default, at least 256.
+        input_tokens: The most that one request to the summariser may hold, besides its
+            instructions: ``max_tokens`` by default. A longer block takes several requests.
+        role: Of the summary message. ``"developer"`` or ``"system"`` would give what a user or a
+            tool said the authority of your own instructions.
+        background: Whether summaries are made after a write, while nobody waits for them. False
+            makes them at a read, which waits: for scripts, and for ``Runner.run_sync``.
+        wait_seconds: How long a read waits, nevertheless, when the newest items have outgrown their
+            room and one fold would help. After that, the last summary and the newest items that
+            fit are shown.
+        timeout: Seconds for one answer of the summariser. For ten seconds more, other workers leave
+            the summary to one that has died meanwhile.
+        retry_after: Seconds until another attempt after one that failed. Doubled with each further
+            failure, up to 32 times as long, for all workers together.
+
+    Raises:
+        ValueError: a number is out of its bounds, or there is no such role.
+    """
+
+    def __init__(
+        self,
+        summarizer: Summarizer,
+        *,
+        max_tokens: int = 16_000,
+        fold_tokens: int | None = None,
+        summary_tokens: int | None = None,
+        input_tokens: int | None = None,
+        role: Role = "user",
+        background: bool = True,
+        wait_seconds: float = 10.0,
+        timeout: float = 120.0,
+        retry_after: float = 30.0,
+    ) -> None:
+        check_callable("summarizer", summarizer)
+        if role not in get_args(Role):
+            raise ValueError(f"role must be one of {', '.join(get_args(Role))}, got {role!r}")
+        check_seconds("wait_seconds", wait_seconds, may_be_zero=True)
+        check_seconds("timeout", timeout)
+        check_seconds("retry_after", retry_after)
+        self.summarizer = summarizer
+        self.budget = Budget.divided(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        self.max_tokens = max_tokens
+        self.role = role
+        self.background = background
+        self.wait_seconds = wait_seconds
+        self._window = TokenLimit(self.budget.verbatim_tokens)
+        self._folder = Folder(summarizer, self.budget, timeout=timeout, retry_after=retry_after)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summarizer!r}, max_tokens={self.max_tokens})"
+
+    async def __call__(self, history: History) -> list[Item]:
+        tail = await self._tail(history)
+        if await self._has_caught_up(history, tail):
+            tail = await self._tail(history)
+        if tail.anchor is None:
+            return tail.shown
+        return [self._message(history, tail.anchor, has_gap=not tail.is_whole), *tail.shown]
+
+    async def maintain(self, history: History) -> bool:
+        """Fold a block in the background, if one is due."""
+        return self.background and await self.fold(history)
+
+    async def fold(self, history: History) -> bool:
+        """Fold the oldest block, if one is due; return whether that was done."""
+        return await self._folder.fold(history) is Outcome.FOLDED
+
+    async def _tail(self, history: History) -> _Tail:
+        unfolded = _Unfolded(history)
+        read: list[Entry] = []
+        tokens = 0
+        async for entry in unfolded:
+            read.append(entry)
+            tokens += entry.tokens
+            if tokens > self.budget.verbatim_tokens:
+                return await self._cut_tail(history, read, unfolded)
+        newest = read[0] if read else unfolded.anchor
+        total_tokens = newest.total_tokens if newest else 0
+        history.maintain_from(total_tokens + self.budget.due_tokens - tokens)
+        shown = valid([entry.item for entry in reversed(read)])
+        return _Tail(shown, unfolded.anchor, tokens, is_whole=True)
+
+    async def _cut_tail(self, history: History, read: list[Entry], older: _Unfolded) -> _Tail:
+        history.maintain_from(0)
+        newest, oldest = read[0], read[-1]
+        shown = await self._window.newest(_chained(read, older))
+        anchor = older.anchor
+        if not older.has_ended:
+            latest = await history.latest_summary()
+            anchor = latest if latest and from_summary(latest.summary) else None
+            if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
+                return await self._tail(history)
+        tokens = newest.total_tokens - (anchor.total_tokens if anchor else 0)
+        return _Tail(shown, anchor, tokens, is_whole=older.has_ended)
+
+    async def _has_caught_up(self, history: History, tail: _Tail) -> bool:
+        """Whether a block may have been folded since ``tail`` was read."""
+        if not self.background:
+            return tail.tokens >= self.budget.due_tokens and await self.fold(history)
+        behind = tail.tokens - self.budget.verbatim_tokens
+        if not 0 < behind <= self.budget.fold_tokens:
+            return False  # there is room, or one fold would not be enough
+        await history.run_aside(lambda: self._fold_or_wait(history, tail.anchor), self.wait_seconds)
+        return True
+
+    async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
+        """Fold one block after ``anchor``, or wait until another worker has done it."""
+        while await self._folder.fold(history) is Outcome.CLAIMED_BY_ANOTHER:
+            await asyncio.sleep(_POLL_SECONDS)
+            latest = await history.latest_summary()
+            if latest is not None and (anchor is None or latest.id != anchor.id):
+                break
+        return False
+
+    def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
+        segments = from_summary(anchor.summary)
+        message = summary_message(segments, anchor.created_at, role=self.role, has_gap=has_gap)
+        stored = anchor.summary or {}
+        if stored.get("tokens", 0) <= self.budget.summary_tokens:
+            return message
+        # Made where there was room for more.
+        while history.count_tokens(message) > self.budget.summary_tokens and segments:
+            segments = segments[1:]
+            message = summary_message(segments, anchor.created_at, role=self.role, has_gap=has_gap)
+        return message
+
+
+class _Tail(NamedTuple):
+    """The newest items, and the item that carries the summary of what is before them."""
+
+    shown: list[Item]
+    anchor: Entry | None
+    tokens: int
+    """Of everything after the anchor, shown or not."""
+    is_whole: bool
+    """Whether everything after the anchor is shown."""
+
+
+class _Unfolded:
+    """The entries after the newest summary, newest first."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.anchor: Entry | None = None
+        """What carries that summary, once everything was read, and if there is one."""
+        self.has_ended = False
+        self._entries = self._read()
+
+    def __aiter__(self) -> AsyncIterator[Entry]:
+        return self._entries
+
+    async def _read(self) -> AsyncIterator[Entry]:
+        async for entry in self._history.newest_first():
+            if from_summary(entry.summary):
+                self.anchor = entry
+                break
+            yield entry
+        self.has_ended = True
+
+
+async def _chained(read: list[Entry], older: _Unfolded) -> AsyncIterator[Entry]:
+    for entry in read:
+        yield entry
+    async for entry in older:
+        yield entry

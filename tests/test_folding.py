@@ -1,0 +1,462 @@
+"""Summaries of sessions in MongoDB: when they are made, by whom, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from datetime import datetime, timezone
+
+import pytest
+
+from mongo_sessions import MongoSession, MongoSessionStore, SummarizeOlder
+from mongo_sessions.policies.segments import from_summary
+
+from .conftest import open_database
+from .faults import Commands
+from .filling import fill
+from .scribes import BAD, BadScribe, HeldScribe, Scribe, answer, tokens, turns, user
+
+
+def policy_of(summarizer, **options) -> SummarizeOlder:
+    """Of 1,000 tokens: 256 for the summary, 744 for the newest items; 279 are folded at a time."""
+    return SummarizeOlder(summarizer, **{"max_tokens": 1_000, **options})
+
+
+def store_of(database, summarizer, **options) -> MongoSessionStore:
+    return MongoSessionStore(
+        database, token_counter=tokens, policy=policy_of(summarizer, **options)
+    )
+
+
+def is_summary(item: dict) -> bool:
+    return str(item.get("content")).startswith("<conversation_summary>\n")
+
+
+async def raw(database) -> list[dict]:
+    return await database["session_items"].find({}).sort("seq", 1).to_list(None)
+
+
+async def let_claims_expire(database) -> None:
+    now = datetime.now(timezone.utc)
+    await database["session_items"].update_many(
+        {"claim": {"$exists": True}}, {"$set": {"claim.until": now}}
+    )
+
+
+async def anchors(database) -> list[int]:
+    return [document["seq"] for document in await raw(database) if "summary" in document]
+
+
+async def test_a_summary_is_made_in_the_background_once_the_soft_limit_is_passed(database):
+    scribe = HeldScribe()
+    session = store_of(database, scribe).session("a")
+    await session.add_items(turns(1, 5))
+    await session.flush()
+    assert scribe.requests == []
+    await session.add_items(turns(6, 6))
+    assert await session.get_items() == turns(1, 6), "nobody waits"
+    await scribe.asked.wait()
+    await session.add_items(turns(7, 7))
+    assert await session.get_items() == turns(1, 7), "added while the summariser runs"
+    scribe.may_go_on.set()
+    await session.flush()
+    view = await session.get_items()
+    assert is_summary(view[0])
+    assert view[1:] == turns(4, 7)
+    assert await anchors(database) == [6]
+    assert len(scribe.requests) == 1
+
+
+async def test_the_originals_stay_and_the_summary_is_no_item(database):
+    session = store_of(database, Scribe()).session("a")
+    await session.add_items(turns(1, 5))
+    before = await raw(database)
+    await session.add_items([user(6)])
+    await session.flush()
+    await session.add_items([answer(6)])
+    await session.flush()
+    after = await raw(database)
+    assert await anchors(database) == [6]
+    assert [{k: v for k, v in d.items() if k != "summary"} for d in after[:10]] == before
+    assert [document["item"] for document in after] == turns(1, 6)
+    assert [document["turn"] for document in after] == [n for n in range(1, 7) for _ in "qa"]
+    assert await session.get_items(limit=20) == turns(1, 6)
+    assert [entry.item async for entry in session.entries()] == turns(1, 6)
+
+
+@pytest.mark.parametrize("how", BAD, ids=str)
+async def test_a_turn_goes_on_whatever_the_summariser_does(database, how, caplog):
+    scribe = BadScribe(how)
+    store = store_of(database, scribe, timeout=0.05)
+    with caplog.at_level(logging.DEBUG, logger="mongo_sessions"):
+        for n in range(1, 12):
+            session = store.session("a")
+            view = await session.get_items()
+            assert view == turns(1, n - 1)[len(turns(1, n - 1)) - len(view) :]
+            assert sum(map(tokens, view)) <= 744
+            await session.add_items([user(n)])
+            await session.add_items([answer(n)])
+            await session.flush()
+    assert len(scribe.requests) == 1
+    assert await anchors(database) == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "word" not in caplog.text
+    good = store_of(database, Scribe()).session("a")
+    await let_claims_expire(database)
+    await good.add_items([user(12)])
+    await good.flush()
+    assert is_summary((await good.get_items())[0]), "it recovers with the summariser"
+
+
+# What removes a summary
+
+
+async def summarised_session(database) -> MongoSession:
+    """Turns 1 to 8 with a summary on item 6, by a policy that makes no further one."""
+    session = store_of(database, Scribe()).session("a")
+    await session.add_items(turns(1, 8))
+    await session.flush()
+    assert await anchors(database) == [6]
+    return store_of(database, BadScribe(None)).session("a")
+
+
+async def test_popping_past_the_anchor_removes_the_summary_with_it(database):
+    session = await summarised_session(database)
+    for left in range(15, 4, -1):
+        assert is_summary((await session.get_items())[0])
+        await session.pop_item()
+        assert len(await session.get_items(limit=99)) == left
+    assert await session.get_items() == turns(1, 3)[:5]
+    await session.add_items([user(99)])
+    assert await session.get_items() == [*turns(1, 3)[:5], user(99)], "in the place of the anchor"
+
+
+async def test_popping_past_an_anchor_shows_the_one_before(database):
+    store = store_of(database, Scribe())
+    session = store.session("a")
+    await session.add_items(turns(1, 20))
+    await session.flush()
+    while await store.fold_pending(session.policy):
+        pass
+    first, *_, last = await anchors(database)
+    while len(await session.get_items(limit=99)) >= last:
+        await session.pop_item()
+    view = await store_of(database, BadScribe(None)).session("a").get_items()
+    assert is_summary(view[0])
+    assert len(await anchors(database)) >= 1
+    assert f"question-{last // 2} " not in view[0]["content"]
+    assert first in await anchors(database)
+
+
+@pytest.mark.parametrize("how", ["clear", "delete"])
+async def test_clearing_removes_the_summary(database, how):
+    session = await summarised_session(database)
+    await remove(session, how)
+    assert await session.get_items() == []
+    await session.add_items(turns(21, 22))
+    assert await session.get_items() == turns(21, 22)
+
+
+async def remove(session: MongoSession, how: str) -> None:
+    match how:
+        case "clear":
+            await session.clear_session()
+        case "delete":
+            await MongoSessionStore(session._storage.database()).delete_session("a")
+        case "pop":
+            while await session.pop_item():
+                pass
+        case "pop past the anchor":
+            while len(await session.get_items(limit=99)) > 5:
+                await session.pop_item()
+
+
+REMOVALS = ["clear", "delete", "pop", "pop past the anchor"]
+
+
+@pytest.mark.parametrize("how", REMOVALS)
+@pytest.mark.parametrize("reused", [False, True])
+async def test_what_is_removed_while_the_summariser_runs_is_never_summarised(database, how, reused):
+    scribe = HeldScribe()
+    session = store_of(database, scribe).session("a")
+    await session.add_items(turns(1, 6))
+    await scribe.asked.wait()
+    other = store_of(database, BadScribe(None)).session("a")
+    await remove(other, how)
+    left = await other.get_items(limit=99)
+    new = turns(21, 24) if reused else []
+    await other.add_items(new)
+    scribe.may_go_on.set()
+    await session.flush()
+    assert await anchors(database) == []
+    assert await session.get_items() == [*left, *new]
+
+
+@pytest.mark.parametrize("how", REMOVALS)
+async def test_what_is_removed_between_two_reads_of_a_fold_is_never_summarised(
+    database, how, monkeypatch
+):
+    """A worker read the items, then they were removed and others took their places and numbers."""
+    scribe = Scribe()
+    session = store_of(database, scribe).session("a")
+    await session.add_items(turns(1, 5))
+    await session.flush()
+    history = await session._history()
+    original = type(history).oldest_first
+    reads = []
+
+    async def removed_after_the_first_chunk(self, after_seq=0):
+        reads.append(after_seq)
+        number = 0
+        async for entry in original(self, after_seq):
+            number += 1
+            if len(reads) == 1 and number == 8:
+                # The first entries are read. What follows is read after all this:
+                other = store_of(database, Scribe(), background=False).session("a")
+                await remove(other, how)
+                await other.add_items(turns(31, 40))
+                async for new in original(self, entry.seq):
+                    yield new
+                return
+            yield entry
+
+    monkeypatch.setattr(type(history), "oldest_first", removed_after_the_first_chunk)
+    await session.policy.fold(history)
+    monkeypatch.undo()
+    left = 5 if how == "pop past the anchor" else 0
+    gone = [f"{item['content'].split()[0]} " for item in turns(1, 5)[left:]]
+    view = await store_of(database, BadScribe(None)).session("a").get_items()
+    assert not any(word in json.dumps(view) for word in gone)
+    told = " ".join(request.transcript for request in scribe.requests)
+    assert not any(word in told for word in gone)
+
+
+# Several workers
+
+
+WORKER = """
+import asyncio, json, sys
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
+from mongo_sessions import MongoSessionStore
+from tests.scribes import Scribe, tokens
+from tests.test_folding import store_of
+
+async def main(driver, uri, name):
+    client = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}[driver](uri)
+    database = client.get_database(name)
+
+    class Paid(Scribe):
+        async def __call__(self, request):
+            await database["bills"].insert_one({"transcript": request.transcript})
+            return await super().__call__(request)
+
+    session = store_of(database, Paid(), wait_seconds=60).session("a")
+    await session.get_items(limit=1)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    view = await session.get_items()
+    await session.flush()
+    print(json.dumps([view, await session.get_items()]), flush=True)
+    await asyncio.to_thread(client.close) if driver == "motor" else await client.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def worker(driver, database, uri) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WORKER, driver, uri, database.name),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
+    )
+    assert await process.stdout.readline() == b"ready\n"
+    return process
+
+
+async def test_two_processes_at_once_pay_for_one_summary_and_show_the_same(
+    database, driver, replica_set
+):
+    """Both read a session that has outgrown its room: one folds, and the other waits for it."""
+    await MongoSessionStore(database, token_counter=tokens).session("a").add_items(turns(1, 9))
+    workers = await asyncio.gather(*(worker(driver, database, replica_set) for _ in range(2)))
+    outputs = await asyncio.gather(*(process.communicate(b"go\n") for process in workers))
+    assert [process.returncode for process in workers] == [0, 0]
+    (first, then), (other_first, other_then) = (json.loads(output) for output, _ in outputs)
+    assert first == then == other_first == other_then
+    assert is_summary(first[0])
+    assert first[1:] == turns(4, 9)
+    assert await database["bills"].count_documents({}) == 1
+
+
+async def test_many_workers_at_the_same_trigger_pay_for_one_summary(database):
+    scribe = Scribe()
+    stores = [store_of(database, scribe) for _ in range(8)]
+    await MongoSessionStore(database, token_counter=tokens).session("a").add_items(turns(1, 6))
+    for store in stores:
+        await store.ensure_indexes()
+    sessions = [store.session("a") for store in stores]
+    await asyncio.gather(*(session.add_items([user(n)]) for n, session in enumerate(sessions)))
+    await asyncio.gather(*(session.flush() for session in sessions))
+    told = [request.transcript for request in scribe.requests]
+    assert len(told) == len(set(told)) == len(await anchors(database))
+
+
+async def test_the_claim_of_a_worker_that_died_expires_and_its_late_result_is_refused(database):
+    dead = HeldScribe()
+    session = store_of(database, dead).session("a")
+    await session.add_items(turns(1, 6))
+    await dead.asked.wait()
+    scribe = Scribe()
+    other = store_of(database, scribe).session("a")
+    await other.add_items([user(7)])
+    await other.flush()
+    assert scribe.requests == [], "it is claimed"
+    await let_claims_expire(database)
+    await other.add_items([answer(7)])
+    await other.flush()
+    assert len(scribe.requests) == 1
+    view = await other.get_items()
+    dead.may_go_on.set()
+    await session.flush()
+    assert await session.get_items() == view
+    assert len(await anchors(database)) == 1
+
+
+async def test_failures_back_off_across_workers_until_the_summariser_is_well_again(
+    database, caplog
+):
+    scribe = BadScribe("raises")
+    for n in range(1, 12):
+        session = store_of(database, scribe).session("a")
+        await session.add_items(turns(n, n))
+        await session.flush()
+    assert len(scribe.requests) == 1, "each worker knows of the failure of another"
+    assert len(caplog.records) == 1
+    last = store_of(database, scribe).session("a")
+    await let_claims_expire(database)
+    await last.add_items([user(12)])
+    await last.flush()
+    (failed,) = [document for document in await raw(database) if "claim" in document]
+    assert failed["claim"]["failures"] == len(scribe.requests) == 2
+    assert "in 30 seconds" in caplog.records[0].getMessage()
+    assert "in 60 seconds" in caplog.records[1].getMessage()
+    scribe.how = "short and good"
+    await last.add_items([answer(12)])
+    await last.flush()
+    assert len(scribe.requests) == 2
+    await let_claims_expire(database)
+    await last.add_items([user(13)])
+    await last.flush()
+    assert is_summary((await last.get_items())[0])
+    assert not any("claim" in document for document in await raw(database))
+
+
+# Reads at the hard limit
+
+
+async def test_a_read_past_the_hard_limit_waits_for_one_fold(database):
+    await MongoSessionStore(database, token_counter=tokens).session("a").add_items(turns(1, 9))
+    scribe = Scribe()
+    view = await store_of(database, scribe).session("a").get_items()
+    assert is_summary(view[0])
+    assert view[1:] == turns(4, 9)
+    assert len(scribe.requests) == 1
+
+
+async def test_a_read_waits_no_longer_than_it_should_and_the_summary_is_made_nevertheless(database):
+    await MongoSessionStore(database, token_counter=tokens).session("a").add_items(turns(1, 9))
+    scribe = HeldScribe()
+    session = store_of(database, scribe, wait_seconds=0.05).session("a")
+    view = await session.get_items()
+    assert view == turns(1, 9)[18 - len(view) :]
+    assert 400 <= sum(map(tokens, view)) <= 744
+    assert await session.get_items() == view
+    assert len(scribe.requests) == 1, "the one under way is waited for"
+    scribe.may_go_on.set()
+    await session.flush()
+    assert is_summary((await session.get_items())[0])
+    assert len(scribe.requests) == 1
+
+
+async def test_a_read_waits_for_the_fold_of_another_worker(database):
+    held = HeldScribe()
+    first = store_of(database, held).session("a")
+    await first.add_items(turns(1, 9))
+    await held.asked.wait()
+    scribe = Scribe()
+    reading = asyncio.create_task(store_of(database, scribe).session("a").get_items())
+    done, _ = await asyncio.wait({reading}, timeout=0.3)
+    assert not done
+    held.may_go_on.set()
+    view = await reading
+    assert is_summary(view[0])
+    assert scribe.requests == []
+
+
+async def test_without_the_newest_summary_the_last_one_and_the_newest_turns_are_shown(database):
+    """And it is said that something is missing in between."""
+    await summarised_session(database)
+    session = store_of(database, BadScribe("raises")).session("a")
+    whole = await session.get_items()
+    assert whole[1:] == turns(4, 8)
+    await session.add_items(turns(9, 20))
+    await session.flush()
+    view = await session.get_items()
+    assert is_summary(view[0])
+    assert "is not shown" in view[0]["content"]
+    assert "is not shown" not in whole[0]["content"]
+    assert view[1:] == turns(4, 20)[34 - len(view) + 1 :]
+    assert 400 < sum(map(tokens, view)) <= 1_000
+
+
+async def test_in_the_foreground_a_read_folds_and_leaves_no_task_behind(database):
+    scribe = Scribe()
+    session = store_of(database, scribe, background=False).session("a")
+    await session.add_items(turns(1, 6))
+    assert scribe.requests == []
+    await session.flush()
+    before = asyncio.all_tasks()
+    view = await session.get_items()
+    assert is_summary(view[0])
+    assert view[1:] == turns(4, 6)
+    assert asyncio.all_tasks() == before
+    assert len(scribe.requests) == 1
+
+
+# Adoption
+
+
+async def test_turned_on_for_a_session_of_100_000_items(database, driver, replica_set):
+    """The first read costs what it costs in a small one; folding can be stopped, and goes on."""
+    await fill(database, turns(1, 50_000, words=40), tokens)
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as listened:
+        watched = listened.client.get_database(database.name)
+        scribe = Scribe()
+        store = store_of(watched, scribe, max_tokens=200_000, wait_seconds=60)
+        session = store.session("a")
+        await session.get_items(limit=1)
+        sent.clear()
+        view = await session.get_items()
+        assert scribe.requests == [], "it waits for nothing"
+        assert sent.names.count("find") <= 10
+        assert sum(map(tokens, view)) <= 200_000
+        assert view == turns(1, 50_000, words=40)[100_000 - len(view) :]
+        # Each writer that is interrupted leaves one block more.
+        for folded in range(1, 4):
+            await store.session("a").add_items([user(50_000 + folded)])
+            await store.session("a").flush()
+            assert len(await anchors(database)) == len(scribe.requests) == folded
+        assert is_summary((await session.get_items())[0])
+        made = await store.fold_pending(session.policy)
+        assert made == len(await anchors(database)) - 3 > 15
+        covered = [s for d in await raw(database) for s in from_summary(d.get("summary"))[-1:]]
+        assert covered[-1].last_seq > 90_000
+        view = await session.get_items()
+        assert is_summary(view[0])
+        assert "is not shown" not in view[0]["content"]
+        assert sum(map(tokens, view)) <= 200_000
