@@ -1,0 +1,78 @@
+"""A conversation on one session, measured; and the columns of the demo, which are three of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents import Agent, Model, RunConfig, Runner, function_tool
+from meters import MeteredSummarizer, PromptMeter
+from offline import ScriptedAssistant, extract
+from script import FACTS
+
+from mongo_sessions import MongoSession, MongoSessionStore, SummarizeOlder, TokenLimit
+
+if TYPE_CHECKING:
+    from script import Turn
+
+    from mongo_sessions import RetrievalPolicy
+
+
+@function_tool
+def find_order(number: int) -> str:
+    """Look up an order."""
+    return " | ".join(
+        f"line {n}: article {number * n % 9973}, packed, shipped" for n in range(1, 9)
+    )
+
+
+class Conversation:
+    def __init__(self, session: MongoSession, model: Model | str) -> None:
+        self.session = session
+        self.meter = PromptMeter()
+        self._agent = Agent("assistant", model=model, tools=[find_order])
+
+    async def turn(self, text: str) -> str:
+        """Say something; return the answer."""
+        config = RunConfig(call_model_input_filter=self.meter, tracing_disabled=True)
+        result = await Runner.run(self._agent, text, session=self.session, run_config=config)
+        return str(result.final_output)
+
+
+class Column:
+    """The scripted conversation with one policy."""
+
+    def __init__(
+        self,
+        name: str,
+        store: MongoSessionStore,
+        session_id: str,
+        policy: RetrievalPolicy | None,
+        summarizer: MeteredSummarizer | None = None,
+    ) -> None:
+        self.name = name
+        self.summarizer = summarizer
+        self.facts_known = 0
+        self._model = ScriptedAssistant()
+        self.session = store.session(session_id, policy=policy)
+        self._conversation = Conversation(self.session, self._model)
+        self.meter = self._conversation.meter
+
+    async def play(self, turn: Turn) -> None:
+        self._model.turn = turn
+        answer = await self._conversation.turn(turn.says)
+        self.facts_known += any(
+            turn.asks_for == fact.opening and answer == fact.told for fact in FACTS
+        )
+        # A summary is made in the background, and the next turn would not wait for it: which turn
+        # is the first to show it would be a matter of luck, and so would be the figures.
+        await self.session.flush()
+
+
+def columns_of(store: MongoSessionStore, prefix: str, max_tokens: int) -> list[Column]:
+    summarizer = MeteredSummarizer(extract)
+    summarize = SummarizeOlder(summarizer, max_tokens=max_tokens)
+    return [
+        Column("everything", store, f"{prefix}/everything", None),
+        Column("TokenLimit", store, f"{prefix}/limit", TokenLimit(max_tokens)),
+        Column("SummarizeOlder", store, f"{prefix}/summary", summarize, summarizer),
+    ]

@@ -1,0 +1,11 @@
+"""The demo's one token counter: each loads a vocabulary of its own."""
+
+from __future__ import annotations
+
+from mongo_sessions import TiktokenCounter
+
+count_tokens = TiktokenCounter()
+
+
+def tokens_of(text: str) -> int:
+    return count_tokens({"role": "user", "content": text})

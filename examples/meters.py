@@ -1,0 +1,74 @@
+"""What is measured: each prompt on its way to the model, and each summary that is paid for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from counting import count_tokens, tokens_of
+
+from mongo_sessions import AgentSummarizer
+
+if TYPE_CHECKING:
+    from agents.items import TResponseInputItem
+    from agents.run_config import CallModelData, ModelInputData
+
+    from mongo_sessions import Item, Summarizer, SummaryRequest
+
+
+@dataclass
+class PromptMeter:
+    """A ``call_model_input_filter`` that changes nothing. All in tokens, but for ``calls``."""
+
+    calls: int = 0
+    sent: int = 0
+    same: int = 0
+    """Of these, in a beginning that was the beginning of the prompt before, too."""
+    largest_view: int = 0
+    """What a turn's first prompt held besides the new input."""
+    first_prompts: list[int] = field(default_factory=list)
+    """Of each turn."""
+    sent_by_turn: list[int] = field(default_factory=list)
+    _latest: list[TResponseInputItem] = field(default_factory=list)
+    _counts: list[int] = field(default_factory=list)
+
+    def __call__(self, data: CallModelData[Any]) -> ModelInputData:
+        prompt = data.model_data.input
+        same = _common_length(prompt, self._latest)
+        new = [count_tokens(cast("Item", item)) for item in prompt[same:]]
+        self._latest, self._counts = list(prompt), self._counts[:same] + new
+        sent = sum(self._counts)
+        if prompt[-1].get("role") == "user":
+            self.first_prompts.append(sent)
+            self.sent_by_turn.append(0)
+            self.largest_view = max(self.largest_view, sent - self._counts[-1])
+        self.calls += 1
+        self.sent += sent
+        self.sent_by_turn[-1] += sent
+        self.same += sum(self._counts[:same])
+        return data.model_data
+
+
+def _common_length(prompt: list[TResponseInputItem], before: list[TResponseInputItem]) -> int:
+    for length, (item, item_before) in enumerate(zip(prompt, before, strict=False)):
+        if item != item_before:
+            return length
+    return min(len(prompt), len(before))
+
+
+class MeteredSummarizer:
+    """A summariser, and what it would cost if it were an ``AgentSummarizer``."""
+
+    def __init__(self, summarizer: Summarizer) -> None:
+        self.calls = self.given = self.returned = 0
+        self._summarizer = summarizer
+        self._instructions = tokens_of(AgentSummarizer().instructions)
+
+    async def __call__(self, request: SummaryRequest) -> str:
+        answer = await self._summarizer(request)
+        self.calls += 1
+        self.given += (
+            self._instructions + tokens_of(request.summary_so_far) + tokens_of(request.transcript)
+        )
+        self.returned += tokens_of(answer)
+        return answer
