@@ -29,11 +29,11 @@ class FoldProgress:
     """Made so far, in all sessions."""
 
 
-async def pending(log: Log, due_tokens: int, limit: int) -> list[str]:
+async def pending(log: Log, prefix: str, due_tokens: int, limit: int) -> list[str]:
     """Ids of sessions with at least ``due_tokens`` after their summary, longest unused first."""
     due: list[tuple[datetime, str]] = []
     after = None
-    while page := await log.sessions("", after, _PAGE):
+    while page := await log.sessions(prefix, after, _PAGE):
         for session in page:
             session_id, tokens = session["_id"], session["total_tokens"] or 0
             # Only the long ones are asked for their summary.

@@ -142,10 +142,9 @@ class MongoSessionStore:
         from there on, not at their items.
         """
         check_whole_number("limit", limit, at_least=1)
-        if not isinstance(prefix, str):
-            raise TypeError(f"prefix must be a str, got {prefix!r}")
-        if after is not None and not isinstance(after, str):
-            raise TypeError(f"after must be a str, got {after!r}")
+        _check_text("prefix", prefix)
+        if after is not None:
+            _check_text("after", after)
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
@@ -157,6 +156,7 @@ class MongoSessionStore:
         self,
         policy: SummarizeOlder,
         *,
+        prefix: str = "",
         limit: int = 100,
         progress: Callable[[FoldProgress], object] | None = None,
     ) -> int:
@@ -169,14 +169,16 @@ class MongoSessionStore:
 
         Args:
             policy: The one that the sessions are used with.
+            prefix: Of the ids of the sessions that are looked at.
             limit: How many sessions, at most.
             progress: Called after each summary. What it raises ends the work.
         """
         check_whole_number("limit", limit, at_least=1)
+        _check_text("prefix", prefix)
         if not isinstance(policy, SummarizeOlder):
             raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
         log = await self._storage.log()
-        sessions = await pending(log, policy.budget.due_tokens, limit)
+        sessions = await pending(log, prefix, policy.budget.due_tokens, limit)
         made = 0
         for number, session_id in enumerate(sessions, 1):
             history = await self._storage.history(session_id, Known())
@@ -208,6 +210,11 @@ class MongoSessionStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {value!r}")
 
 
 def _info(session: Document) -> SessionInfo:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import sys
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mongo_sessions import MongoSession, MongoSessionStore, SummarizeOlder
+from mongo_sessions import (
+    FoldProgress,
+    MongoSession,
+    MongoSessionStore,
+    SummarizeOlder,
+    TokenLimit,
+)
 from mongo_sessions.policies.segments import from_summary
 
 from .conftest import open_database
-from .faults import Commands
+from .faults import Commands, failing
 from .filling import fill
 from .scribes import BAD, BadScribe, HeldScribe, Scribe, answer, tokens, turns, user
 
@@ -38,9 +45,9 @@ async def raw(database) -> list[dict]:
     return await database["session_items"].find({}).sort("seq", 1).to_list(None)
 
 
-async def let_claims_expire(database) -> None:
+async def let_claims_expire(database, collection: str = "session_items") -> None:
     now = datetime.now(timezone.utc)
-    await database["session_items"].update_many(
+    await database[collection].update_many(
         {"claim": {"$exists": True}}, {"$set": {"claim.until": now}}
     )
 
@@ -460,3 +467,191 @@ async def test_turned_on_for_a_session_of_100_000_items(database, driver, replic
         assert is_summary(view[0])
         assert "is not shown" not in view[0]["content"]
         assert sum(map(tokens, view)) <= 200_000
+
+
+# Folding for a cron job
+
+
+async def prepared(database, *session_ids: str) -> None:
+    """Sessions with a block due in each, and one without; the first named was used last."""
+    plain = MongoSessionStore(database, token_counter=tokens)
+    for session_id in reversed(session_ids):
+        await plain.session(session_id).add_items(turns(1, 6))
+        await clock_moves_on(database)
+    await plain.session("short").add_items(turns(1, 2))
+
+
+async def clock_moves_on(database) -> None:
+    """To the next millisecond, which is as exact as dates are stored."""
+    newest = max(document["created_at"] for document in await raw(database))
+    while datetime.now(timezone.utc).replace(tzinfo=None) <= newest + timedelta(milliseconds=1):
+        await asyncio.to_thread(lambda: None)
+
+
+async def test_what_is_due_is_folded_longest_unused_first_and_progress_is_told(database):
+    await prepared(database, "c", "a", "b")
+    scribe = Scribe()
+    store = store_of(database, scribe)
+    told: list[FoldProgress] = []
+    assert await store.fold_pending(store._policy, limit=2, progress=told.append) == 2
+    assert told == [FoldProgress("b", 1, 2, 1), FoldProgress("a", 2, 2, 2)]
+    assert await store.fold_pending(store._policy) == 1
+    assert is_summary((await store.session("c").get_items())[0])
+    assert await store.fold_pending(store._policy) == 0
+    assert len(scribe.requests) == 3
+    assert await store.session("short").get_items() == turns(1, 2)
+
+
+async def test_folding_in_the_foreground_policy_works_for_a_cron_job_too(database):
+    await prepared(database, "a")
+    store = store_of(database, Scribe(), background=False)
+    assert await store.fold_pending(store._policy) == 1
+
+
+async def test_only_sessions_of_a_prefix_are_folded(database):
+    await prepared(database, "ann/1", "bob/1")
+    store = store_of(database, Scribe())
+    assert await store.fold_pending(store._policy, prefix="ann/") == 1
+    assert not is_summary((await store.session("bob/1").get_items())[0])
+
+
+async def test_folding_can_be_interrupted_anywhere_and_gone_on_with(database):
+    await fill(database, turns(1, 60), tokens)
+    store = store_of(database, Scribe())
+
+    def stop_at_two(progress: FoldProgress) -> None:
+        if progress.summaries == 2:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        await store.fold_pending(store._policy, progress=stop_at_two)
+    assert len(await anchors(database)) == 2
+    held = HeldScribe()
+    task = asyncio.create_task(store.fold_pending(policy_of(held)))
+    await held.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await anchors(database)) == 2
+    assert await store.fold_pending(store._policy) == 0, "it is still claimed"
+    await let_claims_expire(database)
+    assert await store.fold_pending(store._policy) > 10
+    summaries = [document["summary"] for document in await raw(database) if "summary" in document]
+    covered = from_summary(summaries[-1])
+    assert covered[0].first_seq == 1
+    for older, newer in itertools.pairwise(covered):
+        assert newer.first_seq == older.last_seq + 1
+
+
+async def test_a_session_that_fails_does_not_keep_the_others_from_being_folded(database, caplog):
+    await prepared(database, "b", "a")
+    scribe = BadScribe("")
+    store = store_of(database, scribe)
+    assert await store.fold_pending(store._policy) == 0
+    assert len(scribe.requests) == len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"prefix": None}, "prefix must be a str, got None"),
+        ({"policy": TokenLimit(5)}, "policy must be a SummarizeOlder, got TokenLimit"),
+    ],
+)
+async def test_wrong_arguments_of_fold_pending_are_named(database, arguments, message):
+    store = MongoSessionStore(database)
+    with pytest.raises((TypeError, ValueError), match=message):
+        await store.fold_pending(**{"policy": policy_of(Scribe()), **arguments})
+
+
+# The end of a process
+
+
+async def test_flush_waits_for_the_summary_of_its_session_alone(database):
+    scribe = HeldScribe()
+    store = store_of(database, scribe)
+    await store.session("a").add_items(turns(1, 6))
+    await scribe.asked.wait()
+    await store.session("b").flush()
+    flushing = asyncio.create_task(store.session("a").flush())
+    done, _ = await asyncio.wait({flushing}, timeout=0.05)
+    assert not done
+    scribe.may_go_on.set()
+    await flushing
+    assert await anchors(database) == [6]
+
+
+async def test_a_flush_that_is_cancelled_does_not_cancel_the_summary(database):
+    scribe = HeldScribe()
+    session = store_of(database, scribe).session("a")
+    await session.add_items(turns(1, 6))
+    await scribe.asked.wait()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(session.flush(), 0.01)
+    scribe.may_go_on.set()
+    await session.flush()
+    assert await anchors(database) == [6]
+
+
+async def test_closing_the_store_waits_for_summaries(driver, replica_set, database):
+    scribe = HeldScribe()
+    store = store_of(database, scribe)
+    await store.session("a").add_items(turns(1, 6))
+    await scribe.asked.wait()
+    closing = asyncio.create_task(store.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.05)
+    assert not done
+    scribe.may_go_on.set()
+    await closing
+    assert await anchors(database) == [6]
+
+
+def test_the_end_of_the_event_loop_ends_folding_in_silence(replica_set, recwarn, caplog):
+    """A script that neither flushes nor closes; the next one goes on when the claim expires."""
+    uri = replica_set
+
+    stores = []
+
+    async def script():
+        store = MongoSessionStore.from_uri(
+            uri, "test_own", collection="script", token_counter=tokens, policy=policy_of(held)
+        )
+        stores.append(store)
+        session = store.session("a")
+        await session.clear_session()
+        await session.add_items(turns(1, 6))
+        await held.asked.wait()
+
+    async def the_next():
+        async with MongoSessionStore.from_uri(
+            uri, "test_own", collection="script", token_counter=tokens, policy=policy_of(Scribe())
+        ) as store:
+            await let_claims_expire(store._storage.database(), "script")
+            await store.session("a").add_items([user(7)])
+            await store.session("a").flush()
+            return await store.session("a").get_items()
+
+    held = HeldScribe()
+    asyncio.run(script())
+    assert is_summary(asyncio.run(the_next())[0])
+    asyncio.run(stores[0].close())  # or its client would complain to whatever test comes next
+    assert list(recwarn) == []
+    assert caplog.records == []
+
+
+async def test_an_error_of_the_database_in_the_background_is_logged_and_nothing_else(
+    database, caplog
+):
+    session = store_of(database, Scribe()).session("a")
+    await session.add_items(turns(1, 5))
+    await session.flush()
+    async with failing(database, "find", errorCode=13):
+        await session.add_items(turns(6, 6))
+        await session.flush()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Background work on a session failed: OperationFailure"
+    ]
+    await session.add_items([user(7)])
+    await session.flush()
+    assert is_summary((await session.get_items())[0])

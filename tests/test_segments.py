@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from mongo_sessions.policies.segments import (
     Segment,
+    fold_tokens_wanted,
     from_summary,
+    merge_tokens_wanted,
     merged,
     newest_within,
     next_merge,
     render,
     to_summary,
-    wanted_tokens,
 )
 
 SUMMARY_TOKENS = 2_000
@@ -41,17 +42,17 @@ def folds(number: int, seed: int, least: float, room: int = SUMMARY_TOKENS):
     segments: list[Segment] = []
     writes: list[list[int]] = []
 
-    def text(level: int) -> str:
-        return of_length(int(wanted_tokens(level, room) * dice.uniform(least, 1)))
+    def text(wanted: int) -> str:
+        return of_length(int(wanted * dice.uniform(least, 1)))
 
     for block in range(number):
         first = segments[-1].last_seq + dice.randrange(1, 3) if segments else 1
-        told = text(0)
+        told = text(fold_tokens_wanted(count(render(segments)), room))
         segments.append(Segment(first, first + block % 7, 0, told, count(told)))
         writes.append([1])
         while count(render(segments)) > room:
             index = next_merge(segments)
-            told = text(max(segment.level for segment in segments[index : index + 2]) + 1)
+            told = text(merge_tokens_wanted(segments, index, count(render(segments)), room))
             segments = merged(segments, index, told, count(told))
             both = [*writes.pop(index), *writes.pop(index)]
             writes.insert(index, [times + 1 for times in both])
@@ -124,12 +125,23 @@ def test_a_merge_takes_the_place_of_both():
     assert len(segments) == 3, "the list itself is not changed"
 
 
-def test_a_segment_is_wanted_shorter_the_more_often_it_was_written_but_never_empty():
-    wanted = [wanted_tokens(level, 2_000) for level in range(20)]
-    assert wanted[:5] == [250, 200, 160, 128, 102]
-    assert set(wanted[5:]) == {100}
-    assert sum(wanted[:14]) < 2_000, "one of each level: 16,383 folds"
-    assert wanted_tokens(50, 1) == 1
+def test_a_fold_may_have_a_third_of_what_is_free_and_an_eighth_of_all():
+    assert fold_tokens_wanted(0, 2_000) == 666
+    assert fold_tokens_wanted(800, 2_000) == 400
+    assert fold_tokens_wanted(1_900, 2_000) == 250
+
+
+def test_a_merge_makes_room_for_another_fold_and_is_shortened_no_further():
+    segments = [Segment(n, n, 0, "text", 500) for n in range(4)]
+    assert merge_tokens_wanted(segments, 0, 2_100, 2_000) == 1_000 - 100 - 250
+    small = [Segment(n, n, 3, "text", 100) for n in range(4)]
+    assert merge_tokens_wanted(small, 0, 2_200, 2_000) == 102, "what its level can always have"
+    assert merge_tokens_wanted(levels(50, 50), 0, 2_200, 2_000) == 100
+
+
+def test_one_segment_of_each_level_always_finds_room():
+    always = [merge_tokens_wanted(levels(n - 1, n - 1), 0, 9_999, 2_000) for n in range(1, 14)]
+    assert sum(always) + fold_tokens_wanted(2_000, 2_000) < 2_000
 
 
 def test_the_newest_segments_that_fit():

@@ -131,7 +131,8 @@ async def test_the_summary_stands_in_front_of_the_newest_turns():
     assert view[1:] == turns(4, 6)
     assert view[0]["role"] == "user"
     (request,) = scribe.requests
-    assert (request.kind, request.summary_so_far, request.wanted_tokens) == ("fold", "", 32)
+    assert (request.kind, request.summary_so_far) == ("fold", "")
+    assert 60 < request.wanted_tokens <= 256 // 3
     assert "question-1 " in request.transcript
     assert "answer-3 " in request.transcript
     assert "question-4 " not in request.transcript
@@ -269,10 +270,25 @@ async def test_pauses_grow_with_each_failure_and_end_with_a_success():
     assert [entry.claim for entry in history.entries if entry.claim] == []
 
 
-async def test_an_answer_longer_than_the_whole_summary_is_a_failure():
+async def test_an_answer_longer_than_the_whole_summary_is_abridged():
+    class Chatty(Scribe):
+        async def __call__(self, request):
+            short = await super().__call__(request)
+            return "chatter " * 260 if len(self.requests) == 1 else short
+
+    scribe = Chatty()
     history = history_of(turns(1, 9))
-    assert not await in_foreground(BadScribe("long " * 260)).fold(history)
+    assert await in_foreground(scribe).fold(history)
+    assert scribe.requests[1].transcript == ("chatter " * 260).strip()
+    assert tokens((await in_foreground(BadScribe(None))(history))[0]) <= 256
+
+
+async def test_an_answer_that_stays_longer_than_the_whole_summary_is_a_failure():
+    history = history_of(turns(1, 9))
+    scribe = BadScribe("long " * 260)
+    assert not await in_foreground(scribe).fold(history)
     assert await history.latest_summary() is None
+    assert len(scribe.requests) == 2
 
 
 async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():

@@ -93,7 +93,7 @@ class Folder:
             self._budget,
             self._timeout,
             count_tokens=lambda text: history.count_tokens({"role": "user", "content": text}),
-            fits=lambda segments: shown_tokens(segments) <= self._budget.summary_tokens,
+            shown_tokens=shown_tokens,
             claim=lambda: self._claim(history, block.anchor),
         )
         segments = await writer.segments(block)

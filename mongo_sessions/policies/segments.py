@@ -32,15 +32,29 @@ class Segment:
     tokens: int
 
 
-def wanted_tokens(level: int, summary_tokens: int) -> int:
-    """How long a segment of this level should be, in a summary of ``summary_tokens``.
+def fold_tokens_wanted(shown_tokens: int, summary_tokens: int) -> int:
+    """How long a new segment should be at most, next to a summary of ``shown_tokens``.
 
-    An eighth of the summary for a fold, a fifth less for each level, at least a twentieth. So one
-    segment of each of the levels 0 to 13 finds room: the digits of a counter up to 16,383 folds.
-    With the default options and 16,000 tokens that is a conversation of 86 million tokens. Beyond,
-    summaries go on to fit and to grow by merging, if a little more often.
+    A third of what is still free, as the first things said are often about the whole; an eighth of
+    the room when there is little.
     """
-    return max(1, int(summary_tokens * max(0.8**level / 8, 1 / 20)))
+    return max(summary_tokens // 8, (summary_tokens - shown_tokens) // 3)
+
+
+def merge_tokens_wanted(
+    segments: Sequence[Segment], index: int, shown_tokens: int, summary_tokens: int
+) -> int:
+    """How long the merge at ``index`` should be at most, in a summary that has outgrown its room.
+
+    No shorter than makes room for another fold. And no shorter than what a segment of its level
+    can always have: a fifth less for each level, at least a twentieth of the room. So one segment
+    of each of the levels 0 to 13 fits: the digits of a counter up to 16,383 folds.
+    """
+    both = segments[index : index + 2]
+    level = max(segment.level for segment in both) + 1
+    always = summary_tokens * max(0.8**level / 8, 1 / 20)
+    excess = shown_tokens - summary_tokens + summary_tokens // 8
+    return max(1, int(always), sum(segment.tokens for segment in both) - excess)
 
 
 def next_merge(segments: Sequence[Segment]) -> int:

@@ -9,6 +9,7 @@ import math
 import re
 import threading
 from concurrent.futures import Future
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -193,6 +194,7 @@ def _text_counter(model: str) -> Callable[[str], int]:
     return lambda text: len(encoding.encode_ordinary(text))
 
 
+@cache
 def _load(model: str) -> tiktoken.Encoding:
     import tiktoken  # noqa: PLC0415 - not needed by those who count differently
 

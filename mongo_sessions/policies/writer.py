@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from .segments import Segment, merged, newest_within, next_merge, render, wanted_tokens
+from .segments import (
+    Segment,
+    fold_tokens_wanted,
+    merge_tokens_wanted,
+    merged,
+    newest_within,
+    next_merge,
+    render,
+)
 from .summarizers import SummaryRequest
 from .transcript import parts
 
@@ -36,8 +44,8 @@ class Writer:
     timeout: float
     """Seconds for one answer."""
     count_tokens: Callable[[str], int]
-    fits: Callable[[Sequence[Segment]], bool]
-    """Whether segments find room where they are shown."""
+    shown_tokens: Callable[[Sequence[Segment]], int]
+    """Of segments, where they are shown."""
     claim: Callable[[], Awaitable[bool]]
     """Whether the summary is still ours to make: asked before each request."""
 
@@ -49,48 +57,52 @@ class Writer:
             ClaimLostError: it is not ours to do any more.
         """
         segments = [*block.segments, await self._fold(block)]
-        while not self.fits(segments):
-            if len(segments) == 1:
-                raise SummaryFailedError("the answer was longer than the whole summary may be")
-            segments = await self._merge(segments, next_merge(segments))
+        while self.shown_tokens(segments) > self.budget.summary_tokens:
+            segments = await self._shortened(segments)
         return segments
 
     async def _fold(self, block: Block) -> Segment:
         first, last = block.entries[0], block.entries[-1]
         replaced = sum(entry.tokens for entry in block.entries)
+        wanted = fold_tokens_wanted(self.shown_tokens(block.segments), self.budget.summary_tokens)
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
         transcripts = await asyncio.to_thread(parts, block.entries, room, self.count_tokens)
         pieces: list[Segment] = []
         for transcript in transcripts:
             so_far = newest_within([*block.segments, *pieces], self.budget.context_tokens)
-            text, tokens = await self._ask("fold", transcript, render(so_far), 0, replaced)
+            request = SummaryRequest("fold", transcript, render(so_far), wanted)
+            text, tokens = await self._ask(request, replaced)
             pieces.append(Segment(first.seq, last.seq, 0, text, tokens))
         while len(pieces) > 1:
-            pieces = await self._merge(pieces, next_merge(pieces))
+            pieces = await self._merge(pieces, next_merge(pieces), wanted)
         # Nothing to tell: the items had no text that a summariser could read.
         return pieces[0] if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
-    async def _merge(self, segments: list[Segment], index: int) -> list[Segment]:
+    async def _shortened(self, segments: list[Segment]) -> list[Segment]:
+        if len(segments) == 1:
+            return await self._abridge(segments[0])
+        index, room = next_merge(segments), self.budget.summary_tokens
+        wanted = merge_tokens_wanted(segments, index, self.shown_tokens(segments), room)
+        return await self._merge(segments, index, wanted)
+
+    async def _merge(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
         both = segments[index : index + 2]
-        level = max(segment.level for segment in both) + 1
-        replaced = sum(segment.tokens for segment in both)
-        text, tokens = await self._ask("merge", render(both), "", level, replaced)
+        request = SummaryRequest("merge", render(both), "", wanted)
+        text, tokens = await self._ask(request, sum(segment.tokens for segment in both))
         return merged(segments, index, text, tokens)
 
-    async def _ask(
-        self,
-        kind: Literal["fold", "merge"],
-        transcript: str,
-        summary_so_far: str,
-        level: int,
-        replaced: int,
-    ) -> tuple[str, int]:
-        """A good answer, and its tokens."""
+    async def _abridge(self, segment: Segment) -> list[Segment]:
+        """A summariser that wrote more than there is room for is given its own words."""
+        request = SummaryRequest("fold", segment.text, "", self.budget.summary_tokens // 3)
+        text, tokens = await self._ask(request, segment.tokens)
+        return [replace(segment, text=text, tokens=tokens)]
+
+    async def _ask(self, request: SummaryRequest, replaced: int) -> tuple[str, int]:
+        """A good answer, and its tokens: fewer than are ``replaced`` by it."""
         if not await self.claim():
             raise ClaimLostError
-        wanted = wanted_tokens(level, self.budget.summary_tokens)
-        answer = await self._answer(SummaryRequest(kind, transcript, summary_so_far, wanted))
+        answer = await self._answer(request)
         if not isinstance(answer, str):
             raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
         # A lone surrogate, which a model can write in JSON, is no text that can be stored.
