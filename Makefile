@@ -15,8 +15,8 @@ check: $(VENV)/installed  ## lint, format and types, then all tests
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-demo: $(VENV)/installed  ## 200 turns of an assistant: no key, no network, no server needed
-	$(BIN)/python examples/long_running_assistant.py
+demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
+	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

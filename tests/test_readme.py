@@ -43,5 +43,5 @@ def test_a_python_block_runs(block, namespace, replica_set, monkeypatch, capsys)
 
 
 def test_the_readme_has_its_blocks():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     assert "AsyncIOMotorClient" in BLOCKS[0]

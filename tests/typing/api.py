@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from agents.memory import Session, SessionSettings
 
 from mongo_sessions import (
+    AgentSummarizer,
     Entry,
+    FoldProgress,
     History,
     Item,
     ListHistory,
@@ -16,6 +18,9 @@ from mongo_sessions import (
     MongoSessionStore,
     RetrievalPolicy,
     SessionInfo,
+    SummarizeOlder,
+    Summarizer,
+    SummaryRequest,
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
@@ -40,6 +45,28 @@ async def newest_item(history: History) -> list[Item]:
 
 def policies() -> list[RetrievalPolicy]:
     return [TokenLimit(8_000), TokenLimit(8_000, block_tokens=1_000), newest_item]
+
+
+async def shout(request: SummaryRequest) -> str:
+    return request.transcript.upper()[: request.wanted_tokens]
+
+
+def summarizers() -> list[Summarizer]:
+    return [shout, AgentSummarizer(), AgentSummarizer("gpt-5-mini", timeout=30)]
+
+
+def summarising() -> list[RetrievalPolicy]:
+    return [
+        SummarizeOlder(shout),
+        SummarizeOlder(AgentSummarizer(), max_tokens=32_000, role="developer", background=False),
+    ]
+
+
+async def cron_job(store: MongoSessionStore) -> int:
+    def tell(progress: FoldProgress) -> None:
+        print(progress.session_id, progress.session_number, progress.sessions)
+
+    return await store.fold_pending(SummarizeOlder(shout), prefix="user/", progress=tell)
 
 
 def counters() -> list[TokenCounter]:
