@@ -22,6 +22,8 @@ class _Job:
     work: Work
     piece: asyncio.Future[None]
     """Done when the piece of work under way is."""
+    piece_began: float
+    """By the clock of its event loop."""
     is_asked_for: bool = True
     is_ending: bool = False
     task: asyncio.Task[None] | None = None
@@ -43,8 +45,14 @@ class Background:
         job.work, job.is_asked_for = work, True
 
     async def join(self, session_id: str, work: Work, seconds: float) -> None:
-        """Run ``work``, unless some is under way, and wait until one piece is done."""
-        await asyncio.wait({self._job(session_id, work).piece}, timeout=seconds)
+        """Run ``work``, unless some is under way, and wait until one piece is done.
+
+        But no longer than until it has taken so many seconds: who comes late, when it hangs, does
+        not wait all over again.
+        """
+        job = self._job(session_id, work)
+        taken = asyncio.get_running_loop().time() - job.piece_began
+        await asyncio.wait({job.piece}, timeout=max(0, seconds - taken))
 
     async def finish(self, session_id: str | None = None) -> None:
         """Wait for the work that is under way in this event loop, but not for all there is to do.
@@ -67,7 +75,8 @@ class Background:
         key = (loop, session_id)
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = _Job(work, loop.create_future())
+            self._forget_closed_loops()
+            job = self._jobs[key] = _Job(work, loop.create_future(), loop.time())
             job.task = loop.create_task(self._run(key, job))
         return job
 
@@ -78,10 +87,10 @@ class Background:
                 job.is_asked_for = False
                 has_more = await self._piece(job.work)
                 job.piece.set_result(None)
-                job.piece = key[0].create_future()
+                job.piece, job.piece_began = key[0].create_future(), key[0].time()
         finally:
             # No await since the last look at the job: nobody has asked for more in between.
-            del self._jobs[key]
+            self._jobs.pop(key, None)
             job.piece.cancel()
 
     async def _piece(self, work: Work) -> bool:
@@ -90,3 +99,9 @@ class Background:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for it
             logger.warning("Background work on a session failed: %s", type(error).__name__)
             return False
+
+    def _forget_closed_loops(self) -> None:
+        """Where the loop was closed over it, work has not come to its end."""
+        for key in list(self._jobs):
+            if key[0].is_closed():
+                self._jobs.pop(key, None)

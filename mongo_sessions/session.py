@@ -175,10 +175,10 @@ class MongoSession:
             yield entry
 
     async def flush(self) -> None:
-        """Wait for what the policy does in the background, such as a summary in the making.
+        """Wait for what the policy does in the background of this event loop: a summary, say.
 
-        For a serverless handler, before it returns. What is far behind is not caught up with: the
-        piece of work that is under way is ended, and nothing new is begun.
+        For a serverless handler, before it returns. A session that is far behind does not catch up
+        here: the piece of work that is under way comes to its end, and no other is begun.
         """
         await self._storage.background.finish(self.session_id)
 

@@ -91,8 +91,9 @@ class History(Protocol):
     async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Run slow work off the request path, and wait for it, but only for so many seconds.
 
-        It goes on after that. It is run again for as long as it returns True. If such work is
-        under way for this session, that is waited for instead. Its errors are logged.
+        It goes on after that, and is run again for as long as it returns True. If such work is
+        under way for this session, that is waited for instead, until it has taken so long. Its
+        errors are logged.
         """
 
     def maintain_from(self, total_tokens: int) -> None:

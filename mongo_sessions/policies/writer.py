@@ -17,6 +17,7 @@ from .segments import (
     render,
 )
 from .summarizers import SummaryRequest
+from .tags import neutralised
 from .transcript import parts
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Writer:
         if not isinstance(answer, str):
             raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
         # A lone surrogate, which a model can write in JSON, is no text that can be stored.
-        text = answer.strip().encode("utf-8", "replace").decode()
+        text = neutralised(answer.strip().encode("utf-8", "replace").decode())
         if not text:
             raise SummaryFailedError("the answer was empty")
         tokens = self.count_tokens(text)

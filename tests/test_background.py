@@ -1,0 +1,116 @@
+"""Work off the request path: one piece after the other, and nobody waits longer than he should."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mongo_sessions.background import Background
+
+
+class Work:
+    """Counts its pieces; each waits until it is let go."""
+
+    def __init__(self, pieces: int = 1) -> None:
+        self.left = pieces
+        self.done = 0
+        self.under_way = asyncio.Event()
+        self.gate = asyncio.Semaphore(0)
+        self.has_ended = asyncio.Event()
+
+    async def __call__(self) -> bool:
+        self.under_way.set()
+        await self.gate.acquire()
+        self.done += 1
+        self.left -= 1
+        if self.left == 0:
+            self.has_ended.set()
+        return self.left > 0
+
+
+async def test_a_piece_is_waited_for_and_the_rest_goes_on():
+    background, work = Background(), Work(pieces=3)
+    joining = asyncio.create_task(background.join("a", work, 60))
+    await work.under_way.wait()
+    work.gate.release()
+    await joining
+    assert work.done == 1
+    work.gate.release()
+    work.gate.release()
+    await work.has_ended.wait()
+    assert work.done == 3
+
+
+async def test_finish_ends_the_piece_under_way_and_begins_no_other():
+    background, work = Background(), Work(pieces=3)
+    background.start("a", work)
+    await work.under_way.wait()
+    finishing = asyncio.create_task(background.finish())
+    await asyncio.sleep(0)
+    work.gate.release()
+    await finishing
+    assert work.done == 1
+    assert not background._jobs
+
+
+async def test_what_was_asked_for_meanwhile_is_done_before_the_end():
+    """A write that came while the last piece was under way may have made another due."""
+    background, work = Background(), Work()
+    background.start("a", work)
+    await work.under_way.wait()
+    background.start("a", work)
+    background.start("a", work)
+    finishing = asyncio.create_task(background.finish("a"))
+    for _ in range(2):
+        work.gate.release()
+    await finishing
+    assert work.done == 2
+
+
+async def test_who_comes_late_does_not_wait_all_over_again():
+    background, work = Background(), Work()
+    background.start("a", work)
+    await work.under_way.wait()
+    (job,) = background._jobs.values()
+    job.piece_began -= 100
+    await asyncio.wait_for(background.join("a", work, 90), timeout=30)
+    assert work.done == 0
+    work.gate.release()
+    await background.finish()
+
+
+async def test_sessions_do_not_wait_for_each_other():
+    background, work, other = Background(), Work(), Work()
+    background.start("a", work)
+    other.gate.release()
+    await background.join("b", other, 60)
+    await background.finish("b")
+    assert (work.done, other.done) == (0, 1)
+    work.gate.release()
+    await background.finish()
+    assert work.done == 1
+
+
+def test_a_loop_that_was_closed_over_its_work_is_forgotten():
+    background = Background()
+
+    async def start() -> Work:
+        work = Work()
+        background.start("a", work)
+        await work.under_way.wait()
+        return work
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(start())
+    (task,) = asyncio.all_tasks(loop)
+    task.cancel()
+    background._jobs[loop, "b"] = background._jobs[loop, "a"]  # as if it had not been run
+    loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    loop.close()
+
+    async def another() -> None:
+        work = await start()
+        work.gate.release()
+        await background.finish()
+
+    asyncio.run(another())
+    assert not background._jobs
