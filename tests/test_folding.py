@@ -202,6 +202,22 @@ async def test_what_is_removed_while_the_summariser_runs_is_never_summarised(dat
     assert await session.get_items() == [*left, *new]
 
 
+async def test_nothing_more_is_paid_for_when_the_session_was_cleared_meanwhile(database):
+    """A block that takes several requests: the session is cleared while the first is answered."""
+    cleared = MongoSessionStore(database, token_counter=tokens).session("a")
+
+    class Clearing(Scribe):
+        async def __call__(self, request):
+            await cleared.clear_session()
+            return await super().__call__(request)
+
+    scribe = Clearing()
+    essay = {"role": "user", "content": "word " * 3_000}
+    await cleared.add_items([essay, *turns(1, 6)])
+    assert not await policy_of(scribe, input_tokens=512).fold(await cleared._history())
+    assert len(scribe.requests) == 1
+
+
 @pytest.mark.parametrize("how", REMOVALS)
 @pytest.mark.parametrize("reading", [1, 2])
 async def test_what_is_removed_while_a_block_is_read_is_never_summarised(

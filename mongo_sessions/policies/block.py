@@ -11,7 +11,7 @@ from .segments import Segment, from_summary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .policy import Entry, History, Item
+    from .policy import Entry, History
 
 
 class Block(NamedTuple):
@@ -39,30 +39,29 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
     segments = from_summary(latest.summary) if latest else []
     if not segments:  # what another policy has stored tells nothing here
         latest = None
-    after_seq, before = (latest.seq, latest.item) if latest else (0, None)
     due = 2 * fold_tokens
     entries: list[Entry] = []
     tokens = 0
-    async for entry in history.oldest_first(after_seq):
+    async for entry in history.oldest_first(latest.seq if latest else 0):
         is_due_now = tokens < due <= tokens + entry.tokens
         # A group of items that belong together may be longer than that. Then the next place for a
         # cut is waited for.
         may_be_cut = tokens >= due and may_start(entry.item, entries[-1].item)
         entries.append(entry)
         tokens += entry.tokens
-        if (is_due_now or may_be_cut) and (end := _end(entries, before, fold_tokens)):
+        if (is_due_now or may_be_cut) and (end := _end(entries, fold_tokens)):
             return Block(entries[:end], segments)
     newest = entries[-1] if entries else latest
     history.maintain_from((newest.total_tokens if newest else 0) + max(0, due - tokens))
     return None
 
 
-def _end(entries: Sequence[Entry], before: Item | None, fold_tokens: int) -> int:
+def _end(entries: Sequence[Entry], fold_tokens: int) -> int:
     """How many entries a block has; 0 if there is no place for its end yet."""
     tokens_before = list(accumulate((entry.tokens for entry in entries), initial=0))
     cuts = [
         cut
-        for cut in allowed_cuts([entry.item for entry in entries], before)
+        for cut in allowed_cuts([entry.item for entry in entries], before=None)
         if tokens_before[cut.position] >= fold_tokens and entries[cut.position - 1].summary is None
     ]
     for position, starts_turn in cuts:
