@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from .documents import Head, to_entry, unpack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from typing_extensions import Self
 
     from .background import Background
     from .documents import Document
@@ -49,31 +52,24 @@ class SessionHistory:
         known: Known,
     ) -> None:
         self._log = log
-        self._session_id = session_id
+        self.session_id = session_id
         self._count_tokens = count_tokens
         self._background = background
         self._known = known
         self._claimant = ObjectId()
 
-    async def newest_first(self) -> AsyncIterator[Entry]:
-        before_seq, chunk = None, _FIRST_CHUNK
-        while True:
-            documents = await self._newest(chunk, before_seq)
-            for entry in await self._entries(documents):
-                yield entry
-            if len(documents) < chunk:
-                return
-            before_seq, chunk = documents[-1]["seq"], min(2 * chunk, _LARGEST_CHUNK)
+    def newest_first(self) -> AsyncIterator[Entry]:
+        async def read(chunk: int, last: Entry | None) -> list[Entry]:
+            return await self._entries(await self._newest(chunk, last.seq if last else None))
 
-    async def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
-        chunk = _FIRST_CHUNK
-        while True:
-            documents = await self._log.oldest(self._session_id, chunk, after_seq)
-            for entry in await self._entries(documents):
-                yield entry
-            if len(documents) < chunk:
-                return
-            after_seq, chunk = documents[-1]["seq"], min(2 * chunk, _LARGEST_CHUNK)
+        return _Chunked(read)
+
+    def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
+        async def read(chunk: int, last: Entry | None) -> list[Entry]:
+            seq = last.seq if last else after_seq
+            return await self._entries(await self._log.oldest(self.session_id, chunk, seq))
+
+        return _Chunked(read)
 
     async def newest_items(self, limit: int | None) -> list[Item]:
         """The newest ``limit`` items (None: all), oldest first."""
@@ -87,20 +83,23 @@ class SessionHistory:
         return [unpack(document["item"]) for document in reversed(found)]
 
     async def latest_summary(self) -> Entry | None:
-        document = await self._log.latest_summary(self._session_id)
+        document = await self._log.latest_summary(self.session_id)
         return None if document is None else (await self._entries([document]))[0]
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        return await self._log.claim(self._session_id, entry.id, self._claimant, seconds)
+        return await self._log.claim(self.session_id, entry.id, self._claimant, seconds)
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
-        await self._log.back_off(self._session_id, entry.id, self._claimant, seconds)
+        await self._log.back_off(self.session_id, entry.id, self._claimant, seconds)
+
+    async def release(self, entry: Entry) -> None:
+        await self._log.release(self.session_id, entry.id, self._claimant)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        return await self._log.save_summary(self._session_id, entry.id, self._claimant, summary)
+        return await self._log.save_summary(self.session_id, entry.id, self._claimant, summary)
 
     async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        await self._background.join(self._session_id, work, seconds)
+        await self._background.join(self.session_id, work, seconds)
 
     def maintain_from(self, total_tokens: int) -> None:
         self._known.maintain_from = total_tokens
@@ -109,7 +108,7 @@ class SessionHistory:
         return self._count_tokens(item)
 
     async def _newest(self, chunk: int, before_seq: int | None) -> list[Document]:
-        documents = await self._log.newest(self._session_id, chunk, before_seq)
+        documents = await self._log.newest(self.session_id, chunk, before_seq)
         if before_seq is None:
             # The next append follows it.
             self._known.head = Head.of(documents[0] if documents else None)
@@ -122,3 +121,31 @@ class SessionHistory:
         if all("tokens" in document for document in documents):
             return convert()
         return await asyncio.to_thread(convert)  # it counts, and may load the vocabulary
+
+
+class _Chunked:
+    """Entries, read a chunk at a time.
+
+    No generator: one that is left in the middle has to be closed by its event loop, which may have
+    ended by then.
+    """
+
+    def __init__(self, read: Callable[[int, Entry | None], Awaitable[list[Entry]]]) -> None:
+        self._read = read
+        self._chunk = _FIRST_CHUNK
+        self._entries: deque[Entry] = deque()
+        self._last: Entry | None = None
+        self._has_ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Entry:
+        if not self._entries and not self._has_ended:
+            self._entries.extend(await self._read(self._chunk, self._last))
+            self._has_ended = len(self._entries) < self._chunk
+            self._chunk = min(2 * self._chunk, _LARGEST_CHUNK)
+        if not self._entries:
+            raise StopAsyncIteration
+        self._last = self._entries.popleft()
+        return self._last

@@ -131,10 +131,23 @@ class Log:
     async def back_off(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> None:
-        """Turn a claim into the time before which nobody is to try again."""
+        """Turn a claim into the time before which nobody is to try again, and count the failure."""
+        await self._give_up(session_id, item_id, claimant, seconds, failures=1)
+
+    async def release(self, session_id: str, item_id: object, claimant: ObjectId) -> None:
+        """Give a claim up: anybody may try at once."""
+        await self._give_up(session_id, item_id, claimant, 0, failures=0)
+
+    async def _give_up(
+        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float, failures: int
+    ) -> None:
         query = {**_without_summary(session_id, item_id), "claim.id": claimant}
-        change = {"$set": {"claim.until": _from_now(seconds)}, "$inc": {"claim.failures": 1}}
-        await self._update_one(query, {**change, "$unset": {"claim.id": ""}})
+        change = {
+            "$set": {"claim.until": _from_now(seconds)},
+            "$inc": {"claim.failures": failures},
+            "$unset": {"claim.id": ""},
+        }
+        await self._update_one(query, change)
 
     async def save_summary(
         self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]

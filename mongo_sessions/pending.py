@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,14 +21,14 @@ class FoldProgress:
     session_id: str
     """Of the session that has a new summary."""
     session_number: int
-    """Of that session among those to do: 1, 2, 3, …"""
+    """Of that session among those that are due: 1, 2, 3, …"""
     sessions: int
-    """How many there are to do."""
+    """How many are due."""
     summaries: int
     """Made so far, in all sessions."""
 
 
-async def pending(log: Log, prefix: str, due_tokens: int, limit: int) -> list[str]:
+async def pending(log: Log, prefix: str, due_tokens: int) -> list[str]:
     """Ids of sessions with at least ``due_tokens`` after their summary, longest unused first."""
     due: list[tuple[datetime, str]] = []
     after = None
@@ -42,7 +41,7 @@ async def pending(log: Log, prefix: str, due_tokens: int, limit: int) -> list[st
             ):
                 due.append((session["created_at"], session_id))
         after = page[-1]["_id"]
-    return [session_id for _, session_id in nsmallest(limit, due)]
+    return [session_id for _, session_id in sorted(due)]
 
 
 def tokens_gone(session: Document) -> int:

@@ -66,7 +66,7 @@ class Storage:
         self._counter_is_loaded = False
         self._retention = retention
         self._create_indexes = create_indexes
-        self._retry_for = retry_for
+        self.retry_for = retry_for
         self._indexes: Once[None] = Once()
         self._transactions: Once[bool] = Once()
         self._latest_log: tuple[AnyDriver, Log] | None = None
@@ -91,7 +91,7 @@ class Storage:
         await self._indexes.get(
             lambda: patiently(
                 lambda: create_indexes(database, self._collection, self._retention),
-                self._retry_for,
+                self.retry_for,
             )
         )
 
@@ -103,9 +103,9 @@ class Storage:
         if self._create_indexes:
             await self.ensure_indexes()
         transactions = await self._transactions.get(
-            lambda: patiently(lambda: has_transactions(database), self._retry_for)
+            lambda: patiently(lambda: has_transactions(database), self.retry_for)
         )
-        log = Log(database, self._collection, transactions=transactions, retry_for=self._retry_for)
+        log = Log(database, self._collection, transactions=transactions, retry_for=self.retry_for)
         self._latest_log = (database, log)
         return log
 

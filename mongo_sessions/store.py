@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from .drivers import ClientPerLoop
@@ -13,6 +14,7 @@ from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
 from .policies.checks import check_whole_number
+from .policies.fold import Outcome
 from .session import MongoSession
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
@@ -160,39 +162,43 @@ class MongoSessionStore:
         limit: int = 100,
         progress: Callable[[FoldProgress], object] | None = None,
     ) -> int:
-        """Make the summaries that are due, all of them, for a cron job; return how many were made.
+        """Make the summaries that are due, for a cron job; return how many were made.
 
         One session after the other, the one that was left alone for longest first. Each is brought
         up to date, a block at a time, as its own writes would do it. This may be cancelled at any
-        time, and gone on with anywhere; what other workers are at is left to them. Failures are
-        logged, and end the work on that session.
+        time, and gone on with anywhere. Sessions that other workers are at, and those that wait
+        after a failure, are passed over. A failure is logged, and ends the work on that session.
 
         Args:
             policy: The one that the sessions are used with.
             prefix: Of the ids of the sessions that are looked at.
-            limit: How many sessions, at most.
+            limit: For how many sessions summaries are made, or tried to be made, at most.
             progress: Called after each summary. What it raises ends the work.
         """
         check_whole_number("limit", limit, at_least=1)
         _check_text("prefix", prefix)
         if not isinstance(policy, SummarizeOlder):
             raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
-        log = await self._storage.log()
-        sessions = await pending(log, prefix, policy.budget.due_tokens, limit)
-        made = 0
-        for number, session_id in enumerate(sessions, 1):
+        due = await pending(await self._storage.log(), prefix, policy.budget.due_tokens)
+        made = tried = 0
+        for number, session_id in enumerate(due, 1):
             history = await self._storage.history(session_id, Known())
-            while await policy.fold(history):
+            before = made
+            while outcome := await policy.fold(history):
                 made += 1
                 if progress is not None:
-                    progress(FoldProgress(session_id, number, len(sessions), made))
+                    progress(FoldProgress(session_id, number, len(due), made))
+            tried += made > before or outcome is Outcome.FAILED
+            if tried == limit:
+                break
         return made
 
     async def ping(self) -> bool:
         """Whether the server answers."""
         database = self._storage.database()
         try:
-            await database.command("ping")
+            with pymongo.timeout(self._storage.retry_for):
+                await database.command("ping")
         except PyMongoError:
             return False
         return True

@@ -119,6 +119,8 @@ async def test_a_list_history_is_a_history():
     assert await history.latest_summary() is None
     assert await history.claim(entries[1], 60)
     assert await history.claim(entries[1], 60), "it is one's own"
+    await history.release(entries[1])
+    assert await history.claim(entries[1], 60)
     await history.back_off(entries[1], 60)
     assert not await history.claim(entries[1], 60)
     await history.back_off(entries[1], -1)

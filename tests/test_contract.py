@@ -315,6 +315,20 @@ async def test_one_worker_claims_a_summary_until_the_claim_expires(store):
     assert not await one.claim(second, 60)
 
 
+async def test_a_claim_that_was_given_up_is_free_for_all(store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    first, *_ = [entry async for entry in session.entries()]
+    one, other = await claimants(session, 2)
+    assert await one.claim(first, 60)
+    await other.release(first)
+    assert not await other.claim(first, 60), "but not by another than its owner"
+    await one.release(first)
+    assert not (await claim_of(session, seq=1)).is_in_force()
+    assert await other.claim(first, 60)
+    assert (await claim_of(session, seq=1)).failures == 0
+
+
 async def test_after_a_failure_nobody_claims_for_a_while(store):
     session = store.session("a")
     await session.add_items(ITEMS)

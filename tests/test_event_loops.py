@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import pytest
 from pymongo.errors import InvalidURI
 
-from mongo_sessions import MongoSession, MongoSessionStore, StoreClosed, WrongEventLoop
+from mongo_sessions import (
+    MongoSession,
+    MongoSessionStore,
+    StoreClosed,
+    SummarizeOlder,
+    TokenLimit,
+    WrongEventLoop,
+)
 from mongo_sessions.once import Once
 
 from .conftest import open_database
+from .scribes import Scribe
 
 USER = {"role": "user", "content": "hello"}
 
@@ -51,6 +60,23 @@ def test_asyncio_run_again_and_again(store):
     for _ in range(3):
         asyncio.run(session.add_items([USER]))
     assert asyncio.run(session.get_items()) == [USER] * 3
+
+
+@pytest.mark.parametrize(
+    "policy", [TokenLimit(20), SummarizeOlder(Scribe(), max_tokens=1_000, background=False)]
+)
+def test_a_read_that_stops_in_the_middle_leaves_nothing_to_be_closed(store, policy):
+    """An async generator would be closed by its event loop, which may have ended by then."""
+    left = []
+
+    async def read():
+        session = store.session("a", policy=policy)
+        await session.add_items([USER] * 300)
+        sys.set_asyncgen_hooks(firstiter=lambda generator: left.append(generator.ag_code))
+        return await session.get_items()
+
+    assert len(asyncio.run(read())) < 300
+    assert [code for code in left if "mongo_sessions" in code.co_filename] == []
 
 
 def test_clients_of_closed_loops_are_closed(store):

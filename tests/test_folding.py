@@ -249,7 +249,7 @@ async def test_what_is_removed_while_a_block_is_read_is_never_summarised(
                 yield entry
 
     monkeypatch.setattr(type(history), "oldest_first", removed_after_seven_items)
-    assert await policy_of(scribe, fold_tokens=372).fold(history) == (reading == 1)
+    assert bool(await policy_of(scribe, fold_tokens=372).fold(history)) == (reading == 1)
     assert readings == 2
     if reading == 2:
         assert scribe.requests == []
@@ -515,7 +515,7 @@ async def test_what_is_due_is_folded_longest_unused_first_and_progress_is_told(d
     store = store_of(database, scribe)
     told: list[FoldProgress] = []
     assert await store.fold_pending(store._policy, limit=2, progress=told.append) == 2
-    assert told == [FoldProgress("b", 1, 2, 1), FoldProgress("a", 2, 2, 2)]
+    assert told == [FoldProgress("b", 1, 3, 1), FoldProgress("a", 2, 3, 2)]
     assert await store.fold_pending(store._policy) == 1
     assert is_summary((await store.session("c").get_items())[0])
     assert await store.fold_pending(store._policy) == 0
@@ -554,14 +554,29 @@ async def test_folding_can_be_interrupted_anywhere_and_gone_on_with(database):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(await anchors(database)) == 2
-    assert await store.fold_pending(store._policy) == 0, "it is still claimed"
-    await let_claims_expire(database)
     assert await store.fold_pending(store._policy) > 10
     summaries = [document["summary"] for document in await raw(database) if "summary" in document]
     covered = from_summary(summaries[-1])
     assert covered[0].first_seq == 1
     for older, newer in itertools.pairwise(covered):
         assert newer.first_seq == older.last_seq + 1
+
+
+async def test_sessions_that_fail_do_not_keep_others_waiting_behind_them(database, caplog):
+    """They have had their turn, and are passed over until their next one."""
+    await prepared(database, *(f"{n}" for n in range(6)))
+
+    class Selective(Scribe):
+        async def __call__(self, request):
+            await super().__call__(request)
+            return "short" if len(self.requests) > 2 else ""
+
+    store = store_of(database, Selective())
+    told: list[FoldProgress] = []
+    assert await store.fold_pending(store._policy, limit=2) == 0
+    assert await store.fold_pending(store._policy, limit=2, progress=told.append) == 2
+    assert [progress.session_id for progress in told] == ["3", "2"]
+    assert "session '5'" in caplog.text
 
 
 async def test_a_session_that_fails_does_not_keep_the_others_from_being_folded(database, caplog):
@@ -628,32 +643,38 @@ async def test_closing_the_store_waits_for_summaries(driver, replica_set, databa
     assert await anchors(database) == [6]
 
 
-def test_the_end_of_the_event_loop_ends_folding_in_silence(replica_set, recwarn, caplog):
-    """A script that neither flushes nor closes; the next one goes on when the claim expires."""
-    uri = replica_set
+@pytest.mark.parametrize("background", [True, False])
+def test_the_end_of_the_event_loop_leaves_the_summary_to_others(
+    replica_set, background, recwarn, caplog
+):
+    """A script that neither flushes nor closes: nobody waits until its claim expires."""
+    collection = f"script_{background}"
 
-    stores = []
+    def store_with(scribe, **options) -> MongoSessionStore:
+        policy = policy_of(scribe, **options)
+        return MongoSessionStore.from_uri(
+            replica_set, "test_own", collection=collection, token_counter=tokens, policy=policy
+        )
 
     async def script():
-        store = MongoSessionStore.from_uri(
-            uri, "test_own", collection="script", token_counter=tokens, policy=policy_of(held)
-        )
-        stores.append(store)
-        session = store.session("a")
-        await session.clear_session()
+        scribe = HeldScribe()
+        stores.append(store_with(scribe, background=background))
+        session = stores[0].session("a")
         await session.add_items(turns(1, 6))
-        await held.asked.wait()
+        reading = asyncio.create_task(session.get_items())
+        await scribe.asked.wait()
+        return reading
 
     async def the_next():
-        async with MongoSessionStore.from_uri(
-            uri, "test_own", collection="script", token_counter=tokens, policy=policy_of(Scribe())
-        ) as store:
-            await let_claims_expire(store._storage.database(), "script")
-            await store.session("a").add_items([user(7)])
-            await store.session("a").flush()
-            return await store.session("a").get_items()
+        async with store_with(Scribe()) as store:
+            session = store.session("a")
+            await session.add_items([user(7)])
+            await session.flush()
+            view = await session.get_items()
+            await store.delete_session("a")
+            return view
 
-    held = HeldScribe()
+    stores = []
     asyncio.run(script())
     assert is_summary(asyncio.run(the_next())[0])
     asyncio.run(stores[0].close())  # or its client would complain to whatever test comes next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import re
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from mongo_sessions import ListHistory, SummarizeOlder
 from mongo_sessions.policies import allowed_cuts, starts_turn
 from mongo_sessions.policies.block import next_block
+from mongo_sessions.policies.fold import Outcome
 from mongo_sessions.policies.segments import from_summary, to_summary
+from mongo_sessions.policies.summary_message import summary_message
 
 from .conversations import conversation, rejections
 from .scribes import BAD, BadScribe, Scribe, answer, tokens, turns, user
@@ -175,23 +178,47 @@ async def test_between_folds_each_view_begins_with_the_last():
     assert changes == folds > 5
 
 
-async def test_every_request_is_within_the_input_budget_and_every_word_is_told():
-    """A block with a text of 5,000 words takes several requests, oldest first."""
+@pytest.mark.parametrize("words", [*range(600, 1_500, 50), 5_000])
+async def test_every_request_is_within_the_input_budget_and_every_word_is_told(words):
+    """A block with a text of so many words takes several requests, oldest first."""
     scribe = Scribe()
-    policy = in_foreground(scribe, input_tokens=700)
-    essay = " ".join(f"w{n}" for n in range(5_000))
-    history = history_of([user(0), {"role": "user", "content": essay}, *turns(1, 8)])
+    policy = in_foreground(scribe, input_tokens=700, fold_tokens=372)
+    essay = " ".join(f"w{n}" for n in range(words))
+    history = history_of([*turns(0, 3), {"role": "user", "content": essay}, *turns(4, 12)])
     while await policy.fold(history):
         pass
     for request in scribe.requests:
         assert len(f"{request.transcript} {request.summary_so_far}".split()) <= 700
     told = " ".join(request.transcript for request in scribe.requests if request.kind == "fold")
-    words = re.findall(r"\bw\d+\b", told)
-    assert words == essay.split()
-    assert scribe.kinds.count("fold") >= 8
-    assert scribe.requests[1].summary_so_far, "what was told before is context"
+    assert re.findall(r"\bw\d+\b", told) == essay.split()
+    assert all(request.summary_so_far for request in scribe.requests[1:] if request.kind == "fold")
     view = await policy(history)
     assert tokens(view[0]) <= policy.budget.summary_tokens
+
+
+async def test_a_summary_that_is_made_while_the_newest_items_are_read_is_shown_in_their_place():
+    """And not in front of items that it covers."""
+
+    class Slow(ListHistory):
+        async def latest_summary(self):
+            if not self.is_being_folded:
+                self.is_being_folded = True
+                await in_foreground(Scribe()).fold(self)
+            return await super().latest_summary()
+
+        is_being_folded = False
+
+    history = Slow(turns(1, 9), token_counter=tokens)
+    view = await SummarizeOlder(BadScribe(""), max_tokens=1_000)(history)
+    assert is_summary(view[0])
+    assert view[1:] == turns(4, 9)
+
+
+async def test_a_summariser_that_hangs_is_ended():
+    policy = in_foreground(BadScribe("hangs"), timeout=0.01)
+    assert await policy.fold(history_of(turns(1, 9))) is Outcome.FAILED
+    await asyncio.sleep(0)  # in which the task sees that it is cancelled
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_block_without_any_text_is_folded_without_a_request():
@@ -203,6 +230,16 @@ async def test_a_block_without_any_text_is_folded_without_a_request():
     assert await policy.fold(history)
     assert scribe.requests == []
     assert rejections(await policy(history)) == []
+
+
+async def test_a_warning_says_which_session_what_and_where(caplog):
+    """So that a mistake in a summariser can be found, without a word of what was said."""
+    assert not await in_foreground(BadScribe("raises")).fold(history_of(turns(1, 9)))
+    assert re.search(
+        r"No summary of session 'in memory': the summariser raised RuntimeError "
+        r"in scribes.py, line \d+\. It is tried again in 30 seconds at the earliest",
+        caplog.text,
+    )
 
 
 @pytest.mark.parametrize("how", BAD, ids=str)
@@ -302,6 +339,19 @@ async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
     assert 100 < tokens(summary) <= 256
     assert segments[-1].text in summary["content"]
     assert segments[0].text not in summary["content"]
+
+
+async def test_every_summary_has_room_for_the_note_that_something_is_missing():
+    policy = in_foreground(Scribe())
+    history = history_of(turns(1, 300))
+    while await policy.fold(history):
+        pass
+    shown = [
+        tokens(summary_message(from_summary(e.summary), e.created_at, has_gap=True))
+        for e in history.entries
+        if e.summary
+    ]
+    assert 250 < max(shown) <= 256
 
 
 async def test_what_another_policy_has_stored_is_no_summary():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -25,15 +27,20 @@ logger = logging.getLogger("mongo_sessions")
 # A claim outlives the answer that is waited for: the summary has to be stored, too.
 _CLAIM_MARGIN_SECONDS = 10.0
 _LONGEST_PAUSE = 32  # times the first
+_RELEASE_SECONDS = 2.0
 
 
 class Outcome(Enum):
     """What came of an attempt to fold."""
 
     FOLDED = auto()
+    FAILED = auto()
     CLAIMED_BY_ANOTHER = auto()
     NOTHING = auto()
-    """Nothing is due, or nothing could be done about it now."""
+    """Nothing is due, or it has to wait after a failure."""
+
+    def __bool__(self) -> bool:
+        return self is Outcome.FOLDED
 
 
 class Folder:
@@ -64,22 +71,26 @@ class Folder:
             return Outcome.CLAIMED_BY_ANOTHER if claim.is_working else Outcome.NOTHING
         if not await self._claim(history, due.anchor):
             return Outcome.CLAIMED_BY_ANOTHER
+        try:
+            return await self._fold(history, due.anchor)
+        except asyncio.CancelledError:
+            await _released(history, due.anchor)
+            raise
+
+    async def _fold(self, history: History, anchor: Entry) -> Outcome:
         # Read again, now that the anchor is known to be there. Items are removed from the end
         # alone, so while it is there, nothing before it changes. What was read first may be half
         # from before a pop and half from after it.
         block = await next_block(history, self._budget.fold_tokens)
-        if block is None or block.anchor.id != due.anchor.id:
+        if block is None or block.anchor.id != anchor.id:
             return Outcome.NOTHING
-        return await self._fold(history, block)
-
-    async def _fold(self, history: History, block: Block) -> Outcome:
         try:
             summary = await self._summary(history, block)
         except ClaimLostError:
             return Outcome.NOTHING
         except SummaryFailedError as failure:
             await self._back_off(history, block.anchor, failure)
-            return Outcome.NOTHING
+            return Outcome.FAILED
         is_kept = await history.save_summary(block.anchor, summary)
         return Outcome.FOLDED if is_kept else Outcome.NOTHING
 
@@ -109,7 +120,17 @@ class Folder:
         seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
         await history.back_off(anchor, seconds)
         logger.warning(
-            "A summary failed: %s. It is tried again in %g seconds at the earliest",
+            "No summary of session %r: %s. It is tried again in %g seconds at the earliest",
+            history.session_id,
             failure,
             seconds,
         )
+
+
+async def _released(history: History, anchor: Entry) -> None:
+    """Leave the summary to others: this worker ends, and they would wait until its claim expires.
+
+    As well as that can be done at the end of an event loop: the claim expires if not.
+    """
+    with suppress(Exception):
+        await asyncio.wait_for(history.release(anchor), _RELEASE_SECONDS)

@@ -23,6 +23,8 @@ class ListHistory:
     Nobody else uses it, so claims are refused only where there is a summary, or after a failure.
     """
 
+    session_id = "in memory"
+
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter
         self.entries: list[Entry] = []
@@ -69,6 +71,11 @@ class ListHistory:
         claim = self._stored(entry).claim
         failures = 1 + (claim.failures if claim else 0)
         self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
+
+    async def release(self, entry: Entry) -> None:
+        claim = self._stored(entry).claim
+        if claim is not None:
+            self._replace(entry, claim=replace(claim, until=_in(0), is_working=False))
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
         if self._stored(entry).summary is not None:

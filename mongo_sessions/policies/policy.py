@@ -62,6 +62,9 @@ class Entry:
 class History(Protocol):
     """What a policy may ask of one session's log. Every method reads lazily."""
 
+    session_id: str
+    """For log messages."""
+
     def newest_first(self) -> AsyncIterator[Entry]:
         """Every entry, newest first. Read in chunks: reading stops when the policy stops."""
 
@@ -80,6 +83,9 @@ class History(Protocol):
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
         """Give one's claim up after a failure: nobody is to try again for so many seconds."""
+
+    async def release(self, entry: Entry) -> None:
+        """Give one's claim up without having tried: anybody may try at once."""
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
         """Keep ``summary`` on ``entry``, and end the claim.

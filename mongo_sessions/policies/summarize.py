@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .budget import Budget
@@ -14,7 +15,7 @@ from .summary_message import summary_message
 from .token_limit import TokenLimit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from typing_extensions import Self
 
     from .policy import Entry, History, Item
     from .summarizers import Summarizer
@@ -45,7 +46,8 @@ class SummarizeOlder:
             by default, half of it at most.
         summary_tokens: Room for the summary: an eighth of ``max_tokens`` by default, at least 256.
         input_tokens: The most that one request to the summariser may hold, besides its
-            instructions: ``max_tokens`` by default. A longer block takes several requests.
+            instructions: at least twice ``summary_tokens``, and ``max_tokens`` by default. A longer
+            block takes several requests.
         role: Of the summary message. ``"developer"`` or ``"system"`` would give what a user or a
             tool said the authority of your own instructions.
         background: Whether summaries are made after a write, while nobody waits for them. False
@@ -104,11 +106,11 @@ class SummarizeOlder:
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""
-        return self.background and await self.fold(history)
+        return self.background and bool(await self.fold(history))
 
-    async def fold(self, history: History) -> bool:
-        """Fold the oldest block, if one is due; return whether that was done."""
-        return await self._folder.fold(history) is Outcome.FOLDED
+    async def fold(self, history: History) -> Outcome:
+        """Fold the oldest block, if one is due. What came of it is true if that was done."""
+        return await self._folder.fold(history)
 
     async def _tail(self, history: History) -> _Tail:
         unfolded = _Unfolded(history)
@@ -128,7 +130,8 @@ class SummarizeOlder:
     async def _cut_tail(self, history: History, read: list[Entry], older: _Unfolded) -> _Tail:
         history.maintain_from(0)
         newest, oldest = read[0], read[-1]
-        shown = await self._window.newest(_chained(read, older))
+        older.put_back(read)
+        shown = await self._window.newest(older)
         anchor = older.anchor
         if not older.has_ended:
             latest = await history.latest_summary()
@@ -141,7 +144,7 @@ class SummarizeOlder:
     async def _has_caught_up(self, history: History, tail: _Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
         if not self.background:
-            return tail.tokens >= self.budget.due_tokens and await self.fold(history)
+            return tail.tokens >= self.budget.due_tokens and bool(await self.fold(history))
         behind = tail.tokens - self.budget.verbatim_tokens
         if not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
@@ -150,7 +153,7 @@ class SummarizeOlder:
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has done it."""
-        while await self._folder.fold(history) is Outcome.CLAIMED_BY_ANOTHER:
+        while await self.fold(history) is Outcome.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
             if latest is not None and (anchor is None or latest.id != anchor.id):
@@ -185,26 +188,27 @@ class _Unfolded:
     """The entries after the newest summary, newest first."""
 
     def __init__(self, history: History) -> None:
-        self._history = history
+        self._older = history.newest_first()
+        self._put_back: deque[Entry] = deque()
         self.anchor: Entry | None = None
         """What carries that summary, once everything was read, and if there is one."""
         self.has_ended = False
-        self._entries = self._read()
 
-    def __aiter__(self) -> AsyncIterator[Entry]:
-        return self._entries
+    def put_back(self, entries: list[Entry]) -> None:
+        """Give these once more, before what has not been read yet."""
+        self._put_back.extend(entries)
 
-    async def _read(self) -> AsyncIterator[Entry]:
-        async for entry in self._history.newest_first():
-            if from_summary(entry.summary):
-                self.anchor = entry
-                break
-            yield entry
-        self.has_ended = True
+    def __aiter__(self) -> Self:
+        return self
 
-
-async def _chained(read: list[Entry], older: _Unfolded) -> AsyncIterator[Entry]:
-    for entry in read:
-        yield entry
-    async for entry in older:
-        yield entry
+    async def __anext__(self) -> Entry:
+        if self._put_back:
+            return self._put_back.popleft()
+        entry = None if self.has_ended else await anext(self._older, None)
+        if entry is None:
+            self.has_ended = True
+        elif from_summary(entry.summary):
+            self.anchor, self.has_ended = entry, True
+        else:
+            return entry
+        raise StopAsyncIteration
