@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Work = Callable[[], Awaitable[bool]]
+    _Key = tuple[asyncio.AbstractEventLoop, str]
 
 logger = logging.getLogger("mongo_sessions")
 
@@ -37,7 +39,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[tuple[asyncio.AbstractEventLoop, str], _Job] = {}
+        self._jobs: dict[_Key, _Job] = {}
 
     def start(self, session_id: str, work: Work) -> None:
         """Run ``work``, again if it is under way: what it looks at has changed."""
@@ -55,9 +57,10 @@ class Background:
         await asyncio.wait({job.piece}, timeout=max(0, seconds - taken))
 
     async def finish(self, session_id: str | None = None) -> None:
-        """Wait for the work that is under way in this event loop, but not for all there is to do.
+        """Wait for the work that was asked for in this event loop, but not for all there is to do.
 
-        What was started is run to its end; what it would go on with is left for another time.
+        The piece under way comes to its end, and so does another one if it was asked for meanwhile.
+        What they would go on with is left for another time.
         """
         loop = asyncio.get_running_loop()
         jobs = [
@@ -67,8 +70,10 @@ class Background:
         ]
         for job in jobs:
             job.is_ending = True
-        if tasks := {job.task for job in jobs if job.task}:
-            await asyncio.wait(tasks)
+        asked_again = [job for job in jobs if job.is_asked_for]
+        for unfinished in (jobs, asked_again):
+            if pieces := {job.piece for job in unfinished if not job.piece.done()}:
+                await asyncio.wait(pieces)
 
     def _job(self, session_id: str, work: Work) -> _Job:
         loop = asyncio.get_running_loop()
@@ -77,21 +82,26 @@ class Background:
         if job is None:
             self._forget_closed_loops()
             job = self._jobs[key] = _Job(work, loop.create_future(), loop.time())
-            job.task = loop.create_task(self._run(key, job))
+            # In a context of its own: it outlives the request, and must not inherit its deadline.
+            job.task = Context().run(loop.create_task, self._run(key, job))
+            # It may be cancelled before it begins.
+            job.task.add_done_callback(lambda _: self._end(key, job))
         return job
 
-    async def _run(self, key: tuple[asyncio.AbstractEventLoop, str], job: _Job) -> None:
-        try:
-            has_more = True
-            while job.is_asked_for or (has_more and not job.is_ending):
-                job.is_asked_for = False
-                has_more = await self._piece(job.work)
-                job.piece.set_result(None)
-                job.piece, job.piece_began = key[0].create_future(), key[0].time()
-        finally:
-            # No await since the last look at the job: nobody has asked for more in between.
-            self._jobs.pop(key, None)
-            job.piece.cancel()
+    async def _run(self, key: _Key, job: _Job) -> None:
+        has_more = True
+        while job.is_asked_for or (has_more and not job.is_ending):
+            job.is_asked_for = False
+            has_more = await self._piece(job.work)
+            job.piece.set_result(None)
+            job.piece, job.piece_began = key[0].create_future(), key[0].time()
+        # No await since the last look at the job: nobody has asked for more in between.
+        self._end(key, job)
+
+    def _end(self, key: _Key, job: _Job) -> None:
+        if self._jobs.get(key) is job:
+            del self._jobs[key]
+        job.piece.cancel()
 
     async def _piece(self, work: Work) -> bool:
         try:

@@ -34,6 +34,10 @@ class Known:
     maintain_from: int = 0
     """How many tokens a session must have for its policy's ``maintain`` to have work."""
 
+    def forget(self) -> None:
+        """Items are removed: neither is known any more."""
+        self.head, self.maintain_from = None, 0
+
 
 class SessionHistory:
     """A :class:`~mongo_sessions.policies.History` that reads in chunks.

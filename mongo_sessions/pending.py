@@ -34,10 +34,11 @@ async def pending(log: Log, prefix: str, due_tokens: int) -> list[str]:
     after = None
     while page := await log.sessions(prefix, after, _PAGE):
         for session in page:
-            session_id, tokens = session["_id"], session["total_tokens"] or 0
-            # Only the long ones are asked for their summary.
-            if tokens - tokens_gone(session) >= due_tokens and (
-                tokens - await log.summarised_tokens(session_id) >= due_tokens
+            session_id, tokens = session["_id"], session["total_tokens"]
+            # Only the long ones are asked for their summary, and those that are not counted.
+            if tokens is None or (
+                tokens - tokens_gone(session) >= due_tokens
+                and tokens - await log.summarised_tokens(session_id) >= due_tokens
             ):
                 due.append((session["created_at"], session_id))
         after = page[-1]["_id"]

@@ -142,15 +142,15 @@ class MongoSession:
         if not items:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
-        log = await self._storage.log()
+        log, history = await self._storage.log(), await self._history()
         head, self._known.head = self._known.head, None
         self._known.head = await settled(log.append(self.session_id, new_items, head))
-        await self._maintain()
+        self._maintain(history)
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None if there is none."""
         log = await self._storage.log()
-        self._known.head = None
+        self._known.forget()
         document = await settled(log.pop(self.session_id))
         if document is None:
             return None
@@ -159,7 +159,7 @@ class MongoSession:
     async def clear_session(self) -> None:
         """Remove everything of this session. The id may be used again."""
         log = await self._storage.log()
-        self._known.head = None
+        self._known.forget()
         await settled(log.clear(self.session_id))
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
@@ -202,14 +202,16 @@ class MongoSession:
             NewItem(p, n, starts_turn(i)) for p, n, i in zip(packed, counts, items, strict=True)
         ]
 
-    async def _maintain(self) -> None:
-        """Start the policy's slow work, if it can have any."""
+    def _maintain(self, history: SessionHistory) -> None:
+        """Start the policy's slow work, if it can have any.
+
+        All is written by then, so nothing in here may fail.
+        """
         policy, head = self.policy, self._known.head
         if not isinstance(policy, Maintained):
             return
         if head is not None and head.total_tokens < self._known.maintain_from:
             return
-        history = await self._history()
         self._storage.background.start(self.session_id, partial(policy.maintain, history))
 
     async def _history(self) -> SessionHistory:

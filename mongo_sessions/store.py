@@ -179,6 +179,7 @@ class MongoSessionStore:
         _check_text("prefix", prefix)
         if not isinstance(policy, SummarizeOlder):
             raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
+        self.session("any", policy=policy, session_settings=None)  # it fails as a session would
         due = await pending(await self._storage.log(), prefix, policy.budget.due_tokens)
         made = tried = 0
         for number, session_id in enumerate(due, 1):

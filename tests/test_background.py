@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 from mongo_sessions.background import Background
 
@@ -114,3 +115,46 @@ def test_a_loop_that_was_closed_over_its_work_is_forgotten():
 
     asyncio.run(another())
     assert not background._jobs
+
+
+async def test_finish_does_not_wait_for_what_others_ask_for_later():
+    """Or it would never end, where others write all the time."""
+    background, work = Background(), Work()
+    background.start("a", work)
+    await work.under_way.wait()
+    finishing = asyncio.create_task(background.finish())
+    await asyncio.sleep(0)  # it waits now
+    background.start("a", work)
+    work.gate.release()
+    await finishing
+    assert work.done == 1
+    work.gate.release()
+    await background.finish()
+    assert work.done == 2
+
+
+async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_in_the_way():
+    background, work = Background(), Work()
+    background.start("a", work)
+    (job,) = background._jobs.values()
+    job.task.cancel()
+    await asyncio.wait({job.task})
+    assert not background._jobs
+    work.gate.release()
+    await background.join("a", work, 60)
+    assert work.done == 1
+
+
+async def test_work_has_no_deadline_of_the_request_that_asked_for_it():
+    """``pymongo.timeout`` is kept in a context, which tasks inherit."""
+    background = Background()
+    deadline: ContextVar[str] = ContextVar("deadline", default="none")
+    seen = []
+
+    async def look() -> bool:
+        seen.append(deadline.get())
+        return False
+
+    deadline.set("in a second")
+    await background.join("a", look, 60)
+    assert seen == ["none"]

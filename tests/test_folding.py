@@ -682,6 +682,61 @@ def test_the_end_of_the_event_loop_leaves_the_summary_to_others(
     assert caplog.records == []
 
 
+async def test_an_append_that_is_done_does_not_fail_because_the_store_was_closed_meanwhile(
+    driver, replica_set
+):
+    """Its caller would write the batch again."""
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        session = store_of(database, Scribe()).session("a")
+        await session.add_items(turns(1, 1))
+        async with failing(database, "update", blockConnection=True, blockTimeMS=100):
+            seen = sent.expect("update")
+            adding = asyncio.create_task(session.add_items([user(2)]))
+            await seen.wait()
+            await session._storage.close()
+            await adding
+        assert len(await raw(database)) == 3
+
+
+async def test_after_a_clear_folding_goes_on_as_in_a_new_session(database):
+    """Also for a writer that does not read."""
+    session = store_of(database, Scribe()).session("a")
+    for n in range(30):
+        await session.add_items(turns(n, n))
+        await session.flush()
+    await session.clear_session()
+    for n in range(8):
+        await session.add_items(turns(n, n))
+        await session.flush()
+    assert len(await anchors(database)) == 1
+
+
+async def test_a_store_that_counts_nothing_folds_nothing(database):
+    store = MongoSessionStore(database, token_counter=None)
+    with pytest.raises(ValueError, match="needs token counts"):
+        await store.fold_pending(policy_of(Scribe()))
+
+
+async def test_items_that_were_stored_without_counts_are_found_by_a_cron_job(database):
+    await MongoSessionStore(database, token_counter=None).session("a").add_items(turns(1, 20))
+    store = store_of(database, Scribe())
+    assert await store.fold_pending(store._policy) > 1
+    assert is_summary((await store.session("a").get_items())[0])
+
+
+async def test_a_reader_that_waited_in_vain_for_another_worker_does_not_go_on_waiting(database):
+    held = HeldScribe()
+    first = store_of(database, held).session("a")
+    await first.add_items(turns(1, 9))
+    await held.asked.wait()
+    other = store_of(database, Scribe(), wait_seconds=0.05).session("a")
+    assert not is_summary((await other.get_items())[0])
+    await asyncio.wait_for(other.flush(), timeout=30)
+    held.may_go_on.set()
+    await first.flush()
+
+
 async def test_an_error_of_the_database_in_the_background_is_logged_and_nothing_else(
     database, caplog
 ):

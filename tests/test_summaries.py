@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import logging
 import re
@@ -328,6 +329,20 @@ async def test_an_answer_that_stays_longer_than_the_whole_summary_is_a_failure()
     assert len(scribe.requests) == 2
 
 
+async def test_a_summariser_that_leaves_out_a_word_at_a_time_is_not_asked_for_ever():
+    class Stubborn(Scribe):
+        async def __call__(self, request):
+            await super().__call__(request)
+            return request.transcript.rsplit(None, 1)[0]
+
+    scribe = Stubborn()
+    essay = {"role": "user", "content": "word " * 3_000}
+    history = history_of([essay, *turns(1, 6)])
+    assert await in_foreground(scribe).fold(history) is Outcome.FAILED
+    assert len(scribe.requests) < 10
+    assert all(len(request.transcript.split()) <= 1_000 for request in scribe.requests)
+
+
 async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
     """Its newest part: the options may change while a session lives."""
     history = history_of(turns(1, 90))
@@ -352,6 +367,116 @@ async def test_every_summary_has_room_for_the_note_that_something_is_missing():
         if e.summary
     ]
     assert 250 < max(shown) <= 256
+
+
+@pytest.mark.parametrize("max_tokens", [16_000, 5_000])
+async def test_a_long_summary_is_shortened_within_the_input_budget(max_tokens):
+    """Made where there was room for more, it goes on where there is less."""
+    history = history_of(turns(1, 90))
+    generous = in_foreground(Scribe(), max_tokens=max_tokens, summary_tokens=max_tokens // 4)
+    while await generous.fold(history):
+        pass
+    for item in turns(91, 120):
+        history.append(item)
+    scribe = Scribe()
+    policy = in_foreground(scribe)
+    while await policy.fold(history):
+        pass
+    assert "merge" in scribe.kinds
+    for request in scribe.requests:
+        assert len(f"{request.transcript} {request.summary_so_far}".split()) <= 1_000
+    view = await policy(history)
+    assert tokens(view[0]) <= 256
+    assert "left out" not in view[0]["content"]
+
+
+async def test_a_single_long_segment_is_shown_in_part_and_says_so():
+    history = history_of(turns(1, 90))
+    generous = in_foreground(Scribe(), max_tokens=8_000, summary_tokens=2_000)
+    assert await generous.fold(history)
+    summary, *_ = await in_foreground(BadScribe(None))(history)
+    assert 100 < tokens(summary) <= 256
+    assert "Its beginning is left out." in summary["content"]
+    assert "is not shown" in summary["content"]
+
+
+async def test_segments_without_text_are_merged_without_a_request():
+    """Items that say nothing, such as encrypted reasoning, for as long as they go on."""
+    scribe = Scribe()
+    policy = in_foreground(scribe, fold_tokens=100)
+    silent = [{"role": "user", "content": ""}, {"role": "assistant", "content": []}]
+
+    def count_blanks(item):
+        return 50 if item in silent else 240 + 4 * item["content"].count("\n\n")
+
+    history = history_of(silent * 150, token_counter=count_blanks)
+    while await policy.fold(history):
+        pass
+    assert scribe.requests == []
+    assert (await history.latest_summary()).seq > 290
+
+
+async def test_half_a_character_in_an_item_reaches_no_summariser():
+    """A client could not send it, and every attempt would fail."""
+    scribe = Scribe()
+    history = history_of([{"role": "user", "content": "smile \ud83d here"}, *turns(1, 9)])
+    assert await in_foreground(scribe).fold(history)
+    assert "smile ? here" in scribe.requests[0].transcript
+
+
+async def test_items_that_were_stored_without_counts_are_folded_in_the_foreground(caplog):
+    """Their running totals are 0, and tell nothing."""
+    history = history_of(turns(1, 20))
+    for entry in history.entries:
+        history._replace(entry, total_tokens=0)
+    view = await in_foreground(Scribe())(history)
+    assert is_summary(view[0])
+
+
+async def test_an_error_after_the_answer_backs_off_too(caplog):
+    """Or it would be paid for again and again: here, a summary that cannot be stored."""
+
+    class Full(ListHistory):
+        async def save_summary(self, entry, summary):
+            raise OSError("disk full of words")
+
+    history = Full(turns(1, 9), token_counter=tokens)
+    scribe = Scribe()
+    policy = in_foreground(scribe)
+    assert rejections(await policy(history)) == []
+    assert not await policy.fold(history)
+    assert len(scribe.requests) == 1
+    assert "OSError in test_summaries.py" in caplog.text
+    assert "full of words" not in caplog.text
+
+
+async def test_what_a_summariser_raises_when_it_is_ended_is_not_logged(caplog):
+    """asyncio would log it, if nobody looked at it, and with it what was said."""
+
+    class Sore(Scribe):
+        async def __call__(self, request):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise RuntimeError(request.transcript)
+
+    assert not await in_foreground(Sore(), timeout=0.01).fold(history_of(turns(1, 9)))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert "question" not in caplog.text
+
+
+async def test_the_role_is_counted(caplog):
+    policy = in_foreground(Scribe(), role="developer")
+    history = history_of(
+        turns(1, 300),
+        token_counter=lambda item: tokens(item) + 20 * (item.get("role") == "developer"),
+    )
+    while await policy.fold(history):
+        pass
+    shown = [entry.summary["tokens"] for entry in history.entries if entry.summary]
+    view = await policy(history)
+    assert history.count_tokens(view[0]) <= max(shown) <= 256
 
 
 async def test_what_another_policy_has_stored_is_no_summary():
@@ -428,6 +553,8 @@ async def test_a_tag_in_an_answer_is_stored_neutralised():
         ({"role": "tool"}, "role must be one of user, assistant, developer, system, got 'tool'"),
         ({"wait_seconds": -1}, "wait_seconds must be positive, got -1"),
         ({"timeout": 0}, "timeout must be positive, got 0"),
+        ({"timeout": float("inf")}, "timeout must be at most a year"),
+        ({"retry_after": 1e300}, "retry_after must be at most a year"),
         ({"retry_after": "1"}, "retry_after must be a number of seconds, got '1'"),
         ({"summarizer": "gpt"}, "summarizer must be something to call, got 'gpt'"),
         ({"summarizer": Scribe}, "summarizer must be something to call"),

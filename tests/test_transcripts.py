@@ -183,6 +183,8 @@ def test_nothing_that_was_said_looks_like_another_item_or_ends_the_transcript(ki
         "</ transcript",
         "<\u200b/transcript>",
         "</tran\u200bscript>",
+        "</tran\u034fscript>",
+        "</tran\U000e0061script>",
         "\uff1c/transcript\uff1e",
         "</" + " " * 50 + "transcript>",
         "</conversation_summary>",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_YEAR = 365 * 86_400
+
 
 def check_whole_number(name: str, value: object, *, at_least: int) -> None:
     """Raise TypeError unless ``value`` is an int, ValueError if it is too small."""
@@ -23,3 +25,5 @@ def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> Non
         raise TypeError(f"{name} must be a number of seconds, got {value!r}")
     if not (value > 0 or (may_be_zero and value == 0)):
         raise ValueError(f"{name} must be positive, got {value!r}")
+    if value > _YEAR:
+        raise ValueError(f"{name} must be at most a year ({_YEAR} seconds), got {value!r}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .block import next_block
 from .segments import to_summary
 from .summary_message import summary_message
-from .writer import ClaimLostError, SummaryFailedError, Writer
+from .writer import ClaimLostError, SummaryFailedError, Writer, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,15 +49,23 @@ class Folder:
     Args:
         summarizer: Writes the summaries.
         budget: How long they are, and of how much.
+        role: Of the message that they are shown in.
         timeout: Seconds for one answer of the summariser.
         retry_after: Seconds until another attempt after the first failure.
     """
 
     def __init__(
-        self, summarizer: Summarizer, budget: Budget, *, timeout: float, retry_after: float
+        self,
+        summarizer: Summarizer,
+        budget: Budget,
+        *,
+        role: str,
+        timeout: float,
+        retry_after: float,
     ) -> None:
         self._summarizer = summarizer
         self._budget = budget
+        self._role = role
         self._timeout = timeout
         self._retry_after = retry_after
 
@@ -83,27 +91,31 @@ class Folder:
         # from before a pop and half from after it.
         block = await next_block(history, self._budget.fold_tokens)
         if block is None or block.anchor.id != anchor.id:
+            await history.release(anchor)
             return Outcome.NOTHING
         try:
             summary = await self._summary(history, block)
+            is_kept = await history.save_summary(block.anchor, summary)
         except ClaimLostError:
             return Outcome.NOTHING
-        except SummaryFailedError as failure:
-            await self._back_off(history, block.anchor, failure)
+        except Exception as error:  # noqa: BLE001 - it may be anybody's: summariser, counter, log
+            reason = str(error) if isinstance(error, SummaryFailedError) else named(error)
+            await self._back_off(history, block.anchor, reason)
             return Outcome.FAILED
-        is_kept = await history.save_summary(block.anchor, summary)
         return Outcome.FOLDED if is_kept else Outcome.NOTHING
 
     async def _summary(self, history: History, block: Block) -> Summary:
         def shown_tokens(segments: Sequence[Segment]) -> int:
-            message = summary_message(segments, block.anchor.created_at, has_gap=True)
-            return history.count_tokens(message)
+            until = block.anchor.created_at
+            return history.count_tokens(
+                summary_message(segments, until, role=self._role, has_gap=True)
+            )
 
         writer = Writer(
             self._summarizer,
             self._budget,
             self._timeout,
-            count_tokens=lambda text: history.count_tokens({"role": "user", "content": text}),
+            count_tokens=lambda text: history.count_tokens({"role": self._role, "content": text}),
             shown_tokens=shown_tokens,
             claim=lambda: self._claim(history, block.anchor),
         )
@@ -114,7 +126,7 @@ class Folder:
         return await history.claim(anchor, self._timeout + _CLAIM_MARGIN_SECONDS)
 
     async def _back_off(
-        self, history: History, anchor: Entry, failure: SummaryFailedError
+        self, history: History, anchor: Entry, reason: str
     ) -> None:
         failures = anchor.claim.failures if anchor.claim else 0
         seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
@@ -122,7 +134,7 @@ class Folder:
         logger.warning(
             "No summary of session %r: %s. It is tried again in %g seconds at the earliest",
             history.session_id,
-            failure,
+            reason,
             seconds,
         )
 

@@ -10,7 +10,7 @@ Pure functions over lists of segments, oldest first.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -96,6 +96,13 @@ def newest_within(segments: Sequence[Segment], tokens: int) -> list[Segment]:
             break
         newest.insert(0, segment)
     return newest
+
+
+def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments without the oldest; of a single one, the second half of its text."""
+    if len(segments) > 1:
+        return list(segments[1:])
+    return [replace(segment, text=segment.text[len(segment.text) // 2 + 1 :]) for segment in segments]
 
 
 def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -10,7 +12,7 @@ from .budget import Budget
 from .checks import check_callable, check_seconds
 from .cuts import valid
 from .fold import Folder, Outcome
-from .segments import from_summary
+from .segments import from_summary, without_beginning
 from .summary_message import summary_message
 from .token_limit import TokenLimit
 
@@ -91,7 +93,9 @@ class SummarizeOlder:
         self.background = background
         self.wait_seconds = wait_seconds
         self._window = TokenLimit(self.budget.verbatim_tokens)
-        self._folder = Folder(summarizer, self.budget, timeout=timeout, retry_after=retry_after)
+        self._folder = Folder(
+            summarizer, self.budget, role=role, timeout=timeout, retry_after=retry_after
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summarizer!r}, max_tokens={self.max_tokens})"
@@ -138,7 +142,9 @@ class SummarizeOlder:
             anchor = latest if latest and from_summary(latest.summary) else None
             if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
                 return await self._tail(history)
-        tokens = newest.total_tokens - (anchor.total_tokens if anchor else 0)
+        # What was stored without counts is not part of the totals.
+        unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
+        tokens = max(unfolded, sum(entry.tokens for entry in read))
         return _Tail(shown, anchor, tokens, is_whole=older.has_ended)
 
     async def _has_caught_up(self, history: History, tail: _Tail) -> bool:
@@ -153,24 +159,35 @@ class SummarizeOlder:
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has done it."""
+        deadline = time.monotonic() + self.wait_seconds
         while await self.fold(history) is Outcome.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
-            if latest is not None and (anchor is None or latest.id != anchor.id):
+            is_done = latest is not None and (anchor is None or latest.id != anchor.id)
+            if is_done or time.monotonic() > deadline:
                 break
         return False
 
     def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
         segments = from_summary(anchor.summary)
-        message = summary_message(segments, anchor.created_at, role=self.role, has_gap=has_gap)
-        stored = anchor.summary or {}
-        if stored.get("tokens", 0) <= self.budget.summary_tokens:
-            return message
-        # Made where there was room for more.
-        while history.count_tokens(message) > self.budget.summary_tokens and segments:
-            segments = segments[1:]
-            message = summary_message(segments, anchor.created_at, role=self.role, has_gap=has_gap)
-        return message
+
+        def message(*, is_cut: bool) -> Item:
+            until = anchor.created_at
+            return summary_message(
+                segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut
+            )
+
+        whole = message(is_cut=False)
+        if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:
+            return whole
+        # It was made where there was more room, or counted otherwise.
+        shown = whole
+        while history.count_tokens(shown) > self.budget.summary_tokens and any(
+            segment.text for segment in segments
+        ):
+            segments = without_beginning(segments)
+            shown = message(is_cut=True)
+        return shown
 
 
 class _Tail(NamedTuple):

@@ -9,9 +9,8 @@ EARLIER_SUMMARY = "earlier_summary"
 TRANSCRIPT = "transcript"
 
 # Also < / TRANSCRIPT >, with full-width brackets, or with invisible characters in between.
-_INVISIBLE = "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
 _NAMES = "|".join(
-    _INVISIBLE.join(map(re.escape, tag))
+    r"\W{0,4}".join(map(re.escape, tag))
     for tag in (CONVERSATION_SUMMARY, EARLIER_SUMMARY, TRANSCRIPT)
 )
 _TAG = re.compile(rf"[<\uff1c\ufe64](?=[\W_]{{0,100}}(?:{_NAMES})\b)", re.IGNORECASE)

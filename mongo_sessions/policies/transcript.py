@@ -46,10 +46,10 @@ def parts(
     """The transcript of ``entries``, in parts of at most ``max_tokens`` each, oldest first."""
     names = {str(e.item.get("call_id")): e.item["name"] for e in entries if _is_named_call(e.item)}
     paragraphs = [p for entry in entries if (p := _paragraph(entry, names))]
-    return list(_halves(paragraphs, max_tokens, count_tokens))
+    return list(halves(paragraphs, max_tokens, count_tokens))
 
 
-def _halves(
+def halves(
     paragraphs: list[str], max_tokens: int, count_tokens: Callable[[str], int]
 ) -> Iterator[str]:
     """The paragraphs as one text if it is short enough, otherwise as several of similar length."""
@@ -61,8 +61,8 @@ def _halves(
         return
     pieces = paragraphs if len(paragraphs) > 1 else _cut_in_two(text)
     middle = len(pieces) // 2
-    yield from _halves(pieces[:middle], max_tokens, count_tokens)
-    yield from _halves(pieces[middle:], max_tokens, count_tokens)
+    yield from halves(pieces[:middle], max_tokens, count_tokens)
+    yield from halves(pieces[middle:], max_tokens, count_tokens)
 
 
 def _cut_in_two(text: str) -> list[str]:
@@ -75,6 +75,8 @@ def _cut_in_two(text: str) -> list[str]:
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     """One item; nothing for one that says nothing, such as encrypted reasoning."""
     speaker, text = _told(entry.item, names)
+    # Half a character, which JSON can hold, is nothing that a client could send.
+    text = text.encode("utf-8", "replace").decode()
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return ""

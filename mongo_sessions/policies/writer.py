@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import traceback
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from .segments import (
     Segment,
@@ -18,7 +20,8 @@ from .segments import (
 )
 from .summarizers import SummaryRequest
 from .tags import neutralised
-from .transcript import parts
+from .transcript import halves
+from .transcript import parts as transcribed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -64,43 +67,54 @@ class Writer:
 
     async def _fold(self, block: Block) -> Segment:
         first, last = block.entries[0], block.entries[-1]
-        replaced = sum(entry.tokens for entry in block.entries)
         wanted = fold_tokens_wanted(self.shown_tokens(block.segments), self.budget.summary_tokens)
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
-        transcripts = await asyncio.to_thread(parts, block.entries, room, self.count_tokens)
+        transcripts = await asyncio.to_thread(transcribed, block.entries, room, self.count_tokens)
+        replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
         for transcript in transcripts:
             so_far = newest_within([*block.segments, *pieces], self.budget.context_tokens)
             request = SummaryRequest("fold", transcript, render(so_far), wanted)
-            text, tokens = await self._ask(request, replaced)
-            pieces.append(Segment(first.seq, last.seq, 0, text, tokens))
+            text = await self._ask(request, at_most=replaced - 1)
+            pieces.append(Segment(first.seq, last.seq, 0, text, self.count_tokens(text)))
         while len(pieces) > 1:
-            pieces = await self._merge(pieces, next_merge(pieces), wanted)
+            pieces = await self._merged(pieces, next_merge(pieces), wanted)
         # Nothing to tell: the items had no text that a summariser could read.
         return pieces[0] if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
     async def _shortened(self, segments: list[Segment]) -> list[Segment]:
-        if len(segments) == 1:
-            return await self._abridge(segments[0])
-        index, room = next_merge(segments), self.budget.summary_tokens
-        wanted = merge_tokens_wanted(segments, index, self.shown_tokens(segments), room)
-        return await self._merge(segments, index, wanted)
+        shown, room = self.shown_tokens(segments), self.budget.summary_tokens
+        if len(segments) > 1:
+            index = next_merge(segments)
+            wanted = merge_tokens_wanted(segments, index, shown, room)
+            return await self._merged(segments, index, wanted)
+        # A summariser that wrote more than there is room for is given its own words.
+        text = await self._rewritten("fold", segments, room // 3)
+        return [replace(segments[0], text=text, tokens=self.count_tokens(text))]
 
-    async def _merge(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
-        both = segments[index : index + 2]
-        request = SummaryRequest("merge", render(both), "", wanted)
-        text, tokens = await self._ask(request, sum(segment.tokens for segment in both))
-        return merged(segments, index, text, tokens)
+    async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
+        both = [segment for segment in segments[index : index + 2] if segment.text]
+        text = await self._rewritten("merge", both, wanted) if len(both) > 1 else render(both)
+        return merged(segments, index, text, self.count_tokens(text) if text else 0)
 
-    async def _abridge(self, segment: Segment) -> list[Segment]:
-        """A summariser that wrote more than there is room for is given its own words."""
-        request = SummaryRequest("fold", segment.text, "", self.budget.summary_tokens // 3)
-        text, tokens = await self._ask(request, segment.tokens)
-        return [replace(segment, text=text, tokens=tokens)]
+    async def _rewritten(
+        self, kind: Literal["fold", "merge"], segments: list[Segment], wanted: int
+    ) -> str:
+        """One text in place of those of ``segments``, which may have been made for more room."""
+        texts = [segment.text for segment in segments]
+        pieces = list(halves(texts, self.budget.input_tokens, self.count_tokens))
+        wanted = max(1, wanted // len(pieces))
+        return "\n".join([await self._shorter(kind, text, wanted) for text in pieces])
 
-    async def _ask(self, request: SummaryRequest, replaced: int) -> tuple[str, int]:
-        """A good answer, and its tokens: fewer than are ``replaced`` by it."""
+    async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
+        tokens = self.count_tokens(text)
+        # A text that lost a word at a time would be asked for for ever.
+        at_most = min(tokens - 1, max(2 * wanted, tokens // 2))
+        return await self._ask(SummaryRequest(kind, text, "", wanted), at_most)
+
+    async def _ask(self, request: SummaryRequest, at_most: int) -> str:
+        """An answer of at most so many tokens."""
         if not await self.claim():
             raise ClaimLostError
         answer = await self._answer(request)
@@ -110,10 +124,12 @@ class Writer:
         text = neutralised(answer.strip().encode("utf-8", "replace").decode())
         if not text:
             raise SummaryFailedError("the answer was empty")
-        tokens = self.count_tokens(text)
-        if tokens >= replaced:
-            raise SummaryFailedError(f"the answer had {tokens} tokens, in place of {replaced}")
-        return text, tokens
+        if (tokens := self.count_tokens(text)) > at_most:
+            raise SummaryFailedError(
+                f"the answer had {tokens} tokens, with {request.wanted_tokens} wanted and at most "
+                f"{at_most} of use"
+            )
+        return text
 
     async def _answer(self, request: SummaryRequest) -> object:
         """What the summariser returns, whatever it does: it may hang, or cancel itself."""
@@ -123,6 +139,8 @@ class Writer:
             return await answer if inspect.isawaitable(answer) else answer
 
         task = asyncio.ensure_future(ask())
+        # What it raises when it is cancelled would be logged by asyncio, conversation and all.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             await asyncio.wait({task}, timeout=self.timeout)
         finally:
@@ -132,5 +150,12 @@ class Writer:
         if task.cancelled():
             raise SummaryFailedError("the summariser was cancelled")
         if error := task.exception():
-            raise SummaryFailedError(f"the summariser raised {type(error).__name__}")
+            raise SummaryFailedError(f"the summariser raised {named(error)}")
         return task.result()
+
+
+def named(error: BaseException) -> str:
+    """What was raised, and where: its message might hold what was said."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + place
