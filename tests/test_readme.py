@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from mongomock_motor import AsyncMongoMockClient
 import mongo_sessions
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = [
+    textwrap.dedent(block)
+    for block in re.findall(
+        r"^ *```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+]
 
 
 @pytest.fixture
@@ -43,5 +49,5 @@ def test_a_python_block_runs(block, namespace, replica_set, monkeypatch, capsys)
 
 
 def test_the_readme_has_its_blocks():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     assert "AsyncIOMotorClient" in BLOCKS[0]
