@@ -416,6 +416,24 @@ async def test_segments_without_text_are_merged_without_a_request():
     assert (await history.latest_summary()).seq > 290
 
 
+async def test_segments_that_are_short_enough_together_are_joined_without_a_request():
+    """A summariser could hardly make them shorter, and so nothing is lost."""
+
+    class Terse(Scribe):
+        async def __call__(self, request):
+            text = await super().__call__(request)
+            return f"nothing-{len(self.requests)}" if request.kind == "fold" else text
+
+    policy = in_foreground(Terse(), fold_tokens=100)
+    history = history_of(turns(1, 1_500))
+    while await policy.fold(history):
+        pass
+    merges = [request for request in policy.summarizer.requests if request.kind == "merge"]
+    assert len(merges) > 10
+    assert all(len(merge.transcript.split()) > merge.wanted_tokens for merge in merges)
+    assert (await history.latest_summary()).seq > 2_900
+
+
 async def test_half_a_character_in_an_item_reaches_no_summariser():
     """A client could not send it, and every attempt would fail."""
     scribe = Scribe()

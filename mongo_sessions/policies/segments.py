@@ -84,7 +84,7 @@ def merged(segments: Sequence[Segment], index: int, text: str, tokens: int) -> l
 
 
 def render(segments: Sequence[Segment]) -> str:
-    return "\n\n".join(segment.text for segment in segments)
+    return "\n\n".join(segment.text for segment in segments if segment.text)
 
 
 def newest_within(segments: Sequence[Segment], tokens: int) -> list[Segment]:

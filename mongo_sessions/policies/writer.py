@@ -94,16 +94,18 @@ class Writer:
         return [replace(segments[0], text=text, tokens=self.count_tokens(text))]
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
-        both = [segment for segment in segments[index : index + 2] if segment.text]
-        text = await self._rewritten("merge", both, wanted) if len(both) > 1 else render(both)
+        both = segments[index : index + 2]
+        # What is short enough loses nothing. A summariser could hardly make it shorter.
+        is_short = sum(segment.tokens for segment in both) <= wanted
+        text = render(both) if is_short else await self._rewritten("merge", both, wanted)
         return merged(segments, index, text, self.count_tokens(text) if text else 0)
 
     async def _rewritten(
         self, kind: Literal["fold", "merge"], segments: list[Segment], wanted: int
     ) -> str:
         """One text in place of those of ``segments``, which may have been made for more room."""
-        texts = [segment.text for segment in segments]
-        pieces = list(halves(texts, self.budget.input_tokens, self.count_tokens))
+        lines = render(segments).split("\n")
+        pieces = list(halves(lines, self.budget.input_tokens, self.count_tokens))
         wanted = max(1, wanted // len(pieces))
         return "\n".join([await self._shorter(kind, text, wanted) for text in pieces])
 
