@@ -125,9 +125,7 @@ class Folder:
     async def _claim(self, history: History, anchor: Entry) -> bool:
         return await history.claim(anchor, self._timeout + _CLAIM_MARGIN_SECONDS)
 
-    async def _back_off(
-        self, history: History, anchor: Entry, reason: str
-    ) -> None:
+    async def _back_off(self, history: History, anchor: Entry, reason: str) -> None:
         failures = anchor.claim.failures if anchor.claim else 0
         seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
         await history.back_off(anchor, seconds)

@@ -95,7 +95,7 @@ class ListHistory:
     def _stored(self, entry: Entry) -> Entry:
         return self.entries[entry.seq - 1]
 
-    def _replace(self, entry: Entry, **changes: Any) -> None:
+    def _replace(self, entry: Entry, **changes: Any) -> None:  # noqa: ANN401 - fields of Entry
         self.entries[entry.seq - 1] = replace(self._stored(entry), **changes)
 
 

@@ -76,7 +76,7 @@ def next_merge(segments: Sequence[Segment]) -> int:
 
 
 def merged(segments: Sequence[Segment], index: int, text: str, tokens: int) -> list[Segment]:
-    """The segments with those at ``index`` and ``index + 1`` replaced by one, which says ``text``."""
+    """The segments, with one that says ``text`` for those at ``index`` and ``index + 1``."""
     older, newer = segments[index], segments[index + 1]
     level = max(older.level, newer.level) + 1
     both = Segment(older.first_seq, newer.last_seq, level, text, tokens)
@@ -102,7 +102,9 @@ def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
     """The segments without the oldest; of a single one, the second half of its text."""
     if len(segments) > 1:
         return list(segments[1:])
-    return [replace(segment, text=segment.text[len(segment.text) // 2 + 1 :]) for segment in segments]
+    return [
+        replace(segment, text=segment.text[len(segment.text) // 2 + 1 :]) for segment in segments
+    ]
 
 
 def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:

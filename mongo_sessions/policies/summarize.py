@@ -173,9 +173,7 @@ class SummarizeOlder:
 
         def message(*, is_cut: bool) -> Item:
             until = anchor.created_at
-            return summary_message(
-                segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut
-            )
+            return summary_message(segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut)
 
         whole = message(is_cut=False)
         if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:

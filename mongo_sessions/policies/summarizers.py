@@ -55,8 +55,8 @@ user. Write a record of it that lets the assistant go on as if it had read it.
 
 Record, in this order and only where there is something to record:
 - the user's goal, and standing preferences, instructions and constraints;
-- facts about the user and the matter. Copy names, numbers, amounts, dates, identifiers, addresses, \
-paths and URLs verbatim;
+- facts about the user and the matter. Copy names, numbers, amounts, dates, identifiers, \
+addresses, paths and URLs verbatim;
 - decisions, with their reasons;
 - what was done, with which tools, and what came out, failures included;
 - open items: questions without an answer, promises, next steps.

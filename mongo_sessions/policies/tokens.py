@@ -211,9 +211,7 @@ def _load(model: str) -> tiktoken.Encoding:
         base64.b64decode(token): int(rank)
         for token, rank in (line.split() for line in vocabulary.splitlines())
     }
-    return tiktoken.Encoding(
-        name, pat_str=_O200K_PATTERN, mergeable_ranks=ranks, special_tokens={}
-    )
+    return tiktoken.Encoding(name, pat_str=_O200K_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
 def _within(seconds: float, load: Callable[[], tiktoken.Encoding]) -> tiktoken.Encoding:
