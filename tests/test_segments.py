@@ -20,6 +20,7 @@ from mongo_sessions.policies.segments import (
     next_merge,
     render,
     to_summary,
+    without_beginning,
 )
 
 SUMMARY_TOKENS = 2_000
@@ -149,6 +150,18 @@ def test_the_newest_segments_that_fit():
     assert newest_within(segments, 29) == segments[2:]
     assert newest_within(segments, 30) == segments[1:]
     assert newest_within(segments, 10) == []
+
+
+def test_a_summary_loses_its_beginning_segment_by_segment_and_then_word_by_word():
+    segments = [Segment(1, 2, 1, "old", 1), Segment(3, 4, 0, "one two three four", 4)]
+    assert without_beginning(segments) == segments[1:]
+    texts = []
+    left = segments[1:]
+    while left[0].text:
+        left = without_beginning(left)
+        texts.append(left[0].text)
+    assert texts == ["four", ""]
+    assert segments[1].text == "one two three four"
 
 
 def test_what_is_stored_comes_back_and_what_others_stored_does_not():

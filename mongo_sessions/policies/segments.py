@@ -99,11 +99,12 @@ def newest_within(segments: Sequence[Segment], tokens: int) -> list[Segment]:
 
 
 def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments without the oldest; of a single one, the second half of its text."""
+    """The segments without the oldest; of a single one, the second half of its words."""
     if len(segments) > 1:
         return list(segments[1:])
     return [
-        replace(segment, text=segment.text[len(segment.text) // 2 + 1 :]) for segment in segments
+        replace(segment, text=segment.text[len(segment.text) // 2 :].partition(" ")[2])
+        for segment in segments
     ]
 
 
