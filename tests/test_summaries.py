@@ -192,7 +192,12 @@ async def test_every_request_is_within_the_input_budget_and_every_word_is_told(w
         assert len(f"{request.transcript} {request.summary_so_far}".split()) <= 700
     told = " ".join(request.transcript for request in scribe.requests if request.kind == "fold")
     assert re.findall(r"\bw\d+\b", told) == essay.split()
-    assert all(request.summary_so_far for request in scribe.requests[1:] if request.kind == "fold")
+    folds = [request for request in scribe.requests if request.kind == "fold"]
+    assert all(request.summary_so_far for request in folds[1:])
+    if words == 5_000:
+        earlier = [word for request in folds[:4] for word in request.transcript.split()]
+        assert set(folds[4].summary_so_far.split()) <= set(earlier)
+        assert set(folds[4].summary_so_far.split()) & set(folds[3].transcript.split())
     view = await policy(history)
     assert tokens(view[0]) <= policy.budget.summary_tokens
 
@@ -210,9 +215,11 @@ async def test_a_summary_that_is_made_while_the_newest_items_are_read_is_shown_i
         is_being_folded = False
 
     history = Slow(turns(1, 9), token_counter=tokens)
-    view = await SummarizeOlder(BadScribe(""), max_tokens=1_000)(history)
+    scribe = BadScribe("")
+    view = await SummarizeOlder(scribe, max_tokens=1_000)(history)
     assert is_summary(view[0])
     assert view[1:] == turns(4, 9)
+    assert scribe.requests == [], "there is room again"
 
 
 async def test_a_summariser_that_hangs_is_ended():
