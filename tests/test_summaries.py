@@ -603,5 +603,6 @@ def test_the_defaults_are_derived_from_max_tokens():
         14_000,
         16_000,
     )
+    assert SummarizeOlder(Scribe(), wait_seconds=0).wait_seconds == 0
     for max_tokens in range(1_000, 5_000):
         SummarizeOlder(Scribe(), max_tokens=max_tokens)

@@ -132,7 +132,6 @@ class SummarizeOlder:
         return _Tail(shown, unfolded.anchor, tokens, is_whole=True)
 
     async def _cut_tail(self, history: History, read: list[Entry], older: _Unfolded) -> _Tail:
-        history.maintain_from(0)
         newest, oldest = read[0], read[-1]
         older.put_back(read)
         shown = await self._window.newest(older)
