@@ -1,4 +1,4 @@
-"""The demo's one token counter: each loads a vocabulary of its own."""
+"""The demo's token counter, for items and for texts."""
 
 from __future__ import annotations
 

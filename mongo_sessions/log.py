@@ -98,19 +98,17 @@ class Log:
         """Remove everything of a session."""
         await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
 
-    async def latest_summary(self, session_id: str) -> Document | None:
-        return await self._latest_summary(session_id)
+    async def latest_summary(
+        self, session_id: str, fields: Document | None = None
+    ) -> Document | None:
+        """The newest document that carries a summary, or only these fields of it."""
+        query = {"session_id": session_id, "summary": {"$exists": True}}
+        return await self._patiently(lambda: self._items.find_one(query, fields, sort=NEWEST_FIRST))
 
     async def summarised_tokens(self, session_id: str) -> int:
         """The running total at the newest summary; 0 if there is none."""
-        found = await self._latest_summary(session_id, {"total_tokens": 1})
+        found = await self.latest_summary(session_id, {"total_tokens": 1})
         return (found or {}).get("total_tokens") or 0
-
-    async def _latest_summary(
-        self, session_id: str, fields: Document | None = None
-    ) -> Document | None:
-        query = {"session_id": session_id, "summary": {"$exists": True}}
-        return await self._patiently(lambda: self._items.find_one(query, fields, sort=NEWEST_FIRST))
 
     async def claim(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float

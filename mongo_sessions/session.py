@@ -177,8 +177,8 @@ class MongoSession:
     async def flush(self) -> None:
         """Wait for what the policy does in the background of this event loop: a summary, say.
 
-        For a serverless handler, before it returns. A session that is far behind does not catch up
-        here: the piece of work that is under way comes to its end, and no other is begun.
+        For a serverless handler, before it returns. What its writes have asked for comes to its
+        end. A session that is far behind does not catch up here: no further summary is begun.
         """
         await self._storage.background.finish(self.session_id)
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .drivers import AnyDriver, Database
     from .policies import Item, TokenCounter
 
-# One for all stores: its vocabulary takes a third of a second to load, and some 50 MB.
 DEFAULT_COUNTER = TiktokenCounter()
 
 # A counter takes some 25 µs per KB: a longer batch would hold up the event loop.

@@ -27,6 +27,12 @@ class Block(NamedTuple):
         return self.entries[-1]
 
 
+async def latest_anchor(history: History) -> Entry | None:
+    """The newest item that carries a summary; what another policy has stored there is none."""
+    latest = await history.latest_summary()
+    return latest if latest is not None and from_summary(latest.summary) else None
+
+
 async def next_block(history: History, fold_tokens: int) -> Block | None:
     """The oldest items after the newest summary, about ``fold_tokens`` of them.
 
@@ -35,10 +41,7 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
     many more, and otherwise at the first place where a history may be cut. All of this depends on
     what is stored up to there, and on nothing else: every worker comes to the same block.
     """
-    latest = await history.latest_summary()
-    segments = from_summary(latest.summary) if latest else []
-    if not segments:  # what another policy has stored tells nothing here
-        latest = None
+    latest = await latest_anchor(history)
     due = 2 * fold_tokens
     entries: list[Entry] = []
     tokens = 0
@@ -50,7 +53,7 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
         entries.append(entry)
         tokens += entry.tokens
         if (is_due_now or may_be_cut) and (end := _end(entries, fold_tokens)):
-            return Block(entries[:end], segments)
+            return Block(entries[:end], from_summary(latest.summary) if latest else [])
     newest = entries[-1] if entries else latest
     history.maintain_from((newest.total_tokens if newest else 0) + max(0, due - tokens))
     return None

@@ -12,7 +12,7 @@ LEAST_SUMMARY_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """All in tokens. Checked when it is made; a ValueError names what does not fit."""
+    """All in tokens; made by :meth:`divided`, which checks them."""
 
     max_tokens: int
     """Of the whole view."""
@@ -23,18 +23,6 @@ class Budget:
     input_tokens: int
     """Of a request to the summariser."""
 
-    def __post_init__(self) -> None:
-        check_whole_number("max_tokens", self.max_tokens, at_least=LEAST_TOKENS)
-        check_whole_number("summary_tokens", self.summary_tokens, at_least=LEAST_SUMMARY_TOKENS)
-        check_whole_number("fold_tokens", self.fold_tokens, at_least=1)
-        if self.due_tokens > self.verbatim_tokens:
-            raise ValueError(
-                f"max_tokens ({self.max_tokens!r}) must have room for summary_tokens "
-                f"({self.summary_tokens!r}) and twice fold_tokens ({self.fold_tokens!r})"
-            )
-        # Two segments must find room, to be merged.
-        check_whole_number("input_tokens", self.input_tokens, at_least=2 * self.summary_tokens)
-
     @classmethod
     def divided(
         cls,
@@ -43,16 +31,25 @@ class Budget:
         fold_tokens: int | None = None,
         input_tokens: int | None = None,
     ) -> Budget:
-        """A budget with what is None derived from ``max_tokens``."""
+        """A budget with what is None derived from ``max_tokens``; an error names what is wrong."""
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
         if summary_tokens is None:
             summary_tokens = max(LEAST_SUMMARY_TOKENS, max_tokens // 8)
         check_whole_number("summary_tokens", summary_tokens, at_least=LEAST_SUMMARY_TOKENS)
         if fold_tokens is None:
             fold_tokens = max(1, (max_tokens - summary_tokens) * 3 // 8)
+        check_whole_number("fold_tokens", fold_tokens, at_least=1)
         if input_tokens is None:
             input_tokens = max(max_tokens, 2 * summary_tokens)
-        return cls(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        budget = cls(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        if budget.due_tokens > budget.verbatim_tokens:
+            raise ValueError(
+                f"max_tokens ({max_tokens!r}) must have room for summary_tokens "
+                f"({summary_tokens!r}) and twice fold_tokens ({fold_tokens!r})"
+            )
+        # Two segments must find room, to be merged.
+        check_whole_number("input_tokens", input_tokens, at_least=2 * summary_tokens)
+        return budget
 
     @property
     def verbatim_tokens(self) -> int:

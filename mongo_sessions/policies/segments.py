@@ -115,7 +115,9 @@ def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:
 
 def from_summary(summary: Summary | None) -> list[Segment]:
     """The segments in what was stored; none if another policy has stored it."""
+    if summary is None:
+        return []
     try:
-        return [Segment(**segment) for segment in (summary or {})["segments"]]
+        return [Segment(**segment) for segment in summary["segments"]]
     except (KeyError, TypeError):
         return []

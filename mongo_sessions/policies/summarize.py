@@ -8,11 +8,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from .block import latest_anchor
 from .budget import Budget
 from .checks import check_callable, check_seconds
 from .cuts import valid
 from .fold import Folder, Outcome
-from .segments import from_summary, without_beginning
+from .segments import from_summary, render, without_beginning
 from .summary_message import summary_message
 from .token_limit import TokenLimit
 
@@ -137,8 +138,7 @@ class SummarizeOlder:
         shown = await self._window.newest(older)
         anchor = older.anchor
         if not older.has_ended:
-            latest = await history.latest_summary()
-            anchor = latest if latest and from_summary(latest.summary) else None
+            anchor = await latest_anchor(history)
             if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
                 return await self._tail(history)
         # What was stored without counts is not part of the totals.
@@ -174,14 +174,11 @@ class SummarizeOlder:
             until = anchor.created_at
             return summary_message(segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut)
 
-        whole = message(is_cut=False)
+        shown = message(is_cut=False)
         if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:
-            return whole
+            return shown
         # It was made where there was more room, or counted otherwise.
-        shown = whole
-        while history.count_tokens(shown) > self.budget.summary_tokens and any(
-            segment.text for segment in segments
-        ):
+        while history.count_tokens(shown) > self.budget.summary_tokens and render(segments):
             segments = without_beginning(segments)
             shown = message(is_cut=True)
         return shown
