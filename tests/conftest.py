@@ -11,11 +11,11 @@ import agents
 import pytest
 from hypothesis import settings
 from mongomock_motor import AsyncMongoMockClient
-from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.testing import EmbeddedMongo
+
+from .clients import open_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -50,15 +50,9 @@ def standalone() -> Iterator[str]:
 async def open_database(driver: str, uri: str, **options: Any) -> AsyncIterator[Any]:
     """A database of its own, through Motor or through PyMongo, dropped at the end."""
     name = f"test_{uuid.uuid4().hex}"
-    client: Any = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}[driver](uri, **options)
-    try:
+    async with open_client(driver, uri, **options) as client:
         yield client.get_database(name)
         await client.drop_database(name)
-    finally:
-        if driver == "motor":
-            await asyncio.to_thread(client.close)  # it waits for the server, and holds the loop
-        else:
-            await client.close()
 
 
 @pytest.fixture(params=["motor", "pymongo"])

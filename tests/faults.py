@@ -41,6 +41,7 @@ class LossyProxy:
     def __init__(self, port: int) -> None:
         self._port = port
         self._armed: list[str] = []
+        self._connections: set[socket.socket] = set()
         self.lost = 0
         self.has_lost = threading.Event()
 
@@ -52,31 +53,40 @@ class LossyProxy:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                proxy._connections.add(self.request)
                 proxy._relay(self.request)
+                proxy._connections.discard(self.request)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
-        self.uri = f"mongodb://127.0.0.1:{self._server.server_address[1]}/?directConnection=true"
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        self.uri = f"mongodb://{self.address}/?directConnection=true"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
-        self._server.server_close()  # waits for the connections, which the client has closed
+        for connection in list(self._connections):
+            hang_up(connection)
+        self._server.server_close()  # waits for their threads
 
     def _relay(self, client: socket.socket) -> None:
         doomed: set[bytes] = set()
-        with socket.create_connection(("127.0.0.1", self._port)) as server:
+        # Or small messages wait for the acknowledgement of those before.
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as server:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             answers = threading.Thread(target=self._relay_answers, args=(server, client, doomed))
             answers.start()
             while message := read_message(client):
-                for command in self._armed:
+                for command in list(self._armed):
                     # An OP_MSG: header, flags, section kind, document length, type of its first
                     # element, and the name of that: the command.
                     if message[26:].startswith(command.encode() + b"\0"):
-                        self._armed.remove(command)
-                        doomed.add(message[4:8])
+                        with suppress(ValueError):  # another connection was faster
+                            self._armed.remove(command)
+                            doomed.add(message[4:8])
                         break
                 server.sendall(message)
             hang_up(server)

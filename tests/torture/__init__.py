@@ -1,0 +1,11 @@
+"""Many writers, real servers, and faults; then a check of all that is stored.
+
+``python -m tests.torture --seconds 60 --seed 1``. The parts, and what they know of each other:
+
+- ``schedule``: which fault comes when, out of a seed.
+- ``cluster``: three real mongods behind proxies that lose answers, and how to do a fault to them.
+- ``client``: a process of writers. It writes a journal of what it tries and what it is told.
+- ``journal``: the form of that.
+- ``checker``: reads journals and the raw database, and knows nothing of how either came about.
+- ``round``: all of it together. ``report``: what is printed.
+"""

@@ -1,0 +1,145 @@
+"""A process of writers: ``python -m tests.torture.client '{"uri": …}'``, until SIGTERM.
+
+It may be killed at any moment. What it does is drawn from its seed; when it does it, is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mongo_sessions import MongoSessionStore, SummarizeOlder
+from mongo_sessions.policies import TiktokenCounter
+from tests.clients import open_client
+from tests.conversations import rejections
+
+from .journal import Journal
+from .marks import Covered, items, marks_in
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from mongo_sessions import MongoSession, SummaryRequest
+
+MAX_TOKENS = 4_000
+DATABASE = "torture"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a client is told on its command line."""
+
+    name: str
+    """Its own: no other client ever has the same."""
+    slot: int
+    """The same for a client and for those that take its place."""
+    driver: str
+    uri: str
+    seed: str
+    journal: str
+    writers: int
+
+    def as_arguments(self) -> list[str]:
+        return [sys.executable, "-m", __spec__.name, json.dumps(asdict(self))]
+
+
+async def tell_what_is_covered(request: SummaryRequest) -> str:
+    """A summariser that no model could be: it adds up which items it was given."""
+    if request.kind == "merge":
+        return str(Covered.told_in(request.transcript))
+    return str(Covered.of(marks_in(request.transcript)))
+
+
+async def run(orders: Orders) -> None:
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    journal = Journal(Path(orders.journal))
+    # A claim of a client that was killed lasts for the timeout and ten seconds.
+    policy = SummarizeOlder(tell_what_is_covered, max_tokens=MAX_TOKENS, timeout=2.0)
+    async with open_client(orders.driver, orders.uri) as client:
+        store = MongoSessionStore(client[DATABASE], policy=policy)
+        writers = (Writer(orders, number, store, journal) for number in range(orders.writers))
+        await asyncio.gather(*(writer.run(stopping) for writer in writers))
+        await store.close()
+    journal.close()
+
+
+class Writer:
+    """One task. It has a session for itself, and shares others with everybody."""
+
+    def __init__(
+        self, orders: Orders, number: int, store: MongoSessionStore, journal: Journal
+    ) -> None:
+        self._name = f"{orders.name}.{number}"
+        self._dice = random.Random(f"{orders.seed}/{self._name}")
+        self._store = store
+        self._journal = journal
+        self._count_tokens = TiktokenCounter()
+        self._batches = 0
+        own = f"alone-{orders.slot}.{number}"
+        self._names = [own, own, "shared-1", "shared-2", "popped-1", "popped-2"]
+        self._sessions: dict[str, MongoSession] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            name = self._dice.choice(self._names)
+            if name not in self._sessions or self._dice.random() < 0.05:
+                self._sessions[name] = self._store.session(name)
+            session = self._sessions[name]
+            chance = self._dice.random()
+            if chance < 0.1:
+                await self._look(session)
+            elif chance < 0.4 and name.startswith("popped"):
+                await self._pop(session)
+            else:
+                await self._add(session)
+            await asyncio.sleep(self._dice.uniform(0, 0.02))
+
+    async def _add(self, session: MongoSession) -> None:
+        self._batches += 1
+        batch = f"{self._name}-{self._batches}"
+        size = self._dice.choice([1, 1, 1, 2, 3, 4, 5])
+        operation = self._journal.begin("add", batch=batch, session=session.session_id, size=size)
+        outcome, _ = await self._outcome_of(session.add_items(items(batch, size)))
+        self._journal.end(operation, outcome)
+
+    async def _pop(self, session: MongoSession) -> None:
+        operation = self._journal.begin("pop", session=session.session_id)
+        outcome, item = await self._outcome_of(session.pop_item())
+        marks = marks_in(json.dumps(item))
+        self._journal.end(operation, outcome, mark=marks[0] if marks else None)
+
+    async def _look(self, session: MongoSession) -> None:
+        operation = self._journal.begin("look")
+        outcome, view = await self._outcome_of(session.get_items())
+        self._journal.end(operation, outcome)
+        if outcome != "acknowledged":
+            return
+        tokens = sum(map(self._count_tokens, view))
+        if tokens > MAX_TOKENS:
+            self._journal.problem(f"{session.session_id}: a view of {tokens} tokens")
+        for problem in rejections(view):
+            self._journal.problem(f"{session.session_id}: {problem}")
+
+    async def _outcome_of(self, operation: Coroutine[Any, Any, Any]) -> tuple[str, Any]:
+        """Run it, or cancel it at a random moment; any error is an outcome, and told."""
+        task = asyncio.ensure_future(operation)
+        if self._dice.random() < 0.04:
+            asyncio.get_running_loop().call_later(self._dice.uniform(0, 0.03), task.cancel)
+        try:
+            return "acknowledged", await task
+        except asyncio.CancelledError:
+            return "cancelled", None
+        except Exception as error:  # noqa: BLE001 - it is for the report
+            print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return "failed", None
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Orders(**json.loads(sys.argv[1]))))

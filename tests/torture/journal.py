@@ -1,0 +1,115 @@
+"""What clients tried, and what they were told: written before and after each operation.
+
+One JSON line each, in a file for each client process, so that a client that is killed leaves the
+operation that it was at with a beginning and no end. Times are of the clock that all processes of a
+machine share.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .marks import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Added:
+    """A batch that somebody tried to add."""
+
+    batch: str
+    session: str
+    size: int
+    begin: float
+    end: float = math.inf
+    """After this, it cannot be written any more; infinite if nobody knows."""
+    outcome: str = "killed"
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.outcome == "acknowledged"
+
+
+@dataclass(frozen=True)
+class Popped:
+    """An item that somebody tried to pop."""
+
+    session: str
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+    mark: Mark | None = None
+    """None: there was none, or nobody knows."""
+
+
+@dataclass
+class History:
+    added: dict[str, Added] = field(default_factory=dict)
+    popped: list[Popped] = field(default_factory=list)
+    views: int = 0
+    problems: list[str] = field(default_factory=list)
+    """What clients saw that must not be, such as a view that an API would reject."""
+
+
+class Journal:
+    """The writing side."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a", buffering=1)
+        self._operations = 0
+
+    def begin(self, kind: str, **facts: Any) -> int:
+        self._operations += 1
+        self._write(kind=kind, number=self._operations, begin=time.monotonic(), **facts)
+        return self._operations
+
+    def end(self, number: int, outcome: str, **facts: Any) -> None:
+        self._write(number=number, end=time.monotonic(), outcome=outcome, **facts)
+
+    def problem(self, text: str) -> None:
+        self._write(problem=text)
+
+    def _write(self, **line: Any) -> None:
+        self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read(files: Iterable[Path]) -> History:
+    """All journals together."""
+    history = History()
+    for file in files:
+        _read_one(file, history)
+    return history
+
+
+def _read_one(file: Path, history: History) -> None:
+    operations: dict[int, dict[str, Any]] = {}
+    for line in file.read_text().splitlines(keepends=True):
+        if not line.endswith("\n"):
+            continue  # whoever wrote it was killed
+        record = json.loads(line)
+        if "problem" in record:
+            history.problems.append(record["problem"])
+        else:
+            operations.setdefault(record.pop("number"), {}).update(record)
+    for operation in operations.values():
+        kind = operation.pop("kind")
+        if operation.get("outcome") == "failed":
+            operation["end"] = math.inf  # a command may still be on its way
+        if kind == "add":
+            added = Added(**operation)
+            history.added[added.batch] = added
+        elif kind == "pop":
+            mark = operation.pop("mark", None)
+            history.popped.append(Popped(**operation, mark=Mark(*mark) if mark else None))
+        else:
+            history.views += 1

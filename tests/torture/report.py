@@ -1,0 +1,59 @@
+"""What is printed of a round."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from .schedule import KINDS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .round import Round
+
+_SHOWN = 5  # of each kind of problem
+
+
+def show(result: Round, console: Console) -> None:
+    console.print(_table(result))
+    for kind, problems in result.findings.wrong.items():
+        for problem in problems[:_SHOWN]:
+            console.print(f"[red]{kind}[/red] {problem}", soft_wrap=True)
+    for problem in result.history.problems[:_SHOWN]:
+        console.print(f"[red]wrong view[/red] {problem}", soft_wrap=True)
+    for error, times in Counter(e.partition(": ")[2][:200] for e in result.errors).most_common(
+        _SHOWN
+    ):
+        console.print(f"[yellow]{times} x[/yellow] {error}", soft_wrap=True)
+    verdict = (
+        "[green]nothing is wrong[/green]" if result.is_clean else "[red]SOMETHING IS WRONG[/red]"
+    )
+    again = f"python -m tests.torture --seed {result.seed} --seconds {result.seconds:g}"
+    console.print(f"{verdict}; the same faults again: {again}", soft_wrap=True)
+
+
+def _table(result: Round) -> Table:
+    table = Table(title=f"Torture, {result.seconds:g} seconds, seed {result.seed}")
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right")
+    added = result.history.added.values()
+    outcomes = Counter(a.outcome for a in added)
+    table.add_row("batches tried", f"{len(added):,}")
+    for outcome in ("acknowledged", "cancelled", "failed", "killed"):
+        table.add_row(f"  {outcome}", f"{outcomes[outcome]:,}")
+    table.add_row("items popped", f"{sum(p.mark is not None for p in result.history.popped):,}")
+    table.add_row("views read", f"{result.history.views:,}")
+    table.add_section()
+    table.add_row("elections", f"{result.elections}")
+    for kind in KINDS:
+        table.add_row(f"  {kind}", f"{result.faults[kind]}")
+    table.add_section()
+    table.add_row("items checked", f"{result.findings.items:,}")
+    table.add_row("summaries checked", f"{result.findings.summaries:,}")
+    for kind, problems in result.findings.wrong.items():
+        table.add_row(f"  {kind}", f"{len(problems):,}")
+    table.add_row("  wrong view", f"{len(result.history.problems):,}")
+    return table

@@ -1,0 +1,159 @@
+"""A round: servers, writers and faults, for a time; then the check."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pymongo import AsyncMongoClient
+
+from . import journal
+from .checker import Findings, check
+from .client import DATABASE, Orders
+from .cluster import Cluster
+from .schedule import schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .journal import History
+    from .schedule import Fault
+
+_CLIENTS = ("motor", "pymongo", "motor", "pymongo")
+_WRITERS = 5
+# After the last fault, every operation ends: retry_for is 30 seconds, and a claim lasts for 12.
+_END_SECONDS = 60.0
+_REPORT_SECONDS = 1.0
+
+
+@dataclass
+class Round:
+    """What came of it."""
+
+    seed: int
+    seconds: float
+    history: History = field(default_factory=journal.History)
+    findings: Findings = field(default_factory=Findings)
+    faults: Counter[str] = field(default_factory=Counter)
+    elections: int = 0
+    errors: list[str] = field(default_factory=list)
+    """What the clients wrote on their standard error: operations that failed, above all."""
+
+    @property
+    def is_clean(self) -> bool:
+        return self.findings.is_clean and not self.history.problems
+
+
+async def run(seed: int, seconds: float, progress: Callable[[float, Counter[str]], Any]) -> Round:
+    """Run one, and call ``progress`` with the seconds gone, and the faults so far."""
+    result = Round(seed, seconds)
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        async with Cluster() as cluster:
+            clients = Clients(seed, cluster.uri, Path(folder))
+            try:
+                await _hurt(cluster, clients, result, progress)
+                await cluster.heal()
+                await clients.end()
+            finally:
+                clients.kill_all()
+            result.elections = await cluster.elections()
+            documents = await _documents(cluster.uri)
+        result.history = journal.read(Path(folder).glob("*.journal"))
+        result.errors = [
+            line for file in Path(folder).glob("*.err") for line in file.read_text().splitlines()
+        ]
+    result.findings = check(result.history, documents)
+    return result
+
+
+async def _hurt(
+    cluster: Cluster,
+    clients: Clients,
+    result: Round,
+    progress: Callable[[float, Counter[str]], Any],
+) -> None:
+    begin = time.monotonic()
+    going_on: set[asyncio.Task[None]] = set()
+
+    async def suffer(fault: Fault) -> None:
+        if fault.kind == "client killed":
+            clients.replace(fault.target)
+            result.faults[fault.kind] += 1
+        elif await cluster.suffer(fault):
+            result.faults[fault.kind] += 1
+
+    async def until(at: float) -> None:
+        while (left := begin + at - time.monotonic()) > 0:
+            progress(time.monotonic() - begin, result.faults)
+            await asyncio.sleep(min(left, _REPORT_SECONDS))
+
+    for fault in schedule(result.seed, result.seconds):
+        await until(fault.at)
+        going_on.add(asyncio.create_task(suffer(fault)))
+    await until(result.seconds)
+    await asyncio.gather(*going_on)
+
+
+async def _documents(uri: str) -> list[dict[str, Any]]:
+    """All that is stored, raw, as a majority of the members has it."""
+    async with AsyncMongoClient[dict[str, Any]](uri, readConcernLevel="majority") as client:
+        return await client[DATABASE]["session_items"].find().to_list()
+
+
+class Clients:
+    """The client processes. One that is killed is replaced at once."""
+
+    def __init__(self, seed: int, uri: str, folder: Path) -> None:
+        self._seed = seed
+        self._uri = uri
+        self._folder = folder
+        self._lives = [0] * len(_CLIENTS)
+        self._processes = [self._start(slot) for slot in range(len(_CLIENTS))]
+
+    def replace(self, target: int) -> None:
+        slot = target % len(_CLIENTS)
+        self._processes[slot].kill()
+        self._processes[slot].wait()
+        self._processes[slot] = self._start(slot)
+
+    async def end(self) -> None:
+        """Let all end what they are at."""
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            code = await asyncio.to_thread(process.wait, _END_SECONDS)
+            if code:
+                raise RuntimeError(f"a client ended with {code}: {process.args}")
+
+    def kill_all(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _start(self, slot: int) -> subprocess.Popen[bytes]:
+        self._lives[slot] += 1
+        name = f"c{slot}.{self._lives[slot]}"
+        orders = Orders(
+            name=name,
+            slot=slot,
+            driver=_CLIENTS[slot],
+            uri=self._uri,
+            seed=str(self._seed),
+            journal=str(self._folder / f"{name}.journal"),
+            writers=_WRITERS,
+        )
+        root = str(Path(__file__).parents[2])
+        with (self._folder / f"{name}.err").open("wb") as errors:
+            return subprocess.Popen(
+                orders.as_arguments(),
+                cwd=root,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": root},
+            )

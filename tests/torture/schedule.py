@@ -1,0 +1,91 @@
+"""Which fault comes when: drawn from a seed, so that the same seed gives the same faults."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+# What `failCommand` is told. 10107: not primary; 64: a write concern failed, after the write;
+# 50: out of time, so a commit's result is unknown; 251: the server forgot the transaction.
+_WRITES = ("update", "insert", "delete", "findAndModify", "commitTransaction")
+_FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "connection closed before the command": (("find", *_WRITES), {"closeConnection": True}),
+    "not primary": (("find", *_WRITES), {"errorCode": 10107}),
+    "write concern error": (
+        _WRITES,
+        {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
+    ),
+    "unknown result of a commit": (
+        ("commitTransaction",),
+        {"errorCode": 50, "errorLabels": ["UnknownTransactionCommitResult"]},
+    ),
+    "transaction undone": (
+        ("update", "insert"),
+        {"errorCode": 251, "errorLabels": ["TransientTransactionError"]},
+    ),
+    "slow answer": (("find", *_WRITES), {"blockConnection": True}),
+}
+LOST_ANSWER = "connection closed after the command"
+ELECTIONS = ("primary killed", "primary steps down", "primary frozen")
+KINDS = (*ELECTIONS, "secondary frozen", "client killed", LOST_ANSWER, *_FAILURES)
+
+_FIRST_SECONDS = 4.0
+_SECONDS_PER_ELECTION = 11.0
+_SECONDS_PER_FAULT = 0.6
+_QUIET_SECONDS = 5.0  # at the end, without a new fault
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong.
+
+    Attributes:
+        at: Seconds from the beginning.
+        kind: One of ``KINDS``.
+        seconds: How long, for those that last.
+        target: Which member or client, of those that there are by then.
+        times: How many commands, for those that fail.
+        command: Which one fails, and how.
+        how: For ``failCommand``.
+    """
+
+    at: float
+    kind: str
+    seconds: float = 0.0
+    target: int = 0
+    times: int = 1
+    command: str = ""
+    how: tuple[tuple[str, Any], ...] = ()
+
+
+def schedule(seed: int, seconds: float) -> list[Fault]:
+    """The faults of a round, in order. Each kind of election comes in turn."""
+    dice = random.Random(seed)
+    faults: list[Fault] = []
+    turn = dice.randrange(len(ELECTIONS))
+    at = _FIRST_SECONDS
+    while at < seconds - _QUIET_SECONDS:
+        kind = ELECTIONS[(turn + len(faults)) % len(ELECTIONS)]
+        faults.append(Fault(round(at, 3), kind, seconds=dice.uniform(2, 5)))
+        at += _SECONDS_PER_ELECTION + dice.uniform(-2, 2)
+    at = 1.0
+    small = list(KINDS[len(ELECTIONS) :])
+    while at < seconds - _QUIET_SECONDS:
+        if not small:
+            small = list(KINDS[len(ELECTIONS) :])
+        faults.append(_small_fault(dice, round(at, 3), small.pop(dice.randrange(len(small)))))
+        at += dice.uniform(0, 2 * _SECONDS_PER_FAULT)
+    return sorted(faults, key=lambda fault: fault.at)
+
+
+def _small_fault(dice: random.Random, at: float, kind: str) -> Fault:
+    target, seconds, times = dice.randrange(1_000), dice.uniform(1, 4), dice.randint(1, 5)
+    if kind == LOST_ANSWER:
+        return Fault(at, kind, times=times, command=dice.choice(_WRITES))
+    if kind not in _FAILURES:
+        return Fault(at, kind, seconds=seconds, target=target)
+    commands, how = _FAILURES[kind]
+    if kind == "slow answer":
+        how = {**how, "blockTimeMS": dice.randrange(100, 1_500)}
+    return Fault(at, kind, times=times, command=dice.choice(commands), how=tuple(how.items()))
