@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 
 from .documents import Head, number
 from .drivers import AnyDriver, resolved
-from .retries import Patience, is_passing, lost_the_race
+from .retries import Patience, an_attempt, is_passing, lost_the_race
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -58,9 +58,10 @@ class Appender:
             while True:
                 try:
                     if head is None or not self._transactions:
-                        if uncertain and await self._has_landed(session_id, list(pending)):
-                            return None
-                        head = await self._newest_head(session_id)
+                        with an_attempt():
+                            if uncertain and await self._has_landed(session_id, list(pending)):
+                                return None
+                            head = await self._newest_head(session_id)
                     documents = number(session_id, pending, head)
                     await self._append_to(head, documents, patience)
                     return Head.of(documents[-1])
@@ -81,11 +82,13 @@ class Appender:
         self, head: Head, documents: list[dict[str, Any]], patience: Patience
     ) -> None:
         if not self._transactions:
-            await _naming_no_text(self._items.insert_many(documents))
+            with an_attempt():
+                await _naming_no_text(self._items.insert_many(documents))
             return
         writes = [*_guards(head, documents), *map(_write_once, documents)]
         if len(documents) == 1:
-            await _naming_no_text(self._items.bulk_write(writes))
+            with an_attempt():
+                await _naming_no_text(self._items.bulk_write(writes))
             return
         async with await resolved(self._items.database.client.start_session()) as transaction:
             await resolved(
@@ -95,7 +98,8 @@ class Appender:
                     read_preference=ReadPreference.PRIMARY,
                 )
             )
-            await _naming_no_text(self._items.bulk_write(writes, session=transaction))
+            with an_attempt():
+                await _naming_no_text(self._items.bulk_write(writes, session=transaction))
             await _commit(transaction, patience)
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
@@ -184,7 +188,8 @@ async def _commit(transaction: AnyDriver, patience: Patience) -> None:
     """Ask for the commit until its outcome is known: the server remembers it."""
     while True:
         try:
-            await transaction.commit_transaction()
+            with an_attempt():
+                await transaction.commit_transaction()
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise

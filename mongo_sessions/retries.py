@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pymongo
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
     PyMongoError,
@@ -18,12 +19,23 @@ from pymongo.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
+_ATTEMPT_SECONDS = 8.0
+
+
+def an_attempt() -> AbstractContextManager[None]:
+    """Bound the time of one command, so that there is some left for another attempt.
+
+    A primary that stands still keeps its connections open, and a driver waits for it until its
+    monitor gives up: 30 seconds by default. Others have elected a new primary long before.
+    """
+    return pymongo.timeout(_ATTEMPT_SECONDS)
 
 
 def lost_the_race(error: PyMongoError) -> bool:
@@ -40,6 +52,10 @@ def is_passing(error: PyMongoError) -> bool:
     """Whether the same command may succeed soon. What it did this time is not known."""
     if isinstance(error, BulkWriteError):
         return not error.details["writeErrors"]  # written, but a majority has not said so
+    if isinstance(error, ConfigurationError):
+        # PyMongo takes a connection that was made to a member in recovery for one that will never
+        # have sessions. Another connection has them.
+        return "Sessions are not supported" in str(error)
     return (
         isinstance(error, (ConnectionFailure, ExecutionTimeout, WriteConcernError))
         or error.has_error_label("RetryableWriteError")
@@ -69,7 +85,8 @@ async def patiently(command: Callable[[], Awaitable[T]], seconds: float) -> T:
     with pymongo.timeout(seconds):
         while True:
             try:
-                return await command()
+                with an_attempt():
+                    return await command()
             except PyMongoError as error:
                 if not is_passing(error):
                     raise

@@ -31,7 +31,11 @@ _ATTEMPTS = 3  # a port that was free a moment ago may be taken
 _REPLICA_SET = "embedded"
 
 # A tenth of the defaults, or so: a test does not want to wait ten seconds for an election.
-_SETTINGS = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}
+_SETTINGS = {
+    "electionTimeoutMillis": 2_000,
+    "heartbeatIntervalMillis": 500,
+    "heartbeatTimeoutSecs": 2,
+}
 
 
 class EmbeddedMongo:

@@ -50,7 +50,11 @@ class Orders:
 
 
 async def tell_what_is_covered(request: SummaryRequest) -> str:
-    """A summariser that no model could be: it adds up which items it was given."""
+    """A summariser that no model could be: it adds up which items it was given.
+
+    It takes its time, so that clients are killed between the claim and the summary, too.
+    """
+    await asyncio.sleep(random.uniform(0, 0.5))
     if request.kind == "merge":
         return str(Covered.told_in(request.transcript))
     return str(Covered.of(marks_in(request.transcript)))

@@ -36,9 +36,11 @@ def show(result: Round, console: Console) -> None:
 
 
 def _table(result: Round) -> Table:
-    table = Table(title=f"Torture, {result.seconds:g} seconds, seed {result.seed}")
-    table.add_column("", no_wrap=True)
-    table.add_column("", justify="right")
+    table = Table(
+        title=f"Torture, {result.seconds:g} seconds, seed {result.seed}", show_header=False
+    )
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
     added = result.history.added.values()
     outcomes = Counter(a.outcome for a in added)
     table.add_row("batches tried", f"{len(added):,}")
