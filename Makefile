@@ -4,16 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test check demo
+.PHONY: test check torture demo
+
+SECONDS := 600
+SEED :=
 
 test: $(VENV)/installed  ## all tests, the ones against a real mongod included
 	$(BIN)/pytest
 
-check: $(VENV)/installed  ## lint, format and types, then all tests
+check: $(VENV)/installed  ## lint, format and types, a minute of torture, then all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m tests.torture --seconds 60
 	$(BIN)/pytest
+
+torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
+	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
 	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg

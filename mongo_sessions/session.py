@@ -123,7 +123,8 @@ class MongoSession:
         One item is one insert, several are one transaction. After a network error or an election,
         it is found out whether the batch was written, and gone on until it is, for at most
         ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles,
-        unless the event loop itself ends.
+        unless the event loop itself ends. Only if somebody pops a single item before that has been
+        found out, it is written again.
 
         Where items are popped by some while others append, ``seq`` may have gaps, and the running
         total may go on counting what was popped; both only ever grow.

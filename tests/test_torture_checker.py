@@ -12,6 +12,7 @@ from .torture import journal
 from .torture.checker import KINDS, check
 from .torture.journal import Added, History, Journal, Popped
 from .torture.marks import Covered, Mark, items, marks_in
+from .torture.round import Round
 from .torture.schedule import ELECTIONS, schedule
 from .torture.schedule import KINDS as FAULTS
 
@@ -199,6 +200,19 @@ def test_what_was_handed_out_and_is_there_is_doubled(story):
     assert "doubled" in story.wrong()
 
 
+def test_an_item_that_was_popped_before_its_writer_knew_may_be_back_once(story):
+    last = dict(story.documents[-1])
+    story.pop(begin=52)
+    story.documents.append(last)
+    findings = check(story.history, story.documents)
+    assert findings.is_clean
+    assert findings.back_again == 1
+    story.pop(begin=70)
+    assert story.wrong() == {}
+    story.documents.append(last)
+    assert list(story.wrong()) == ["doubled"]
+
+
 def test_a_pop_that_took_an_older_item_is_misordered(story):
     last = story.documents.pop()
     story.pop()
@@ -284,6 +298,20 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     assert history.added["d"].end == math.inf, "its command may still be on its way"
     assert [popped.mark for popped in history.popped] == [Mark("b", 1, 2)]
     assert history.problems == ["a view that is wrong"]
+
+
+def test_a_round_that_hurts_too_little_says_so():
+    result = Round(seed=1, seconds=60)
+    assert len(result.shortcomings) == 3 + len(FAULTS)
+    assert "only 0 x elections" in result.shortcomings
+    for number in range(60):
+        result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
+    result.faults.update(FAULTS)
+    result.findings.summaries = 1
+    result.elections = 2
+    assert result.shortcomings == ["only 2 x elections"]
+    result.elections = 3
+    assert result.shortcomings == []
 
 
 def test_a_seed_gives_the_same_faults_and_another_seed_others():

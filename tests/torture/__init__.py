@@ -1,6 +1,6 @@
 """Many writers, real servers, and faults; then a check of all that is stored.
 
-``python -m tests.torture --seconds 60 --seed 1``. The parts, and what they know of each other:
+``make torture SECONDS=60 SEED=1``. The parts, and what they know of each other:
 
 - ``schedule``: which fault comes when, out of a seed.
 - ``cluster``: three real mongods behind proxies that lose answers, and how to do a fault to them.

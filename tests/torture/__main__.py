@@ -35,7 +35,7 @@ def main() -> int:
 
         result = asyncio.run(run(seed, options.seconds, progress))
     show(result, console)
-    return 0 if result.is_clean else 1
+    return 0 if result.is_clean and not result.shortcomings else 1
 
 
 sys.exit(main())

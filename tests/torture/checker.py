@@ -31,6 +31,9 @@ class Findings:
     sessions: int = 0
     items: int = 0
     summaries: int = 0
+    back_again: int = 0
+    """Items that were popped while their writer could not know whether they had been written, and
+    that it then wrote again: see MongoSession.add_items."""
     wrong: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
     @property
@@ -95,12 +98,20 @@ class _SessionChecker:
     def _check_that_nothing_is_there_twice(self) -> None:
         stored = Counter(self._marks)
         for mark in {*stored, *self._handed_out}:
-            if stored[mark] > 1:
-                self._report("doubled", f"{mark} is stored {stored[mark]} times")
-            if self._handed_out[mark] > 1:
-                self._report("doubled", f"{mark} was handed out {self._handed_out[mark]} times")
-            if stored[mark] and self._handed_out[mark]:
-                self._report("doubled", f"{mark} was handed out, and is stored")
+            times = stored[mark] + self._handed_out[mark]
+            if times == 2 and self._was_popped_before_its_writer_knew(mark):
+                self._findings.back_again += 1
+            elif times > 1:
+                often = f"{stored[mark]} times, and was handed out {self._handed_out[mark]} times"
+                self._report("doubled", f"{mark} is stored {often}")
+
+    def _was_popped_before_its_writer_knew(self, mark: Mark) -> bool:
+        added = self._session.added.get(mark.batch)
+        return (
+            added is not None
+            and added.size == 1
+            and any(p.mark == mark and p.begin < added.end for p in self._session.popped)
+        )
 
     def _check_that_batches_are_whole(self) -> None:
         # A pop of which nobody heard may have removed one item, and no more.

@@ -28,11 +28,11 @@ def show(result: Round, console: Console) -> None:
         _SHOWN
     ):
         console.print(f"[yellow]{times} x[/yellow] {error}", soft_wrap=True)
-    verdict = (
-        "[green]nothing is wrong[/green]" if result.is_clean else "[red]SOMETHING IS WRONG[/red]"
-    )
-    again = f"python -m tests.torture --seed {result.seed} --seconds {result.seconds:g}"
-    console.print(f"{verdict}; the same faults again: {again}", soft_wrap=True)
+    for shortcoming in result.shortcomings:
+        console.print(f"[red]this proves too little[/red]: {shortcoming}")
+    verdict = "[green]nothing" if result.is_clean else "[red]SOMETHING"
+    again = f"make torture SECONDS={result.seconds:g} SEED={result.seed}"
+    console.print(f"{verdict} is wrong[/]; the same faults again: {again}", soft_wrap=True)
 
 
 def _table(result: Round) -> Table:
@@ -57,5 +57,6 @@ def _table(result: Round) -> Table:
     table.add_row("summaries checked", f"{result.findings.summaries:,}")
     for kind, problems in result.findings.wrong.items():
         table.add_row(f"  {kind}", f"{len(problems):,}")
+    table.add_row("  popped, and back again", f"{result.findings.back_again:,}")
     table.add_row("  wrong view", f"{len(result.history.problems):,}")
     return table

@@ -18,7 +18,7 @@ from . import journal
 from .checker import Findings, check
 from .client import DATABASE, Orders
 from .cluster import Cluster
-from .schedule import schedule
+from .schedule import KINDS, schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,20 @@ class Round:
     @property
     def is_clean(self) -> bool:
         return self.findings.is_clean and not self.history.problems
+
+    @property
+    def shortcomings(self) -> list[str]:
+        """Why a round proves too little: it did not hurt enough, or hardly anything was written."""
+        acknowledged = sum(added.acknowledged for added in self.history.added.values())
+        enough = {
+            "elections": (self.elections, self.seconds / 20),
+            "batches acknowledged": (acknowledged, self.seconds),
+            "summaries": (self.findings.summaries, 1),
+            **{kind: (self.faults[kind], 1) for kind in KINDS},
+        }
+        return [
+            f"only {number} x {what}" for what, (number, least) in enough.items() if number < least
+        ]
 
 
 async def run(seed: int, seconds: float, progress: Callable[[float, Counter[str]], Any]) -> Round:
