@@ -6,7 +6,7 @@ sees of it (:mod:`mongo_sessions.policies`).
 
 from importlib.metadata import version
 
-from .errors import InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
+from .errors import IndexesMissing, InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -32,6 +32,7 @@ __all__ = [
     "Entry",
     "FoldProgress",
     "History",
+    "IndexesMissing",
     "InvalidItem",
     "Item",
     "ItemTooLarge",

@@ -29,13 +29,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 _ATTEMPT_SECONDS = 8.0
 
 
-def an_attempt() -> AbstractContextManager[None]:
+def an_attempt(seconds: float = _ATTEMPT_SECONDS) -> AbstractContextManager[None]:
     """Bound the time of one command, so that there is some left for another attempt.
 
     A primary that stands still keeps its connections open, and a driver waits for it until its
     monitor gives up: 30 seconds by default. Others have elected a new primary long before.
     """
-    return pymongo.timeout(_ATTEMPT_SECONDS)
+    return pymongo.timeout(seconds)
 
 
 def lost_the_race(error: PyMongoError) -> bool:
@@ -79,13 +79,18 @@ class Patience:
         self._longest = min(2 * self._longest, _LONGEST_PAUSE)
 
 
-async def patiently(command: Callable[[], Awaitable[T]], seconds: float) -> T:
+async def patiently(
+    command: Callable[[], Awaitable[T]],
+    seconds: float,
+    *,
+    attempt_seconds: float = _ATTEMPT_SECONDS,
+) -> T:
     """Run a command that may well run twice, again while its failure may pass."""
     patience = Patience(seconds)
     with pymongo.timeout(seconds):
         while True:
             try:
-                with an_attempt():
+                with an_attempt(attempt_seconds):
                     return await command()
             except PyMongoError as error:
                 if not is_passing(error):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from .background import Background
 from .drivers import ClientPerLoop, GivenDatabase
 from .history import Known, SessionHistory
-from .indexes import create_indexes, has_transactions
+from .indexes import Indexes
 from .log import Log
 from .once import Once
 from .policies import TiktokenCounter
@@ -66,7 +66,8 @@ class Storage:
         self._retention = retention
         self._create_indexes = create_indexes
         self.retry_for = retry_for
-        self._indexes: Once[None] = Once()
+        self._indexes_were_made: Once[None] = Once()
+        self._indexes_were_seen: Once[None] = Once()
         self._transactions: Once[bool] = Once()
         self._latest_log: tuple[AnyDriver, Log] | None = None
         self.background = Background()
@@ -85,24 +86,30 @@ class Storage:
         return self._source.database()
 
     async def ensure_indexes(self) -> None:
-        """Create the indexes, once."""
-        database = self.database()
-        await self._indexes.get(
+        """Create the indexes that are missing, once."""
+        await self._ensure_indexes(self._indexes_were_made, create=True)
+
+    async def _ensure_indexes(self, once: Once[None], *, create: bool) -> None:
+        indexes = Indexes(self.database(), self._collection, self._retention)
+        await once.get(
             lambda: patiently(
-                lambda: create_indexes(database, self._collection, self._retention),
+                lambda: indexes.ensure(create=create),
                 self.retry_for,
+                attempt_seconds=self.retry_for,  # building one in a large collection takes its time
             )
         )
 
     async def log(self) -> Log:
-        """The log, through the client of the running event loop; at first, make the indexes."""
+        """The log, through the client of the running event loop; at first, look at the indexes."""
         database = self.database()
         if self._latest_log is not None and self._latest_log[0] is database:
             return self._latest_log[1]
         if self._create_indexes:
             await self.ensure_indexes()
+        else:
+            await self._ensure_indexes(self._indexes_were_seen, create=False)
         transactions = await self._transactions.get(
-            lambda: patiently(lambda: has_transactions(database), self.retry_for)
+            lambda: patiently(lambda: _has_transactions(database), self.retry_for)
         )
         log = Log(database, self._collection, transactions=transactions, retry_for=self.retry_for)
         self._latest_log = (database, log)
@@ -140,3 +147,12 @@ class Storage:
     async def close(self) -> None:
         await self.background.finish()
         await self._source.close()
+
+
+async def _has_transactions(database: AnyDriver) -> bool:
+    """Whether this is a replica set or a sharded cluster."""
+    try:
+        hello = await database.command("hello")
+    except NotImplementedError:  # mongomock, which has neither
+        return False
+    return "setName" in hello or hello.get("msg") == "isdbgrid"

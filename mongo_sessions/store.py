@@ -66,14 +66,19 @@ class MongoSessionStore:
         retention: Items older than this are deleted by the server, one by one as they age.
             Another value than before changes the index; None leaves an index as it is (to end it,
             drop ``created_at_retention``).
-        create_indexes: False for a user without the right to; whoever has it then calls
-            :meth:`ensure_indexes` once. Without the unique index, concurrent writes get lost.
+        create_indexes: Whether the first operation creates the indexes that are missing. A user
+            without the right to needs no setting if they are there.
         retry_for: Seconds that an operation keeps trying through network errors and elections.
             A process that is killed between a batch and its commit can make other writers of the
             same session wait longer: until the server gives its transaction up, after 60 seconds
             (``transactionLifetimeLimitSeconds``).
 
-    Nothing is read or written before the first operation, which creates the indexes.
+    Nothing is read or written before the first operation, which looks at the indexes; nobody looks
+    again if one is dropped later. Without the unique one, concurrent writes would get lost: so if
+    that, or the one for ``retention``, is missing, and may not or cannot be created, every
+    operation raises :class:`IndexesMissing`. Without the index of the summaries, all is well, but
+    slower: that is logged. A user who may not even list the indexes is taken to have them, with
+    ``create_indexes=False``.
     """
 
     def __init__(
@@ -132,7 +137,13 @@ class MongoSessionStore:
         )
 
     async def ensure_indexes(self) -> None:
-        """Create the indexes now, once: for a deployment script, or before the first request."""
+        """Create the indexes that are missing, once, whatever ``create_indexes`` says.
+
+        For a deployment script, by a user with the right to, or before the first request.
+
+        Raises:
+            IndexesMissing: one cannot be created; the message says what to do.
+        """
         await self._storage.ensure_indexes()
 
     async def list_sessions(

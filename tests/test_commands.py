@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
 
@@ -71,42 +69,14 @@ async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sen
     assert sent.names == ["find", "find"]
 
 
-async def test_indexes_are_created_once_per_store(store, sent):
-    for session_id in ("a", "b"):
-        await store.session(session_id).add_items([USER])
-    await store.ensure_indexes()
-    assert sent.names.count("createIndexes") == 1
-
-
-async def test_indexes_are_not_created_where_that_is_not_allowed(database, sent):
-    store = MongoSessionStore(database, create_indexes=False)
-    await store.session("a").add_items([USER])
-    assert "createIndexes" not in sent.names
-    await store.ensure_indexes()
-    assert sent.names.count("createIndexes") == 1
-
-
-async def retention_of(database: Any) -> int | None:
-    indexes = await database["session_items"].index_information()
-    return indexes.get("created_at_retention", {}).get("expireAfterSeconds")
-
-
-async def test_retention_is_an_index_that_can_be_changed(database):
-    for days in (90, 90, 30):
-        store = MongoSessionStore(database, retention=timedelta(days=days))
-        await store.session("a").add_items([USER])
-        assert await retention_of(database) == days * 86_400
-    await MongoSessionStore(database).session("a").add_items([USER])
-    assert await retention_of(database) == 30 * 86_400, "None leaves it as it is"
-
-
-async def test_the_indexes_are_those_of_the_design(database, store):
-    await store.ensure_indexes()
-    indexes = await database["session_items"].index_information()
-    assert indexes["session_seq"]["key"] == [("session_id", 1), ("seq", -1)]
-    assert indexes["session_seq"]["unique"]
-    assert indexes["session_summary"]["key"] == [("session_id", 1), ("seq", -1)]
-    assert indexes["session_summary"]["partialFilterExpression"] == {"summary": {"$exists": True}}
+async def test_the_first_operation_of_a_store_looks_at_the_indexes_and_the_server(database, sent):
+    for made in (["createIndexes", "createIndexes"], []):
+        store = MongoSessionStore(database)
+        sent.clear()
+        for session_id in ("a", "b"):
+            await store.session(session_id).get_items()
+        await store.ensure_indexes()
+        assert sent.names == ["listIndexes", *made, "hello", "find", "find"]
 
 
 def session_ids(event: Any) -> list[Any]:
@@ -250,11 +220,3 @@ async def test_finding_what_is_due_asks_the_long_sessions_alone(database, sent):
     assert sent.names == ["aggregate", "aggregate", "find", "aggregate"]
     assert sent.started_events[2].command["filter"]["session_id"] == "long"
     assert await examined(database, sent.started_events[2]) == 1
-
-
-async def test_an_index_of_that_name_that_is_not_unique_is_an_error_before_any_write(database):
-    items = database["session_items"]
-    await items.create_index([("session_id", 1), ("seq", -1)], name="session_seq")
-    with pytest.raises(OperationFailure, match="session_seq"):
-        await MongoSessionStore(database).session("a").add_items([USER])
-    assert await items.count_documents({}) == 0
