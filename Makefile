@@ -6,18 +6,21 @@ BIN := $(VENV)/bin
 
 .PHONY: test check torture demo
 
+# Most tests wait for a server, or for one core; what each starts is its own.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 SECONDS := 600
 SEED :=
 
 test: $(VENV)/installed  ## all tests, the ones against a real mongod included
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: $(VENV)/installed  ## lint, format and types, a minute of torture, then all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m tests.torture --seconds 60
-	$(BIN)/pytest
+	$(PYTEST)
 
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

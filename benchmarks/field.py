@@ -1,0 +1,60 @@
+"""Puts the contenders together: who can compete here, and who cannot, and why."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from .floor import Bare
+from .mongo import clients
+from .ours import Ours
+from .peers import SdkMongo, SdkSQLite
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mongo_sessions.drivers import AnyDriver
+
+    from .contenders import Contender
+    from .servers import Servers
+
+OURS = {"Motor": "ours, Motor", "PyMongo": "ours, PyMongo"}
+BARE = {"Motor": "bare Motor", "PyMongo": "bare PyMongo"}
+SDK_MONGO = "SDK MongoDB"
+SDK_SQLITE = "SDK SQLite"
+SDK_ON = {"PostgreSQL": "SDK PostgreSQL", "Redis": "SDK Redis"}
+
+
+@asynccontextmanager
+async def contenders(
+    servers: Servers, folder: Path, namespace: str
+) -> AsyncIterator[list[Contender]]:
+    """All that can compete; what they stored outside of ``folder`` and MongoDB is removed."""
+    async with clients(servers.mongo) as (motor, pymongo):
+        field = on_mongo(motor[namespace], pymongo[namespace])
+        field.append(SdkSQLite(SDK_SQLITE, folder / f"{namespace}.sqlite"))
+        if url := servers.others.get("PostgreSQL"):
+            from .peer_postgres import SdkPostgres  # noqa: PLC0415 - of packages that may be missing
+
+            field.append(SdkPostgres(SDK_ON["PostgreSQL"], url, namespace))
+        if url := servers.others.get("Redis"):
+            from .peer_redis import SdkRedis  # noqa: PLC0415
+
+            field.append(SdkRedis(SDK_ON["Redis"], url, namespace))
+        try:
+            yield field
+        finally:
+            for contender in field:
+                await contender.close()
+
+
+def on_mongo(motor: AnyDriver, pymongo: AnyDriver) -> list[Contender]:
+    """Those in MongoDB, on databases of the two drivers."""
+    return [
+        Ours(OURS["Motor"], motor),
+        Ours(OURS["PyMongo"], pymongo),
+        Bare(BARE["Motor"], motor),
+        Bare(BARE["PyMongo"], pymongo),
+        SdkMongo(SDK_MONGO, pymongo),
+    ]

@@ -1,0 +1,97 @@
+"""A race: contenders take turns at the same work, and each operation is timed."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from .figures import TIME, Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    Operation = Callable[[], Awaitable[object]]
+
+_SEED = 2026
+
+
+class Lane(NamedTuple):
+    """One contender at one piece of work."""
+
+    work: str
+    contender: str
+    operation: Operation
+
+
+class Pace(NamedTuple):
+    """How much is measured."""
+
+    rounds: int
+    operations: int
+    """Of each lane in each round."""
+    warm_up: int = 2
+    """Rounds before those, which are not timed."""
+
+    @property
+    def operations_in_all(self) -> int:
+        return (self.warm_up + self.rounds) * self.operations
+
+
+class Failure(NamedTuple):
+    work: str
+    contender: str
+    error: str
+
+
+async def race(
+    lanes: Sequence[Lane], pace: Pace, tick: Callable[[], object]
+) -> tuple[list[Figure], list[Failure]]:
+    """Time all lanes in rounds; whoever fails is out, and the others go on.
+
+    Each round has an order of its own: nobody always comes after the same neighbour, whose threads
+    and connections may still be settling.
+    """
+    chance = random.Random(_SEED)
+    samples: dict[Lane, list[list[float]]] = defaultdict(list)
+    failures: dict[Lane, Failure] = {}
+    # What is there now, and 100,000 items of it, is nothing for the collections to come.
+    gc.collect()
+    gc.freeze()
+    for number in range(-pace.warm_up, pace.rounds):
+        for lane in chance.sample(lanes, len(lanes)):
+            if lane in failures:
+                continue
+            try:
+                times = await _timed(lane.operation, pace.operations)
+            except Exception as error:  # noqa: BLE001 - anybody's: drivers, servers, peers
+                what = f"{type(error).__name__}: {error}"
+                failures[lane] = Failure(lane.work, lane.contender, what)
+                continue
+            if number >= 0:
+                samples[lane].append(times)
+        tick()
+    gc.unfreeze()
+    figures = [
+        Figure.of(TIME, lane.work, lane.contender, "ms", samples[lane])
+        for lane in lanes
+        if samples[lane]
+    ]
+    return figures, list(failures.values())
+
+
+async def _timed(operation: Operation, times: int) -> list[float]:
+    """Milliseconds of each; garbage is collected before them, while no clock runs."""
+    taken = []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(times):
+            start = time.perf_counter()
+            await operation()
+            taken.append((time.perf_counter() - start) * 1_000)
+    finally:
+        gc.enable()
+    return taken

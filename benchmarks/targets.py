@@ -1,0 +1,119 @@
+"""What the figures should come to: ratios of two medians in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import TYPE_CHECKING, NamedTuple
+
+from .alone import (
+    APPENDED,
+    EVERYTHING_NAME,
+    POP_NAME,
+    VIEWS,
+    append_name,
+    newest_name,
+    view_name,
+)
+from .crowds import WRITTEN, at_once_name, writers_name
+from .field import BARE, OURS, SDK_MONGO
+from .figures import TIME, find
+from .turn import TURN_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .figures import Figure
+    from .scale import Scale
+
+
+class Timed(NamedTuple):
+    work: str
+    contender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``measured`` should take at most ``limit`` times as long as ``against``."""
+
+    measured: Timed
+    against: Timed
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    target: Target
+    ratio: float
+    low: float
+    high: float
+    """The quartiles of the ratios in the single rounds."""
+
+    @property
+    def is_met(self) -> bool:
+        return self.ratio <= self.target.limit
+
+
+FLOOR_LIMIT = 1.25
+LENGTH_LIMIT = 1.15
+PEER_LIMITS = {append_name(1): 0.6, append_name(4): 0.7, POP_NAME: 0.6}
+NEWEST_LIMIT = 0.75
+WRITERS_LIMIT = 1.0
+
+
+def targets(scale: Scale) -> list[Target]:
+    """For both drivers."""
+    return [*_next_to_the_peer(scale), *_next_to_the_driver(scale), *_whatever_the_length(scale)]
+
+
+def _next_to_the_peer(scale: Scale) -> Iterator[Target]:
+    limits = {
+        **PEER_LIMITS,
+        **{newest_name(size): NEWEST_LIMIT for size in scale.sizes},
+        **{writers_name(scale, 4, items): WRITERS_LIMIT for items in WRITTEN},
+    }
+    for work, limit in limits.items():
+        for ours in OURS.values():
+            yield Target(Timed(work, ours), Timed(work, SDK_MONGO), limit)
+
+
+def _next_to_the_driver(scale: Scale) -> Iterator[Target]:
+    works = [
+        *map(append_name, APPENDED),
+        *map(newest_name, scale.sizes),
+        EVERYTHING_NAME,
+        *(view_name(policy, size) for policy in VIEWS for size in scale.sizes),
+        POP_NAME,
+        TURN_NAME,
+        at_once_name(scale),
+    ]
+    for work in works:
+        for driver, ours in OURS.items():
+            yield Target(Timed(work, ours), Timed(work, BARE[driver]), FLOOR_LIMIT)
+
+
+def _whatever_the_length(scale: Scale) -> Iterator[Target]:
+    for policy in VIEWS:
+        for ours in OURS.values():
+            longest, shortest = (
+                view_name(policy, scale.sizes[-1]),
+                view_name(policy, scale.sizes[0]),
+            )
+            yield Target(Timed(longest, ours), Timed(shortest, ours), LENGTH_LIMIT)
+
+
+def verdicts(figures: Sequence[Figure], scale: Scale) -> list[Verdict]:
+    """Of all targets whose two figures are there."""
+    found = []
+    for target in targets(scale):
+        measured = find(figures, TIME, *target.measured)
+        against = find(figures, TIME, *target.against)
+        if measured is not None and against is not None:
+            found.append(_verdict(target, measured, against))
+    return found
+
+
+def _verdict(target: Target, measured: Figure, against: Figure) -> Verdict:
+    ratios = [a / b for a, b in zip(measured.rounds, against.rounds, strict=False)]
+    low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Verdict(target, measured.median / against.median, low, high)
