@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test check torture demo
+.PHONY: test check torture bench demo
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -24,6 +24,9 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some eight minutes
+	$(BIN)/python -m benchmarks --json benchmarks.json
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
 	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg

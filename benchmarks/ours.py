@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
+from mongo_sessions.deployment import Deployment
 from mongo_sessions.documents import Head, NewItem, number
 from mongo_sessions.log import Log
 from mongo_sessions.policies import starts_turn
@@ -77,7 +78,12 @@ class Ours:
 
     async def summarise(self, session_id: str) -> None:
         """Store a summary as thousands of folds would have left it: of the usual length."""
-        log = Log(self._database, COLLECTION, transactions=True, retry_for=30.0)
+        log = Log(
+            self._database,
+            COLLECTION,
+            deployment=Deployment(has_transactions=True, is_sharded=False),
+            retry_for=30.0,
+        )
         *_, anchor = await log.newest(session_id, _UNFOLDED_ITEMS + 1)
         texts = [prose(_SEGMENT_CHARACTERS, seed) for seed in range(_SEGMENTS)]
         segments = [

@@ -6,7 +6,7 @@ lock: it says what it takes for the newest item, and is refused if that is not t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
 from bson import ObjectId
@@ -21,7 +21,10 @@ from .retries import Patience, an_attempt, is_passing, lost_the_race
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from .deployment import Deployment
     from .documents import Document, NewItem
+
+T = TypeVar("T")
 
 MAJORITY = WriteConcern("majority")
 NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
@@ -35,11 +38,19 @@ class Appender:
     """
 
     def __init__(
-        self, items: AnyDriver, lasting_items: AnyDriver, *, transactions: bool, retry_for: float
+        self,
+        items: AnyDriver,
+        lasting_items: AnyDriver,
+        *,
+        deployment: Deployment,
+        retry_for: float,
     ) -> None:
         self._items = items
         self._lasting_items = lasting_items
-        self._transactions = transactions
+        self._transactions = deployment.has_transactions
+        # A sharded cluster wants the shard key of what may be inserted. Otherwise the _id alone is
+        # enough, for which the server needs no plan.
+        self._identity = ("_id", "session_id") if deployment.is_sharded else ("_id",)
         self._retry_for = retry_for
 
     async def append(
@@ -63,8 +74,8 @@ class Appender:
                                 return None
                             head = await self._newest_head(session_id)
                     documents = number(session_id, pending, head)
-                    await self._append_to(head, documents, patience)
-                    return Head.of(documents[-1])
+                    is_new = await self._append_to(head, documents, patience)
+                    return Head.of(documents[-1]) if is_new else None
                 except PyMongoError as error:
                     if lost_the_race(error):
                         head = None
@@ -80,16 +91,18 @@ class Appender:
 
     async def _append_to(
         self, head: Head, documents: list[dict[str, Any]], patience: Patience
-    ) -> None:
+    ) -> bool:
+        """Whether it was this attempt that wrote them all, with these numbers."""
         if not self._transactions:
             with an_attempt():
                 await _naming_no_text(self._items.insert_many(documents))
-            return
-        writes = [*_guards(head, documents), *map(_write_once, documents)]
+            return True
+        writes = _guards(head, documents)
+        writes += [_write_once(document, self._identity) for document in documents]
         if len(documents) == 1:
             with an_attempt():
-                await _naming_no_text(self._items.bulk_write(writes))
-            return
+                written = await _naming_no_text(self._items.bulk_write(writes))
+            return bool(written.upserted_count == len(documents))
         async with await resolved(self._items.database.client.start_session()) as transaction:
             await resolved(
                 transaction.start_transaction(
@@ -99,8 +112,9 @@ class Appender:
                 )
             )
             with an_attempt():
-                await _naming_no_text(self._items.bulk_write(writes, session=transaction))
+                written = await _naming_no_text(self._items.bulk_write(writes, session=transaction))
             await _commit(transaction, patience)
+        return bool(written.upserted_count == len(documents))
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
         """Whether an attempt whose outcome was not known did write the batch.
@@ -159,23 +173,23 @@ def _guards(head: Head, documents: Sequence[Document]) -> list[UpdateOne]:
     return guards
 
 
-def _write_once(document: Document) -> UpdateOne:
-    """Insert the document, unless it is there: sent again, it changes nothing.
+def _write_once(document: Document, identity: Sequence[str]) -> UpdateOne:
+    """Insert the document, unless it is there, anywhere: sent again, it changes nothing.
 
-    Another document in its place, or the same one elsewhere, is a duplicate key.
+    Another document in its place is a duplicate key.
     """
-    place = ("_id", "session_id", "seq")
-    rest = {field: value for field, value in document.items() if field not in place}
-    return UpdateOne({f: document[f] for f in place}, {"$setOnInsert": rest}, upsert=True)
+    rest = {field: value for field, value in document.items() if field not in identity}
+    itself = {field: document[field] for field in identity}
+    return UpdateOne(itself, {"$setOnInsert": rest}, upsert=True)
 
 
-async def _naming_no_text(writing: Awaitable[object]) -> None:
+async def _naming_no_text(writing: Awaitable[T]) -> T:
     """Leave what was to be written out of an error: it is the conversation, and errors are logged.
 
     PyMongo puts it there as ``op``, and the server what a validator refused as ``errInfo``.
     """
     try:
-        await writing
+        return await writing
     except BulkWriteError as error:
         problems = [
             {k: v for k, v in problem.items() if k not in ("op", "errInfo")}

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import bson
+from bson.codec_options import CodecOptions
 
 from .errors import InvalidItem, ItemTooLarge
 from .policies import Claim, Entry
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = "Mapping[str, Any]"
 Packed: TypeAlias = "dict[str, Any] | str"
+
+STORED: CodecOptions[dict[str, Any]] = CodecOptions()
+"""How documents are read, whatever the client's options say: dates without a time zone, which takes
+a third less time."""
 
 MAX_ITEM_BYTES = 16 * 1024 * 1024 - 64 * 1024
 """MongoDB's document limit, less room for the fields around the item and for a summary."""
@@ -106,7 +111,7 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
         tokens=count_tokens(item) if tokens is None else tokens,
         total_tokens=document.get("total_tokens") or 0,
         turn=document["turn"],
-        created_at=document["created_at"].astimezone(timezone.utc),
+        created_at=in_utc(document["created_at"]),
         summary=document.get("summary"),
         claim=_to_claim(document["claim"]) if "claim" in document else None,
         id=document["_id"],
@@ -114,8 +119,14 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
 
 
 def _to_claim(claim: Document) -> Claim:
-    until = claim["until"].astimezone(timezone.utc)
-    return Claim(until, is_working="id" in claim, failures=claim.get("failures", 0))
+    return Claim(
+        in_utc(claim["until"]), is_working="id" in claim, failures=claim.get("failures", 0)
+    )
+
+
+def in_utc(stored: datetime) -> datetime:
+    """A date as the server gives it, which is UTC without saying so."""
+    return stored.replace(tzinfo=timezone.utc)
 
 
 def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> list[dict[str, Any]]:
@@ -175,13 +186,16 @@ def _bson_holds_key(key: object, name: str, place: _Place) -> bool:
 
 
 def _make_plain(container: Any) -> None:  # noqa: ANN401 - a dict or a list, written to alike
-    """Turn bson's Int64, a subclass that it gives for integers over 32 bits, back into int."""
-    steps = container.items() if isinstance(container, dict) else enumerate(container)
-    for step, value in steps:
-        if type(value) is bson.Int64:
-            container[step] = int(value)  # no key is added, so the loop may go on
-        elif isinstance(value, (dict, list)):
+    """Turn bson's Int64, a subclass that it gives for integers over 32 bits, back into int.
+
+    A decoder of PyMongo's type registry would do it, and makes PyMongo decode everything twice.
+    """
+    for step, value in container.items() if type(container) is dict else enumerate(container):
+        kind = type(value)
+        if kind is dict or kind is list:
             _make_plain(value)
+        elif kind is bson.Int64:
+            container[step] = int(value)  # no key is added, so the loop may go on
 
 
 def is_utf8(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from bson import ObjectId
 from .documents import Head, to_entry, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from typing_extensions import Self
 
@@ -63,17 +62,17 @@ class SessionHistory:
         self._claimant = ObjectId()
 
     def newest_first(self) -> AsyncIterator[Entry]:
-        async def read(chunk: int, last: Entry | None) -> list[Entry]:
-            return await self._entries(await self._newest(chunk, last.seq if last else None))
+        async def read(chunk: int, last: Entry | None) -> list[Document]:
+            return await self._newest(chunk, last.seq if last else None)
 
-        return _Chunked(read)
+        return _Chunked(read, self._entries)
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
-        async def read(chunk: int, last: Entry | None) -> list[Entry]:
+        async def read(chunk: int, last: Entry | None) -> list[Document]:
             seq = last.seq if last else after_seq
-            return await self._entries(await self._log.oldest(self.session_id, chunk, seq))
+            return await self._log.oldest(self.session_id, chunk, seq)
 
-        return _Chunked(read)
+        return _Chunked(read, self._entries)
 
     async def newest_items(self, limit: int | None) -> list[Item]:
         """The newest ``limit`` items (None: all), oldest first."""
@@ -88,7 +87,7 @@ class SessionHistory:
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.latest_summary(self.session_id)
-        return None if document is None else (await self._entries([document]))[0]
+        return None if document is None else next(await self._entries([document]))
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
         return await self._log.claim(self.session_id, entry.id, self._claimant, seconds)
@@ -118,13 +117,12 @@ class SessionHistory:
             self._known.head = Head.of(documents[0] if documents else None)
         return documents
 
-    async def _entries(self, documents: list[Document]) -> list[Entry]:
-        def convert() -> list[Entry]:
-            return [to_entry(document, self._count_tokens) for document in documents]
-
+    async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
+        """One after the other as they are asked for: a policy may stop at any."""
+        entries = (to_entry(document, self._count_tokens) for document in documents)
         if all("tokens" in document for document in documents):
-            return convert()
-        return await asyncio.to_thread(convert)  # it counts, and may load the vocabulary
+            return entries
+        return iter(await asyncio.to_thread(list, entries))  # it counts, and may load a vocabulary
 
 
 class _Chunked:
@@ -134,10 +132,15 @@ class _Chunked:
     ended by then.
     """
 
-    def __init__(self, read: Callable[[int, Entry | None], Awaitable[list[Entry]]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[int, Entry | None], Awaitable[list[Document]]],
+        convert: Callable[[list[Document]], Awaitable[Iterator[Entry]]],
+    ) -> None:
         self._read = read
+        self._convert = convert
         self._chunk = _FIRST_CHUNK
-        self._entries: deque[Entry] = deque()
+        self._entries: Iterator[Entry] = iter(())
         self._last: Entry | None = None
         self._has_ended = False
 
@@ -145,11 +148,14 @@ class _Chunked:
         return self
 
     async def __anext__(self) -> Entry:
-        if not self._entries and not self._has_ended:
-            self._entries.extend(await self._read(self._chunk, self._last))
-            self._has_ended = len(self._entries) < self._chunk
+        entry = next(self._entries, None)
+        if entry is None and not self._has_ended:
+            documents = await self._read(self._chunk, self._last)
+            self._has_ended = len(documents) < self._chunk
             self._chunk = min(2 * self._chunk, _LARGEST_CHUNK)
-        if not self._entries:
+            self._entries = await self._convert(documents)
+            entry = next(self._entries, None)
+        if entry is None:
             raise StopAsyncIteration
-        self._last = self._entries.popleft()
-        return self._last
+        self._last = entry
+        return entry

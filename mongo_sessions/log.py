@@ -10,17 +10,20 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
-from bson import CodecOptions, ObjectId
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from .append import MAJORITY, NEWEST_FIRST, Appender
+from .documents import STORED
 from .drivers import AnyDriver, resolved
 from .retries import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from bson import ObjectId
+
+    from .deployment import Deployment
     from .documents import Document, Head, NewItem
 
 T = TypeVar("T")
@@ -30,7 +33,7 @@ class Log:
     """The items of all sessions, through one client."""
 
     def __init__(
-        self, database: AnyDriver, collection: str, *, transactions: bool, retry_for: float
+        self, database: AnyDriver, collection: str, *, deployment: Deployment, retry_for: float
     ) -> None:
         # Whatever the URI says: the SDK compares what it reads with what it wrote, so reads go to
         # the primary, and what was acknowledged must survive an election. Not with_options, which
@@ -38,7 +41,7 @@ class Log:
         def items(read_concern: str) -> AnyDriver:
             return database.get_collection(
                 collection,
-                codec_options=CodecOptions(tz_aware=True),
+                codec_options=STORED,
                 read_preference=ReadPreference.PRIMARY,
                 write_concern=MAJORITY,
                 read_concern=ReadConcern(read_concern),
@@ -47,7 +50,7 @@ class Log:
         self._items = items("local")
         self._retry_for = retry_for
         self._appender = Appender(
-            self._items, items("majority"), transactions=transactions, retry_for=retry_for
+            self._items, items("majority"), deployment=deployment, retry_for=retry_for
         )
 
     async def append(

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
+from .deployment import Deployment
 from .drivers import ClientPerLoop, GivenDatabase
 from .history import Known, SessionHistory
 from .indexes import Indexes
@@ -68,7 +69,7 @@ class Storage:
         self.retry_for = retry_for
         self._indexes_were_made: Once[None] = Once()
         self._indexes_were_seen: Once[None] = Once()
-        self._transactions: Once[bool] = Once()
+        self._deployment: Once[Deployment] = Once()
         self._latest_log: tuple[AnyDriver, Log] | None = None
         self.background = Background()
 
@@ -108,10 +109,10 @@ class Storage:
             await self.ensure_indexes()
         else:
             await self._ensure_indexes(self._indexes_were_seen, create=False)
-        transactions = await self._transactions.get(
-            lambda: patiently(lambda: _has_transactions(database), self.retry_for)
+        deployment = await self._deployment.get(
+            lambda: patiently(lambda: Deployment.of(database), self.retry_for)
         )
-        log = Log(database, self._collection, transactions=transactions, retry_for=self.retry_for)
+        log = Log(database, self._collection, deployment=deployment, retry_for=self.retry_for)
         self._latest_log = (database, log)
         return log
 
@@ -147,12 +148,3 @@ class Storage:
     async def close(self) -> None:
         await self.background.finish()
         await self._source.close()
-
-
-async def _has_transactions(database: AnyDriver) -> bool:
-    """Whether this is a replica set or a sharded cluster."""
-    try:
-        hello = await database.command("hello")
-    except NotImplementedError:  # mongomock, which has neither
-        return False
-    return "setName" in hello or hello.get("msg") == "isdbgrid"

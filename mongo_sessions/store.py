@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timezone
 from typing import TYPE_CHECKING
 
 import pymongo
 from pymongo.errors import PyMongoError
 
+from .documents import in_utc
 from .drivers import ClientPerLoop
 from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
@@ -240,5 +240,5 @@ def _info(session: Document) -> SessionInfo:
         session_id=session["_id"],
         items=session["seq"] - session["first"]["seq"] + 1,
         total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
-        updated_at=session["created_at"].astimezone(timezone.utc),
+        updated_at=in_utc(session["created_at"]),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
+from mongo_sessions.deployment import Deployment
 
 from .conftest import open_database
 from .faults import Commands
@@ -98,7 +99,19 @@ def session_ids(event: Any) -> list[Any]:
     return [query.get("session_id") for query in filters]
 
 
-async def test_every_command_asks_for_one_session_so_one_shard_answers(database, store, sent):
+@pytest.fixture
+def sharded(monkeypatch):
+    """What a mongos would say of itself; there is none here."""
+
+    async def of(database: Any) -> Deployment:
+        return Deployment(has_transactions=True, is_sharded=True)
+
+    monkeypatch.setattr(Deployment, "of", of)
+
+
+async def test_every_command_asks_for_one_session_so_one_shard_answers(
+    database, sharded, store, sent
+):
     await store.ensure_indexes()
     session = store.session("a", policy=TokenLimit(100))
     other = store.session("a")

@@ -18,6 +18,7 @@ _INSTRUCTING_ROLES = frozenset({"user", "system", "developer"})
 _APPROVAL_ID = {"mcp_approval_request": "id", "mcp_approval_response": "approval_request_id"}
 # These are paired in their order where the provider gives them no call_id.
 _MAY_BE_ANONYMOUS = frozenset({"tool_search_call", "tool_search_output"})
+_PAIRED_WITHOUT_CALL_ID = _MAY_BE_ANONYMOUS | _APPROVAL_ID.keys()
 
 
 class Cut(NamedTuple):
@@ -70,8 +71,9 @@ def valid(items: Sequence[Item]) -> list[Item]:
     """
     answers = _answers(items)
     finished = {items[call]["call_id"] for call in answers if items[call].get("type") == "program"}
-    if any(_program_of(item) not in (None, *finished) for item in items):
-        return valid([item for item in items if _program_of(item) in (None, *finished)])
+    finished.add(None)  # what no program called
+    if any(_program_of(item) not in finished for item in items):
+        return valid([item for item in items if _program_of(item) in finished])
     paired = answers.keys() | set(answers.values())
     kept = [_pair_key(item) is None or index in paired for index, item in enumerate(items)]
     follower_kept = False
@@ -109,12 +111,11 @@ def _pair_key(item: Item) -> Hashable | None:
     A call and its output share a kind (``function_call`` and ``function_call_output``) and a
     ``call_id``; calls that the provider runs itself have no ``call_id``, and their result inside.
     """
-    kind = str(item.get("type"))
+    kind, call_id = str(item.get("type")), item.get("call_id")
+    if not isinstance(call_id, str) and kind not in _PAIRED_WITHOUT_CALL_ID:
+        return None
     if kind in _APPROVAL_ID:
         return "approval", str(item.get(_APPROVAL_ID[kind]))
-    call_id = item.get("call_id")
-    if not isinstance(call_id, str) and kind not in _MAY_BE_ANONYMOUS:
-        return None
     return kind.removesuffix("_output").removesuffix("_call"), str(call_id)
 
 
@@ -137,4 +138,4 @@ def _instructs(item: Item) -> bool:
 
 def _from_model(item: Item) -> bool:
     """Whether a model wrote the item: anything but instructing messages and answers to calls."""
-    return not _instructs(item) and (_pair_key(item) is None or not _is_answer(item))
+    return not _instructs(item) and not (_is_answer(item) and _pair_key(item) is not None)
