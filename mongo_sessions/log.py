@@ -14,6 +14,7 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from .append import MAJORITY, NEWEST_FIRST, Appender
+from .append_queue import AppendQueues
 from .documents import STORED
 from .drivers import AnyDriver, resolved
 from .retries import patiently
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .documents import Document, Head, NewItem
 
 T = TypeVar("T")
+
+# MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
+# of transactions).
+_ITEMS_TOGETHER = 500
 
 
 class Log:
@@ -49,15 +54,18 @@ class Log:
 
         self._items = items("local")
         self._retry_for = retry_for
-        self._appender = Appender(
+        appender = Appender(
             self._items, items("majority"), deployment=deployment, retry_for=retry_for
         )
+        # Without transactions, a batch that is written with others may be torn with them.
+        together = _ITEMS_TOGETHER if deployment.has_transactions else 0
+        self._appends = AppendQueues(appender.append, together)
 
     async def append(
         self, session_id: str, items: Sequence[NewItem], head: Head | None
     ) -> Head | None:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
-        return await self._appender.append(session_id, items, head)
+        return await self._appends.add(session_id, items, head)
 
     async def newest(
         self, session_id: str, limit: int, before_seq: int | None = None

@@ -126,6 +126,10 @@ class MongoSession:
         unless the event loop itself ends. Only if somebody pops a single item before that has been
         found out, it is written again.
 
+        Calls for one session in one process wait for each other, and what waits is written
+        together, in one transaction: so many tasks may write to one session. Each batch still has
+        its place and its outcome for itself.
+
         Where items are popped by some while others append, ``seq`` may have gaps, and the running
         total may go on counting what was popped; both only ever grow.
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from mongo_sessions import MongoSessionStore
 
 from .conftest import open_database
 from .faults import Commands, failing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(
@@ -30,6 +34,17 @@ def weigh(item: dict) -> int:
 @pytest.fixture
 def store(any_database) -> MongoSessionStore:
     return MongoSessionStore(any_database, token_counter=weigh)
+
+
+@pytest.fixture
+def another_store(any_database) -> Callable[[], MongoSessionStore]:
+    """Stores that know nothing of each other, as those of several processes."""
+    return lambda: MongoSessionStore(any_database, token_counter=weigh)
+
+
+@pytest.fixture(params=["one process", "several"])
+def for_each_writer(request, store, another_store) -> Callable[[], MongoSessionStore]:
+    return another_store if request.param == "several" else lambda: store
 
 
 def batch(writer: int, number: int, size: int) -> list[dict]:
@@ -56,9 +71,9 @@ def assert_numbers_add_up(entries: list) -> None:
     assert [entry.turn for entry in entries] == list(turns)
 
 
-async def test_sixteen_writers_keep_their_batches_together_and_in_order(store):
+async def test_sixteen_writers_keep_their_batches_together_and_in_order(store, for_each_writer):
     async def write(writer: int) -> None:
-        session = store.session("a")
+        session = for_each_writer().session("a")
         for number in range(8):
             await session.add_items(batch(writer, number, size=1 + (writer + number) % 4))
 
@@ -91,16 +106,16 @@ async def test_one_session_object_may_be_used_by_many_tasks(store):
     )
 
 
-async def test_pops_among_the_writers_take_each_item_once(store, request):
+async def test_pops_among_the_writers_take_each_item_once(store, for_each_writer, request):
     popped: list[dict] = []
 
     async def write(writer: int) -> None:
-        session = store.session("a")
+        session = for_each_writer().session("a")
         for number in range(10):
             await session.add_items(batch(writer, number, size=1 + number % 3))
 
     async def pop() -> None:
-        session = store.session("a")
+        session = for_each_writer().session("a")
         for _ in range(20):
             item = await session.pop_item()
             if item is not None:
@@ -194,9 +209,10 @@ async def test_on_any_server_a_writer_that_missed_a_clear_follows_what_is_there(
     assert_numbers_add_up(await stored(store))
 
 
-async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(replicated):
+async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(database, replicated):
     dice = random.Random(2026)
-    sessions = [replicated.session("a") for _ in range(5)]
+    stores = [MongoSessionStore(database, token_counter=weigh) for _ in range(4)]
+    sessions = [store.session("a") for store in [replicated, *stores]]
     for step in range(120):
         session = dice.choice(sessions)
         match dice.choices(["add", "pop", "read", "clear"], weights=[6, 4, 2, 1])[0]:
