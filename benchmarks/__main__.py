@@ -1,4 +1,4 @@
-"""python -m benchmarks [--quick] [--only TEXT] [--json FILE]: see the package."""
+"""python -m benchmarks [--quick] [--only TEXT] [--json FILE] [--picture FILE]: see the package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import agents
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .picture import picture
 from .run import Effort, run
 from .servers import all_servers
 
@@ -21,7 +22,7 @@ _COLUMNS_NEEDED = 150  # of characters, by the tables
 _FILES_NEEDED = 8_192
 
 
-def read_options() -> tuple[Effort, Path | None]:
+def read_options() -> tuple[Effort, argparse.Namespace]:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="What sessions cost, side by side."
     )
@@ -30,13 +31,14 @@ def read_options() -> tuple[Effort, Path | None]:
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="work with this in its name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="and draw them there, as SVG")
     options = parser.parse_args()
     effort = Effort(options.quick, options.only)
     try:
         effort.check()
     except ValueError as error:
         parser.error(str(error))
-    return effort, options.json
+    return effort, options
 
 
 def progress_bar() -> Progress:
@@ -60,7 +62,7 @@ def allow_many_files() -> None:
 
 
 async def main() -> int:
-    effort, json_file = read_options()
+    effort, options = read_options()
     allow_many_files()
     agents.set_tracing_disabled(disabled=True)  # it would go to a server
     async with all_servers() as servers:
@@ -70,8 +72,10 @@ async def main() -> int:
     if not console.is_terminal:
         console = Console(width=_COLUMNS_NEEDED)
     console.print(report.tables())
-    if json_file:
-        json_file.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+    if options.picture:
+        options.picture.write_text(picture(report.figures), encoding="utf-8")
     return 1 if report.failures else 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .alone import NEWEST
 from .data import conversation
 from .floor import Bare
+from .ours import Ours
 from .race import Lane
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .scale import Scale
 
 WRITERS = (4, 16)
+APART = 4
+"""Writers that share nothing but the client."""
 WRITTEN = (1, 4)
 """Items in a batch."""
 
@@ -33,6 +36,10 @@ def at_once_name(scale: Scale) -> str:
 
 def writers_name(scale: Scale, writers: int, items: int) -> str:
     return f"{writers} writers on one session: {scale.written_by_each} x append {items}"
+
+
+def apart_name(scale: Scale, items: int) -> str:
+    return f"{APART} in different processes: {scale.written_by_each} x append {items}"
 
 
 async def sessions_at_once(field: Field, operations: int) -> list[Lane]:
@@ -77,10 +84,14 @@ async def writers(field: Field, operations: int) -> list[Lane]:
     for contender in field.contenders:
         if isinstance(contender, Bare):
             continue
-        for number, items in ((number, items) for items in WRITTEN for number in WRITERS):
-            work = writers_name(field.scale, number, items)
-            first = await field.filled(contender, f"{work}/{contender.name}", _BEGUN)
-            others = [contender.session(first.session_id) for _ in range(number - 1)]
-            operation = partial(write_all, [first, *others], conversation(4)[-items:])
-            lanes.append(Lane(work, contender.name, operation))
+        for items in WRITTEN:
+            crowds = {writers_name(field.scale, n, items): [contender.session] * n for n in WRITERS}
+            # The others' session objects share nothing in any case.
+            apart = contender.session_apart if isinstance(contender, Ours) else contender.session
+            crowds[apart_name(field.scale, items)] = [apart] * APART
+            for work, open_each in crowds.items():
+                first = await field.filled(contender, f"{work}/{contender.name}", _BEGUN)
+                sessions = [open_one(first.session_id) for open_one in open_each]
+                operation = partial(write_all, sessions, conversation(4)[-items:])
+                lanes.append(Lane(work, contender.name, operation))
     return lanes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,15 +32,21 @@ OF_CROWDS = [
     crowds.writers_name(QUICK, writers, items)
     for writers in crowds.WRITERS
     for items in crowds.WRITTEN
-]
+] + [crowds.apart_name(QUICK, items) for items in crowds.WRITTEN]
 ON_MONGO = {*OURS.values(), *BARE.values(), SDK_MONGO}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[str, dict[str, Any]]:
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def run(folder) -> tuple[str, dict[str, Any]]:
     """What a quick run prints, and its JSON."""
-    file = tmp_path_factory.mktemp("bench") / "figures.json"
+    file = folder / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
+    command += ["--picture", str(folder / "figures.svg")]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
@@ -54,6 +61,16 @@ def medians(run) -> dict[tuple[str, str, str], float]:
 
 def contenders(medians, measure: str, work: str) -> set[str]:
     return {found[2] for found in medians if found[:2] == (measure, work)}
+
+
+def test_the_picture_has_a_bar_for_ours_and_the_driver_wherever_the_sdk_has_a_figure(
+    run, folder, medians
+):
+    texts = re.findall(r"<text [^>]*>([^<]*)</text>", (folder / "figures.svg").read_text("utf-8"))
+    for measure, work, contender in medians:
+        if (measure, contender) == (TIME, SDK_MONGO):
+            ours = medians[TIME, work, OURS["Motor"]] / medians[TIME, work, SDK_MONGO]
+            assert f"{ours:.2f}" in texts[texts.index(work) :]
 
 
 def test_everybody_competes_or_is_left_out_with_a_reason(run):
