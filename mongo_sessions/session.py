@@ -213,7 +213,7 @@ class MongoSession:
         All is written by then, so nothing in here may fail.
         """
         policy, head = self.policy, self._known.head
-        if not isinstance(policy, Maintained):
+        if policy is None or not isinstance(policy, Maintained):
             return
         if head is not None and head.total_tokens < self._known.maintain_from:
             return

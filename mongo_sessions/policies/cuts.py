@@ -50,7 +50,7 @@ def allowed_cuts(items: Sequence[Item], before: Item | None) -> list[Cut]:
     between a call and its output. ``before`` is the item in front of ``items``: None says that
     ``items`` is the whole history, and a window may always start at its beginning.
     """
-    answers = _answers(items)
+    answers = _answers(list(map(_pair_key, items)), items)
     cuts = []
     answered_at = -1
     for index, item in enumerate(items):
@@ -69,13 +69,14 @@ def valid(items: Sequence[Item]) -> list[Item]:
     follower is not there. A history that was never broken and was cut at an allowed position comes
     back as it is.
     """
-    answers = _answers(items)
+    keys = list(map(_pair_key, items))
+    answers = _answers(keys, items)
     finished = {items[call]["call_id"] for call in answers if items[call].get("type") == "program"}
     finished.add(None)  # what no program called
     if any(_program_of(item) not in finished for item in items):
         return valid([item for item in items if _program_of(item) in finished])
     paired = answers.keys() | set(answers.values())
-    kept = [_pair_key(item) is None or index in paired for index, item in enumerate(items)]
+    kept = [key is None or index in paired for index, key in enumerate(keys)]
     follower_kept = False
     for index in reversed(range(len(items))):
         if items[index].get("type") == "reasoning":
@@ -85,19 +86,18 @@ def valid(items: Sequence[Item]) -> list[Item]:
     return [item for index, item in enumerate(items) if kept[index]]
 
 
-def _answers(items: Sequence[Item]) -> dict[int, int]:
-    """Index of each answered call, with the index of its output.
+def _answers(keys: Sequence[Hashable | None], items: Sequence[Item]) -> dict[int, int]:
+    """Index of each answered call, with the index of its output; ``keys`` pair them.
 
     An output belongs to the newest call before it that has its id and is still unanswered:
     some providers use an id again in a later response.
     """
     waiting: dict[Hashable, list[int]] = {}
     answers = {}
-    for index, item in enumerate(items):
-        key = _pair_key(item)
+    for index, key in enumerate(keys):
         if key is None:
             continue
-        if _is_answer(item):
+        if _is_answer(items[index]):
             if calls := waiting.get(key):
                 answers[calls.pop()] = index
         else:
