@@ -29,7 +29,7 @@ _PARAMETERS = {
     "transactionLifetimeLimitSeconds": 5,
 }
 _HEALTHY = ["PRIMARY", "SECONDARY", "SECONDARY"]
-_POLL_SECONDS, _UNTIL_SECONDS = 0.1, 60.0
+_POLL_SECONDS, _PATIENCE_SECONDS, _UNTIL_SECONDS = 0.1, 10.0, 60.0
 
 
 class Cluster:
@@ -76,8 +76,8 @@ class Cluster:
         return await self._term() - self._first_term
 
     async def suffer(self, fault: Fault) -> bool:
-        """Do ``fault``, and mend what lasts; False if there was no primary to do it to."""
-        number = await self._primary()
+        """Do ``fault``, and mend what lasts; False if there is no primary to do it to."""
+        number = await self._primary(_PATIENCE_SECONDS)
         if fault.kind == "secondary frozen":
             others = [m for n, m in enumerate(self.members) if n != number and m.is_running]
             await self._freeze(others[fault.target % len(others)], fault.seconds)
@@ -131,12 +131,17 @@ class Cluster:
         await asyncio.sleep(seconds)
         member.resume()
 
-    async def _primary(self) -> int | None:
-        for number, client in enumerate(self._clients):
-            with suppress(PyMongoError):
-                if (await client.admin.command("hello"))["isWritablePrimary"]:
-                    return number
-        return None
+    async def _primary(self, seconds: float = 0) -> int | None:
+        """Its number; an election may be under way, so it is waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for number, client in enumerate(self._clients):
+                with suppress(PyMongoError):
+                    if (await client.admin.command("hello"))["isWritablePrimary"]:
+                        return number
+            if time.monotonic() >= deadline:
+                return None
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _term(self) -> int:
         return int((await self._clients[0].admin.command("replSetGetStatus"))["term"])
