@@ -70,7 +70,7 @@ class Ours:
         await self._store.ensure_indexes()
         counts = token_counts()
         new = [
-            NewItem(item, counts[id(item)], starts_turn(item))
+            NewItem(item, 0, counts[id(item)], starts_turn(item))
             for item in cast("Sequence[dict[str, Any]]", items)
         ]
         head = Head(None, 0, -total_tokens(items) % TOKEN_LIMIT.block_tokens, 0)

@@ -6,17 +6,18 @@ lock: it says what it takes for the newest item, and is refused if that is not t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
 from bson import ObjectId
 from pymongo import ReadPreference, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from .documents import Head, number
 from .drivers import AnyDriver, resolved
-from .retries import Patience, an_attempt, is_passing, lost_the_race
+from .retries import Patience, is_passing, lost_the_race
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -29,6 +30,8 @@ T = TypeVar("T")
 MAJORITY = WriteConcern("majority")
 NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
 
+_ABORT_SECONDS = 1.0
+
 
 class Appender:
     """Appends to the sessions of one collection.
@@ -38,12 +41,7 @@ class Appender:
     """
 
     def __init__(
-        self,
-        items: AnyDriver,
-        lasting_items: AnyDriver,
-        *,
-        deployment: Deployment,
-        retry_for: float,
+        self, items: AnyDriver, lasting_items: AnyDriver, *, deployment: Deployment
     ) -> None:
         self._items = items
         self._lasting_items = lasting_items
@@ -51,25 +49,26 @@ class Appender:
         # A sharded cluster wants the shard key of what may be inserted. Otherwise the _id alone is
         # enough, for which the server needs no plan.
         self._identity = ("_id", "session_id") if deployment.is_sharded else ("_id",)
-        self._retry_for = retry_for
 
     async def append(
-        self, session_id: str, items: Sequence[NewItem], head: Head | None
+        self, session_id: str, items: Sequence[NewItem], head: Head | None, seconds: float
     ) -> Head | None:
         """Append a batch, all or nothing, exactly once; return the new head if it is known.
+
+        It keeps trying for so many seconds.
 
         ``head`` is what the caller takes for the newest item (None: not known). If it is not,
         the write is refused, and tried again with the right numbers. Where that cannot be part of
         the write (a standalone server), the newest item is read first, in any case.
         """
         pending = {ObjectId(): item for item in items}
-        patience = Patience(self._retry_for)
+        patience = Patience(seconds)
         uncertain = False
-        with pymongo.timeout(self._retry_for):
+        with pymongo.timeout(seconds):
             while True:
                 try:
                     if head is None or not self._transactions:
-                        with an_attempt():
+                        with patience.attempt():
                             if uncertain and await self._has_landed(session_id, list(pending)):
                                 return None
                             head = await self._newest_head(session_id)
@@ -94,15 +93,19 @@ class Appender:
     ) -> bool:
         """Whether it was this attempt that wrote them all, with these numbers."""
         if not self._transactions:
-            with an_attempt():
+            with patience.attempt():
                 await _naming_no_text(self._items.insert_many(documents))
             return True
         writes = _guards(head, documents)
         writes += [_write_once(document, self._identity) for document in documents]
         if len(documents) == 1:
-            with an_attempt():
+            with patience.attempt():
                 written = await _naming_no_text(self._items.bulk_write(writes))
-            return bool(written.upserted_count == len(documents))
+        else:
+            written = await self._commit_all(writes, patience)
+        return bool(written.upserted_count == len(documents))
+
+    async def _commit_all(self, writes: list[UpdateOne], patience: Patience) -> AnyDriver:
         async with await resolved(self._items.database.client.start_session()) as transaction:
             await resolved(
                 transaction.start_transaction(
@@ -111,10 +114,19 @@ class Appender:
                     read_preference=ReadPreference.PRIMARY,
                 )
             )
-            with an_attempt():
-                written = await _naming_no_text(self._items.bulk_write(writes, session=transaction))
-            await _commit(transaction, patience)
-        return bool(written.upserted_count == len(documents))
+            try:
+                with patience.attempt():
+                    written = await _naming_no_text(
+                        self._items.bulk_write(writes, session=transaction)
+                    )
+                await _commit(transaction, patience)
+            except PyMongoError:
+                # The end of the session would abort it, too, and wait for a server that stands
+                # still. InvalidOperation: a commit was asked for.
+                with pymongo.timeout(_ABORT_SECONDS), suppress(InvalidOperation):
+                    await transaction.abort_transaction()
+                raise
+        return written
 
     async def _has_landed(self, session_id: str, ids: list[ObjectId]) -> bool:
         """Whether an attempt whose outcome was not known did write the batch.
@@ -202,7 +214,7 @@ async def _commit(transaction: AnyDriver, patience: Patience) -> None:
     """Ask for the commit until its outcome is known: the server remembers it."""
     while True:
         try:
-            with an_attempt():
+            with patience.attempt():
                 await transaction.commit_transaction()
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult"):

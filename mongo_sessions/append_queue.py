@@ -6,98 +6,173 @@ Each would otherwise be refused because of the one before, and be tried again.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+import time
+from bisect import bisect
+from contextvars import Context
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import ExecutionTimeout, PyMongoError
 
 from .retries import is_passing, lost_the_race
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from .documents import Head, NewItem
 
-    Append: TypeAlias = Callable[[str, Sequence[NewItem], Head | None], Awaitable[Head | None]]
+    class Append(Protocol):
+        """Writes a batch, all or nothing, within so many seconds."""
+
+        async def __call__(
+            self, session_id: str, items: Sequence[NewItem], head: Head | None, seconds: float
+        ) -> Head | None: ...
+
+
+class Together(NamedTuple):
+    """How much is written as one, unless it is one batch."""
+
+    items: int
+    size: int
+    """In bytes."""
+
+
+NOTHING_TOGETHER = Together(0, 0)
 
 
 @dataclass(eq=False)
 class _Batch:
     items: Sequence[NewItem]
     head: Head | None
-    """Before: what its writer takes for the newest item. Afterwards: what is known to be that."""
-    error: BaseException | None = None
-    is_settled: bool = False
+    """What its writer takes for the newest item."""
+    deadline: float
+    written: asyncio.Future[Head | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def size(self) -> int:
+        return sum(item.size for item in self.items)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def succeed(self, head: Head | None) -> None:
+        if not self.written.done():
+            self.written.set_result(head)
+
+    def fail(self, error: BaseException) -> None:
+        if self.written.done():
+            return
+        if isinstance(error, asyncio.CancelledError):
+            self.written.cancel()
+        else:
+            self.written.set_exception(error)
 
 
 class AppendQueue:
-    """Batches of one session that wait for each other.
+    """Batches of one session that wait for each other, for ``retry_for`` seconds at most."""
 
-    Args:
-        append: Writes a batch, all or nothing.
-        items_together: Up to how many items batches are written as one. One batch may have more.
-    """
-
-    def __init__(self, session_id: str, append: Append, items_together: int) -> None:
+    def __init__(
+        self, session_id: str, append: Append, *, together: Together, retry_for: float
+    ) -> None:
         self._session_id = session_id
         self._append = append
-        self._items_together = items_together
+        self._together = together
+        self._retry_for = retry_for
         self._waiting: list[_Batch] = []
-        self._lock = asyncio.Lock()
+        self._writer: asyncio.Task[None] | None = None
         self._head: Head | None = None
+        self._last_error: Exception | None = None
 
     async def add(self, items: Sequence[NewItem], head: Head | None) -> Head | None:
         """Append a batch; return the new head if it is known."""
-        batch = _Batch(items, head)
+        batch = _Batch(items, head, time.monotonic() + self._retry_for)
         self._waiting.append(batch)
-        async with self._lock:  # first come, first served
-            if not batch.is_settled:
-                await self._write(self._next_group())
-        if batch.error is not None:
-            raise batch.error
-        return batch.head
+        if self._writer is None:
+            # In a context of its own: it writes for others, too, whose deadline is another.
+            loop = asyncio.get_running_loop()
+            self._writer = Context().run(loop.create_task, self._write_all())
+        try:
+            return await batch.written
+        finally:
+            if batch in self._waiting:  # cancelled before its turn
+                self._waiting.remove(batch)
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                self._give_up_the_late()
+                if group := self._next_group():
+                    await self._write(group)
+        except asyncio.CancelledError as error:  # the event loop ends: it cancels all that is in it
+            for batch in self._waiting:
+                batch.fail(error)
+            raise
+        finally:
+            self._writer = None
+
+    def _give_up_the_late(self) -> None:
+        """Nothing of them was written: with the error that held up those before, if any."""
+        late = [batch for batch in self._waiting if batch.seconds_left <= 0]
+        for batch in late:
+            self._waiting.remove(batch)
+            batch.fail(
+                self._last_error or ExecutionTimeout("others wrote to this session meanwhile")
+            )
 
     def _next_group(self) -> list[_Batch]:
-        group, items = [self._waiting.pop(0)], 0
-        while self._waiting:
-            items += len(group[-1].items)
-            if items + len(self._waiting[0].items) > self._items_together:
-                break
-            group.append(self._waiting.pop(0))
+        """The oldest, and what may be written with it."""
+        items = list(accumulate(len(batch.items) for batch in self._waiting))
+        sizes = list(accumulate(batch.size for batch in self._waiting))
+        together = bisect(items, self._together.items), bisect(sizes, self._together.size)
+        end = max(1, min(together))
+        group, self._waiting = self._waiting[:end], self._waiting[end:]
         return group
 
     async def _write(self, group: list[_Batch]) -> None:
-        head = self._head or group[0].head
+        head, self._head = self._head or group[0].head, None
         items = [item for batch in group for item in batch.items]
+        seconds = min(batch.seconds_left for batch in group)
         try:
-            self._head = await self._append(self._session_id, items, head)
+            self._head = await self._append(self._session_id, items, head, seconds)
         except BaseException as error:
-            self._head = None
-            if len(group) > 1 and _is_about_the_items(error):
-                for batch in group:
-                    await self._write([batch])
-                return
-            for batch in group:
-                batch.error, batch.is_settled = error, True
+            self._last_error = error if isinstance(error, Exception) else None
+            try:
+                if len(group) > 1 and _is_about_the_items(error):
+                    await self._write_each(group)
+            finally:
+                for batch in group:  # those that have no outcome of their own
+                    batch.fail(error)
             if not isinstance(error, Exception):
                 raise
         else:
+            self._last_error = None
             for batch in group:
-                batch.head, batch.is_settled = self._head, True
+                batch.succeed(self._head)
+
+    async def _write_each(self, group: list[_Batch]) -> None:
+        """One of them may be refused, by a validator, say: not because of the others."""
+        for batch in group:
+            await self._write([batch])
 
 
 def _is_about_the_items(error: BaseException) -> bool:
-    """Whether one batch may be refused, by a validator, say, and the others not."""
-    return isinstance(error, PyMongoError) and not is_passing(error) and not lost_the_race(error)
+    if isinstance(error, PyMongoError):
+        return not is_passing(error) and not lost_the_race(error)
+    return isinstance(error, Exception)
 
 
 class AppendQueues:
     """The queues of all sessions of one client: each is there while somebody waits in it."""
 
-    def __init__(self, append: Append, items_together: int) -> None:
+    def __init__(self, append: Append, *, together: Together, retry_for: float) -> None:
         self._append = append
-        self._items_together = items_together
+        self._together = together
+        self._retry_for = retry_for
         self._queues: WeakValueDictionary[str, AppendQueue] = WeakValueDictionary()
 
     async def add(
@@ -105,6 +180,7 @@ class AppendQueues:
     ) -> Head | None:
         queue = self._queues.get(session_id)
         if queue is None:
-            queue = AppendQueue(session_id, self._append, self._items_together)
-            self._queues[session_id] = queue
+            queue = self._queues[session_id] = AppendQueue(
+                session_id, self._append, together=self._together, retry_for=self._retry_for
+            )
         return await queue.add(items, head)

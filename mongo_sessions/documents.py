@@ -62,6 +62,8 @@ class NewItem(NamedTuple):
     """An item to append, checked and counted."""
 
     packed: Packed
+    size: int
+    """In bytes."""
     tokens: int | None
     starts_turn: bool
 

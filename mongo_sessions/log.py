@@ -14,7 +14,7 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from .append import MAJORITY, NEWEST_FIRST, Appender
-from .append_queue import AppendQueues
+from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
 from .documents import STORED
 from .drivers import AnyDriver, resolved
 from .retries import patiently
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
-# of transactions).
-_ITEMS_TOGETHER = 500
+# of transactions). And a group should take hardly longer than one batch.
+_TOGETHER = Together(items=500, size=1024 * 1024)
 
 
 class Log:
@@ -54,12 +54,10 @@ class Log:
 
         self._items = items("local")
         self._retry_for = retry_for
-        appender = Appender(
-            self._items, items("majority"), deployment=deployment, retry_for=retry_for
-        )
+        appender = Appender(self._items, items("majority"), deployment=deployment)
         # Without transactions, a batch that is written with others may be torn with them.
-        together = _ITEMS_TOGETHER if deployment.has_transactions else 0
-        self._appends = AppendQueues(appender.append, together)
+        together = _TOGETHER if deployment.has_transactions else NOTHING_TOGETHER
+        self._appends = AppendQueues(appender.append, together=together, retry_for=retry_for)
 
     async def append(
         self, session_id: str, items: Sequence[NewItem], head: Head | None

@@ -26,16 +26,7 @@ T = TypeVar("T")
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
-_ATTEMPT_SECONDS = 8.0
-
-
-def an_attempt(seconds: float = _ATTEMPT_SECONDS) -> AbstractContextManager[None]:
-    """Bound the time of one command, so that there is some left for another attempt.
-
-    A primary that stands still keeps its connections open, and a driver waits for it until its
-    monitor gives up: 30 seconds by default. Others have elected a new primary long before.
-    """
-    return pymongo.timeout(seconds)
+_FIRST_ATTEMPT_SECONDS = 8.0
 
 
 def lost_the_race(error: PyMongoError) -> bool:
@@ -64,14 +55,26 @@ def is_passing(error: PyMongoError) -> bool:
 
 
 class Patience:
-    """Pauses between attempts, longer each time and at random, until the time is up."""
+    """Attempts, with pauses between them that are longer each time and random, for so long."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, attempt_seconds: float = _FIRST_ATTEMPT_SECONDS) -> None:
         self._deadline = time.monotonic() + seconds
         self._longest = _FIRST_PAUSE
+        self._attempt_seconds = attempt_seconds
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """Bound the time of one command, so that there is some left for another attempt.
+
+        A primary that stands still keeps its connections open, and a driver waits for it until its
+        monitor gives up: 30 seconds by default. Others have elected a new primary long before. What
+        is merely slow gets twice the time at the next attempt.
+        """
+        return pymongo.timeout(self._attempt_seconds)
 
     async def pause_after(self, error: PyMongoError) -> None:
         """Raise ``error`` if the time is up."""
+        if error.timeout:
+            self._attempt_seconds *= 2
         pause = random.uniform(0, self._longest)
         if time.monotonic() + pause >= self._deadline:
             raise error
@@ -83,14 +86,14 @@ async def patiently(
     command: Callable[[], Awaitable[T]],
     seconds: float,
     *,
-    attempt_seconds: float = _ATTEMPT_SECONDS,
+    attempt_seconds: float = _FIRST_ATTEMPT_SECONDS,
 ) -> T:
     """Run a command that may well run twice, again while its failure may pass."""
-    patience = Patience(seconds)
+    patience = Patience(seconds, attempt_seconds)
     with pymongo.timeout(seconds):
         while True:
             try:
-                with an_attempt(attempt_seconds):
+                with patience.attempt():
                     return await command()
             except PyMongoError as error:
                 if not is_passing(error):

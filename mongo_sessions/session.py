@@ -204,7 +204,8 @@ class MongoSession:
         )
         counts = await self._storage.count_all(items, sum(sizes))
         return [
-            NewItem(p, n, starts_turn(i)) for p, n, i in zip(packed, counts, items, strict=True)
+            NewItem(p, size, tokens, starts_turn(item))
+            for p, size, tokens, item in zip(packed, sizes, counts, items, strict=True)
         ]
 
     def _maintain(self, history: SessionHistory) -> None:

@@ -70,7 +70,7 @@ class Storage:
         self._indexes_were_made: Once[None] = Once()
         self._indexes_were_seen: Once[None] = Once()
         self._deployment: Once[Deployment] = Once()
-        self._latest_log: tuple[AnyDriver, Log] | None = None
+        self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
 
     @property
@@ -102,9 +102,9 @@ class Storage:
 
     async def log(self) -> Log:
         """The log, through the client of the running event loop; at first, look at the indexes."""
-        database = self.database()
-        if self._latest_log is not None and self._latest_log[0] is database:
-            return self._latest_log[1]
+        database, loop = self.database(), asyncio.get_running_loop()
+        if log := self._logs.get(loop):
+            return log
         if self._create_indexes:
             await self.ensure_indexes()
         else:
@@ -112,9 +112,10 @@ class Storage:
         deployment = await self._deployment.get(
             lambda: patiently(lambda: Deployment.of(database), self.retry_for)
         )
+        for closed in [other for other in list(self._logs) if other.is_closed()]:
+            self._logs.pop(closed, None)
         log = Log(database, self._collection, deployment=deployment, retry_for=self.retry_for)
-        self._latest_log = (database, log)
-        return log
+        return self._logs.setdefault(loop, log)  # another task may have been first
 
     async def history(self, session_id: str, known: Known) -> SessionHistory:
         """The log of one session; ``known`` is what its user remembers of it."""

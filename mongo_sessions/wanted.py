@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-_OPTIONS = ("unique", "partialFilterExpression", "expireAfterSeconds")
+# Of which another value makes another index. A hidden one serves no query, and one with a collation
+# takes "A" for "a".
+_OPTIONS = ("unique", "partialFilterExpression", "expireAfterSeconds", "hidden", "collation")
 
 
 @dataclass(frozen=True)

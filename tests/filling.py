@@ -15,5 +15,5 @@ async def fill(
     database: Any, items: list[dict], token_counter: TokenCounter, session_id: str = "a"
 ) -> None:
     await MongoSessionStore(database).ensure_indexes()
-    new = {ObjectId(): NewItem(item, token_counter(item), starts_turn(item)) for item in items}
+    new = {ObjectId(): NewItem(item, 0, token_counter(item), starts_turn(item)) for item in items}
     await database["session_items"].insert_many(number(session_id, new, Head(None, 0, 0, 0)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from itertools import groupby
 
+import pymongo
 import pytest
 from pymongo.errors import ConnectionFailure, WriteError
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.append_queue import AppendQueue, AppendQueues
+from mongo_sessions.append_queue import NOTHING_TOGETHER, AppendQueue, AppendQueues, Together
 from mongo_sessions.documents import Head, NewItem
-from mongo_sessions.errors import StoreClosed
 
 from .conftest import open_database
 from .faults import Commands, failing
@@ -26,7 +26,10 @@ class Writing:
         self.may_go_on = asyncio.Event()
         self.refused: dict[str, Exception] = {}
 
-    async def __call__(self, session_id: str, items: list[NewItem], head: Head | None) -> Head:
+    async def __call__(
+        self, session_id: str, items: list[NewItem], head: Head | None, seconds: float
+    ) -> Head:
+        assert 0 < seconds <= 30
         self.heads.append(head)
         self.written.append([item.packed for item in items])
         await self.may_go_on.wait()
@@ -37,14 +40,19 @@ class Writing:
 
 
 def batch(*names: str) -> list[NewItem]:
-    return [NewItem(name, 1, starts_turn=False) for name in names]
+    return [NewItem(name, size=1_000, tokens=1, starts_turn=False) for name in names]
+
+
+def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> AppendQueue:
+    return AppendQueue("a", writing, together=Together(items, size), retry_for=30)
 
 
 async def add_all(queue: AppendQueue, *batches: list[NewItem]) -> list[asyncio.Task]:
     tasks = []
     for items in batches:
         tasks.append(asyncio.create_task(queue.add(items, None)))
-        await asyncio.sleep(0)  # each is in the queue before the next
+        for _ in range(3):
+            await asyncio.sleep(0)  # each is in the queue, or being written, before the next
     return tasks
 
 
@@ -54,7 +62,7 @@ def writing() -> Writing:
 
 
 async def test_what_waits_is_written_together_in_its_order(writing):
-    queue = AppendQueue("a", writing, items_together=100)
+    queue = queue_of(writing)
     tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
     writing.may_go_on.set()
     await asyncio.gather(*tasks)
@@ -65,13 +73,14 @@ async def test_what_waits_is_written_together_in_its_order(writing):
 @pytest.mark.parametrize(
     ("together", "groups"),
     [
-        (0, [["1"], ["2", "3"], ["4"], ["5"]]),
-        (2, [["1"], ["2", "3"], ["4", "5"]]),
-        (3, [["1"], ["2", "3", "4"], ["5"]]),
+        (NOTHING_TOGETHER, [["1"], ["2", "3"], ["4"], ["5"]]),
+        (Together(2, 1_000_000), [["1"], ["2", "3"], ["4", "5"]]),
+        (Together(3, 1_000_000), [["1"], ["2", "3", "4"], ["5"]]),
+        (Together(100, 3_000), [["1"], ["2", "3", "4"], ["5"]]),
     ],
 )
-async def test_no_more_than_so_many_items_are_written_together(writing, together, groups):
-    queue = AppendQueue("a", writing, items_together=together)
+async def test_no_more_than_so_much_is_written_together(writing, together, groups):
+    queue = queue_of(writing, *together)
     tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"), batch("5"))
     writing.may_go_on.set()
     await asyncio.gather(*tasks)
@@ -79,7 +88,7 @@ async def test_no_more_than_so_many_items_are_written_together(writing, together
 
 
 async def test_what_is_refused_for_itself_does_not_take_others_with_it(writing):
-    queue = AppendQueue("a", writing, items_together=100)
+    queue = queue_of(writing)
     writing.refused = {"3": WriteError("refused by a validator", 121)}
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
     writing.may_go_on.set()
@@ -88,10 +97,9 @@ async def test_what_is_refused_for_itself_does_not_take_others_with_it(writing):
     assert writing.written == [["1"], ["2", "3", "4"], ["2"], ["3"], ["4"]]
 
 
-@pytest.mark.parametrize("error", [ConnectionFailure("gone"), StoreClosed("closed")])
-async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(writing, error):
-    queue = AppendQueue("a", writing, items_together=100)
-    writing.refused = {"3": error}
+async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(writing):
+    queue = queue_of(writing)
+    error = writing.refused["3"] = ConnectionFailure("gone")
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
     writing.may_go_on.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -101,8 +109,63 @@ async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(w
     assert writing.heads[-1] == Head(None, 7, 0, 0), "what failed may be there or not"
 
 
+async def test_who_is_cancelled_before_its_turn_is_not_written_and_the_others_are(writing):
+    queue = queue_of(writing, items=0)
+    first, second, third = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    writing.may_go_on.set()
+    await asyncio.gather(first, third)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_who_is_cancelled_while_it_is_written_does_not_end_the_writing(writing):
+    queue = queue_of(writing)
+    first, second = await add_all(queue, batch("1"), batch("2"))
+    first.cancel()
+    writing.may_go_on.set()
+    await second
+    assert writing.written == [["1"], ["2"]]
+
+
+async def test_the_end_of_the_event_loop_ends_all_that_wait(writing):
+    queue = queue_of(writing)
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 3
+    writing.may_go_on.set()
+    await queue.add(batch("4"), None)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
+    queue = queue_of(writing, items=0)
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
+    for late in queue._waiting[:2]:
+        late.deadline = 0
+    error = writing.refused["1"] = ConnectionFailure("gone")
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes[:3] == [error] * 3, "what held them up is why they fail"
+    assert isinstance(outcomes[3], Head)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_others_are_not_written_under_a_callers_deadline(database):
+    store = MongoSessionStore(database)
+    await store.session("a").get_items()
+    with pymongo.timeout(0):
+        first = asyncio.create_task(store.session("a").add_items([{"role": "user"}]))
+    second = asyncio.create_task(store.session("a").add_items([{"role": "user"}] * 2))
+    await asyncio.gather(first, second)
+    assert len(await store.session("a").get_items()) == 3
+
+
 async def test_a_queue_is_gone_when_nobody_waits_in_it(writing):
-    queues = AppendQueues(writing, items_together=100)
+    queues = AppendQueues(writing, together=Together(100, 1_000), retry_for=30)
     writing.may_go_on.set()
     await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
     assert len(queues._queues) == 0
