@@ -157,7 +157,7 @@ async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
 async def test_others_are_not_written_under_a_callers_deadline(database):
     store = MongoSessionStore(database)
     await store.session("a").get_items()
-    with pymongo.timeout(0):
+    with pymongo.timeout(1e-6):  # it is over before anything is sent
         first = asyncio.create_task(store.session("a").add_items([{"role": "user"}]))
     second = asyncio.create_task(store.session("a").add_items([{"role": "user"}] * 2))
     await asyncio.gather(first, second)
@@ -187,6 +187,11 @@ async def test_many_tasks_take_few_transactions_and_every_batch_is_whole(driver,
         assert "abortTransaction" not in sent.names, "none was refused"
         items = await store.session("a").get_items()
         assert [len(list(group)) for _, group in groupby(items, str)] == [3] * 50
+
+
+async def test_all_tasks_of_a_process_stand_in_one_queue_from_the_first(database):
+    storage = MongoSessionStore(database)._storage
+    assert len(set(await asyncio.gather(*(storage.log() for _ in range(10))))) == 1
 
 
 async def test_an_error_in_a_group_leaves_nothing_of_it_and_everybody_hears(database):

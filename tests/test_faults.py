@@ -7,11 +7,14 @@ import traceback
 from urllib.parse import urlsplit
 
 import pytest
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
+from pymongo import _csot
+from pymongo.errors import BulkWriteError, ConnectionFailure, NetworkTimeout, OperationFailure
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.retries import Patience
+from mongo_sessions.retries import Patience, patiently
+from mongo_sessions.testing import EmbeddedMongo
 
+from .clients import open_client
 from .conftest import open_database
 from .faults import Commands, LossyProxy, failing
 
@@ -242,3 +245,40 @@ async def test_no_server_is_a_clear_error_and_the_store_works_once_there_is_one(
                 await store.session("a").add_items(ITEMS)
         await store.session("a").add_items(ITEMS)
         assert await store.session("a").get_items() == ITEMS
+
+
+async def test_a_primary_that_stands_still_is_not_waited_for():
+    """Its connections stay open: the driver alone would wait for 30 seconds, all that there are."""
+    server = EmbeddedMongo(members=3)
+    async with (
+        server as uri,
+        open_database("motor", uri) as one,
+        open_client("pymongo", uri) as two,
+    ):
+        stores = [MongoSessionStore(one), MongoSessionStore(two.get_database(one.name))]
+        sessions = [store.session(f"{n}") for n, store in enumerate(stores * 2)]
+        for session in sessions:
+            await session.add_items(ITEMS[:1])
+        primary = (await one.command("hello"))["primary"]
+        (member,) = [m for m in server.members if m.address == primary]
+        member.pause()
+        try:
+            sizes = [1, 1, 3, 3]
+            adding = zip(sessions, sizes, strict=True)
+            await asyncio.gather(*(s.add_items(ITEMS[1 : 1 + size]) for s, size in adding))
+            for session, size in zip(sessions, sizes, strict=True):
+                assert await session.get_items() == ITEMS[: 1 + size]
+        finally:
+            member.resume()
+
+
+async def test_what_is_slow_gets_twice_the_time_at_the_next_attempt():
+    async def slow() -> str:
+        allowed.append(_csot.remaining())
+        if len(allowed) < 3:
+            raise NetworkTimeout("slow")
+        return "done"
+
+    allowed: list[float] = []
+    assert await patiently(slow, 100, attempt_seconds=10) == "done"
+    assert [round(seconds) for seconds in allowed] == [10, 20, 40]

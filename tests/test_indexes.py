@@ -107,6 +107,9 @@ async def test_without_the_unique_index_nothing_is_done_that_could_be_lost(datab
         IndexModel([("session_id", 1), ("seq", 1)], name="another_order", unique=True),
         IndexModel([("seq", -1), ("session_id", 1)], name="another_key", unique=True),
         IndexModel(BY_SESSION, name="partial", unique=True, partialFilterExpression=WITH_SUMMARY),
+        IndexModel(
+            BY_SESSION, name="a_is_A", unique=True, collation={"locale": "en", "strength": 2}
+        ),
     ],
 )
 async def test_an_index_that_is_like_it_is_not_taken_for_it(database, items, useless):
@@ -114,6 +117,11 @@ async def test_an_index_that_is_like_it_is_not_taken_for_it(database, items, use
     await refused(MongoSessionStore(database, create_indexes=False))
     await MongoSessionStore(database).session("a").add_items([USER])
     assert (await items.index_information())["session_seq"]["unique"]
+
+
+async def test_a_hidden_index_serves_no_query_and_is_in_the_way(database, items):
+    await items.create_index(BY_SESSION, name="mine", unique=True, hidden=True)
+    assert in_mongosh(await refused(MongoSessionStore(database)))[0] == 'dropIndex("mine")'
 
 
 @pytest.mark.parametrize("create_indexes", [True, False])
