@@ -26,7 +26,7 @@ torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some eight minutes
-	$(BIN)/python -m benchmarks --json benchmarks.json
+	$(BIN)/python -m benchmarks --json benchmarks.json --picture benchmarks/figures.svg
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
 	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg

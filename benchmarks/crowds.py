@@ -39,7 +39,7 @@ def writers_name(scale: Scale, writers: int, items: int) -> str:
 
 
 def apart_name(scale: Scale, items: int) -> str:
-    return f"{APART} in different processes: {scale.written_by_each} x append {items}"
+    return f"{APART} writers in different processes: {scale.written_by_each} x append {items}"
 
 
 async def sessions_at_once(field: Field, operations: int) -> list[Lane]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .figures import Figure
 
-WIDTH, LEFT, RIGHT, TOP = 840, 290, 800, 86
+WIDTH, LEFT, RIGHT, TOP = 860, 330, 810, 86
 _BAR, _GAP = 11, 14
 # After Okabe and Ito: the colour-blind can tell them apart.
 _COLOURS = {

@@ -128,7 +128,8 @@ class MongoSession:
 
         Calls for one session in one process wait for each other, and what waits is written
         together, in one transaction: so many tasks may write to one session. Each batch still has
-        its place and its outcome for itself.
+        its place and its outcome for itself, and waits for ``retry_for`` seconds at most, its turn
+        included (``pymongo.timeout`` around the call changes nothing: it would be everybody's).
 
         Where items are popped by some while others append, ``seq`` may have gaps, and the running
         total may go on counting what was popped; both only ever grow.
