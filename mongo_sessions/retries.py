@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
+_TRANSACTION_TOO_OLD = 290  # undone by the server, which does not call that transient
 _IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 _FIRST_ATTEMPT_SECONDS = 8.0
@@ -36,7 +37,10 @@ def lost_the_race(error: PyMongoError) -> bool:
             problem["code"] in (_DUPLICATE_KEY, _IMMUTABLE_FIELD)
             for problem in error.details["writeErrors"]
         )
-    return error.has_error_label("TransientTransactionError")
+    return (
+        error.has_error_label("TransientTransactionError")
+        or getattr(error, "code", None) == _TRANSACTION_TOO_OLD
+    )
 
 
 def is_passing(error: PyMongoError) -> bool:

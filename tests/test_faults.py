@@ -56,6 +56,8 @@ async def test_one_item_is_added_once(database, session, fault, times):
     [
         ("update", HANGING_UP),
         ("update", NOT_PRIMARY),
+        ("update", {"errorCode": 290}),
+        ("commitTransaction", {"errorCode": 290}),
         ("commitTransaction", HANGING_UP),
         ("commitTransaction", NOT_PRIMARY),
         ("commitTransaction", NOT_SAID_BY_A_MAJORITY),
