@@ -96,6 +96,7 @@ class AppendQueue:
             # In a context of its own: it writes for others, too, whose deadline is another.
             loop = asyncio.get_running_loop()
             self._writer = Context().run(loop.create_task, self._write_all())
+            self._writer.add_done_callback(self._clean_up_after)
         try:
             return await batch.written
         finally:
@@ -103,17 +104,18 @@ class AppendQueue:
                 self._waiting.remove(batch)
 
     async def _write_all(self) -> None:
-        try:
-            while self._waiting:
-                self._give_up_the_late()
-                if group := self._next_group():
-                    await self._write(group)
-        except asyncio.CancelledError as error:  # the event loop ends: it cancels all that is in it
-            for batch in self._waiting:
-                batch.fail(error)
-            raise
-        finally:
+        while self._waiting:
+            self._give_up_the_late()
+            if group := self._next_group():
+                await self._write(group)
+        self._writer = None
+
+    def _clean_up_after(self, writer: asyncio.Task[None]) -> None:
+        """If it was cancelled, it may be before it began: the event loop ends, with all in it."""
+        if self._writer is writer:
             self._writer = None
+            for batch in self._waiting:
+                batch.fail(asyncio.CancelledError())
 
     def _give_up_the_late(self) -> None:
         """Nothing of them was written: with the error that held up those before, if any."""
@@ -125,7 +127,13 @@ class AppendQueue:
             )
 
     def _next_group(self) -> list[_Batch]:
-        """The oldest, and what may be written with it."""
+        """The oldest, and what may be written with it.
+
+        While writing fails, nothing is: each has its own time, and the oldest the least.
+        """
+        if self._last_error is not None:
+            group, self._waiting = self._waiting[:1], self._waiting[1:]
+            return group
         items = list(accumulate(len(batch.items) for batch in self._waiting))
         sizes = list(accumulate(batch.size for batch in self._waiting))
         together = bisect(items, self._together.items), bisect(sizes, self._together.size)

@@ -154,6 +154,28 @@ async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
     assert writing.written == [["1"], ["4"]]
 
 
+async def test_while_writing_fails_the_time_of_one_is_not_that_of_the_others(writing):
+    queue = queue_of(writing)
+    writing.refused["1"] = writing.refused["2"] = ConnectionFailure("gone")
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"), batch("5"))
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, Head) for outcome in outcomes] == [False, False, True, True, True]
+    assert writing.written == [["1"], ["2"], ["3"], ["4", "5"]]
+
+
+async def test_a_writer_that_is_cancelled_before_it_begins_leaves_nobody_waiting(writing):
+    queue = queue_of(writing)
+    first = asyncio.create_task(queue.add(batch("1"), None))
+    await asyncio.sleep(0)
+    queue._writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    writing.may_go_on.set()
+    await queue.add(batch("2"), None)
+    assert writing.written == [["2"]]
+
+
 async def test_others_are_not_written_under_a_callers_deadline(database):
     store = MongoSessionStore(database)
     await store.session("a").get_items()
