@@ -26,6 +26,11 @@ settings.load_profile("default")
 agents.set_tracing_disabled(True)  # it would go to a server
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: the others are done beside it."""
+    items.sort(key=lambda item: "test_soak" not in item.nodeid)
+
+
 def run_server(**options: Any) -> Iterator[str]:
     server = EmbeddedMongo(**options)
     uri = asyncio.run(server.__aenter__())

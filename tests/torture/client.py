@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sys
@@ -62,7 +63,9 @@ async def tell_what_is_covered(request: SummaryRequest) -> str:
 
 async def run(orders: Orders) -> None:
     stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(sys.stdin, os._exit, 1)  # whoever started it is gone
     journal = Journal(Path(orders.journal))
     # A claim of a client that was killed lasts for the timeout and ten seconds.
     policy = SummarizeOlder(tell_what_is_covered, max_tokens=MAX_TOKENS, timeout=2.0)

@@ -133,8 +133,7 @@ class Clients:
 
     def replace(self, target: int) -> None:
         slot = target % len(_CLIENTS)
-        self._processes[slot].kill()
-        self._processes[slot].wait()
+        _kill(self._processes[slot])
         self._processes[slot] = self._start(slot)
 
     async def end(self) -> None:
@@ -148,8 +147,7 @@ class Clients:
 
     def kill_all(self) -> None:
         for process in self._processes:
-            process.kill()
-            process.wait()
+            _kill(process)
 
     def _start(self, slot: int) -> subprocess.Popen[bytes]:
         self._lives[slot] += 1
@@ -168,6 +166,12 @@ class Clients:
             return subprocess.Popen(
                 orders.as_arguments(),
                 cwd=root,
+                stdin=subprocess.PIPE,  # ends when this process does
                 stderr=errors,
                 env={**os.environ, "PYTHONPATH": root},
             )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
