@@ -25,7 +25,7 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some eight minutes
+bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
 	$(BIN)/python -m benchmarks --json benchmarks.json --picture benchmarks/figures.svg
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed

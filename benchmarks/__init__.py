@@ -1,6 +1,6 @@
 """What the library costs, next to the Agents SDK's own sessions and to the bare driver.
 
-    make bench                                              some eight minutes
+    make bench                                              some six minutes
     python -m benchmarks --quick                            a smoke run: half a minute, no figures
     python -m benchmarks --only pop --json figures.json     one piece of work, and its figures
 

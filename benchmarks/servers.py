@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mongo_sessions.mongod import free_port
 from mongo_sessions.testing import EmbeddedMongo
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def postgres() -> Iterator[str]:
         )
         if made.returncode:
             raise NotThereError(f"initdb failed: {made.stderr.strip()[-300:]}")
-        port = _free_port()
+        port = free_port()
         server = [program, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
         # QUIT: at once, whoever is still connected.
         with _running(server, folder, signal.SIGQUIT, user):
@@ -78,7 +78,7 @@ def redis() -> Iterator[str]:
         return
     program = _redis_program()
     with _folder() as folder:
-        port = _free_port()
+        port = free_port()
         server = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         server += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
         with _running(server, folder, signal.SIGKILL):
@@ -174,10 +174,3 @@ def _redis_program() -> str:
                 program.chmod(0o755)
                 return str(program)
     raise NotThereError("redis-server is not on the PATH, and REDIS_URL is not set")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -54,7 +54,7 @@ class Mongod:
 
     def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
         self._folder = folder
-        port = _free_port()
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         data = folder / "data"
         data.mkdir(parents=True)
@@ -172,7 +172,7 @@ def _text_of(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -16,6 +16,7 @@ from mongo_sessions import MongoSessionStore
 from mongo_sessions.testing import EmbeddedMongo
 
 from .clients import open_client
+from .faults import Commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -66,9 +67,16 @@ def driver(request) -> str:
 
 
 @pytest.fixture
-async def database(driver: str, replica_set: str) -> AsyncIterator[Any]:
+def sent() -> Commands:
+    """What the client of ``database`` sends, if a test asks for it."""
+    return Commands()
+
+
+@pytest.fixture
+async def database(request, driver: str, replica_set: str) -> AsyncIterator[Any]:
     """A database on the replica set, once through each driver."""
-    async with open_database(driver, replica_set) as database:
+    listeners = [request.getfixturevalue("sent")] if "sent" in request.fixturenames else []
+    async with open_database(driver, replica_set, event_listeners=listeners) as database:
         yield database
 
 

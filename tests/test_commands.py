@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
 from mongo_sessions.deployment import Deployment
 
-from .conftest import open_database
-from .faults import Commands
 from .filling import fill
 from .scribes import Scribe
+
+if TYPE_CHECKING:
+    from .faults import Commands
 
 # Some 240 tokens a turn, as in a conversation that uses tools.
 USER = {"role": "user", "content": "What is the weather in Lisbon? " * 4}
@@ -21,17 +22,6 @@ CALL = {"type": "function_call", "call_id": "1", "name": "weather", "arguments":
 OUTPUT = {"type": "function_call_output", "call_id": "1", "output": "sunny, 21 degrees; " * 20}
 ANSWER = {"role": "assistant", "content": "It is sunny in Lisbon. " * 10}
 TURN = [[USER], [CALL, OUTPUT], [ANSWER]]
-
-
-@pytest.fixture
-def sent() -> Commands:
-    return Commands()
-
-
-@pytest.fixture
-async def database(driver, replica_set, sent):
-    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
-        yield database
 
 
 async def fill_with_turns(database: Any, number: int, session_id: str = "a") -> None:

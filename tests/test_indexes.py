@@ -15,8 +15,7 @@ from pymongo.errors import OperationFailure
 
 from mongo_sessions import IndexesMissing, MongoSessionStore
 
-from .conftest import open_database
-from .faults import Commands, failing
+from .faults import failing
 
 USER = {"role": "user", "content": "a secret"}
 BY_SESSION = [("session_id", 1), ("seq", -1)]
@@ -24,17 +23,6 @@ WITH_SUMMARY = {"summary": {"$exists": True}}
 UNIQUE = IndexModel(BY_SESSION, name="mine", unique=True)
 SUMMARY = IndexModel(BY_SESSION, name="my_summaries", partialFilterExpression=WITH_SUMMARY)
 RETENTION = timedelta(days=90)
-
-
-@pytest.fixture
-def sent() -> Commands:
-    return Commands()
-
-
-@pytest.fixture
-async def database(driver, replica_set, sent):
-    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
-        yield database
 
 
 @pytest.fixture

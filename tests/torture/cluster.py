@@ -98,7 +98,7 @@ class Cluster:
         elif fault.kind == LOST_ANSWER:
             self._proxies[number].lose_answers_to(*[fault.command] * fault.times)
         else:
-            data = {"failCommands": [fault.command], **dict(fault.how)}
+            data = {"failCommands": [fault.command], **fault.how}
             mode = {"times": fault.times}
             try:
                 await admin.command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # What `failCommand` is told. 10107: not primary; 64: a write concern failed, after the write;
@@ -46,8 +46,8 @@ class Fault:
         seconds: How long, for those that last.
         target: Which member or client, of those that there are by then.
         times: How many commands, for those that fail.
-        command: Which one fails, and how.
-        how: For ``failCommand``.
+        command: Which one fails.
+        how: It does: for ``failCommand``.
     """
 
     at: float
@@ -56,7 +56,7 @@ class Fault:
     target: int = 0
     times: int = 1
     command: str = ""
-    how: tuple[tuple[str, Any], ...] = ()
+    how: dict[str, Any] = field(default_factory=dict)
 
 
 def schedule(seed: int, seconds: float) -> list[Fault]:
@@ -88,4 +88,4 @@ def _small_fault(dice: random.Random, at: float, kind: str) -> Fault:
     commands, how = _FAILURES[kind]
     if kind == "slow answer":
         how = {**how, "blockTimeMS": dice.randrange(100, 1_500)}
-    return Fault(at, kind, times=times, command=dice.choice(commands), how=tuple(how.items()))
+    return Fault(at, kind, times=times, command=dice.choice(commands), how=how)
