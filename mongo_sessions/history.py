@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from bson import ObjectId
 
 from .documents import Head, to_entry, unpack
+from .policies.policy import MOST_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 
     from typing_extensions import Self
 
@@ -61,9 +62,9 @@ class SessionHistory:
         self._known = known
         self._claimant = ObjectId()
 
-    def newest_first(self) -> AsyncIterator[Entry]:
+    def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         async def read(chunk: int, last: Entry | None) -> list[Document]:
-            return await self._newest(chunk, last.seq if last else None)
+            return await self._newest(chunk, last.seq if last else before_seq)
 
         return _Chunked(read, self._entries)
 
@@ -84,6 +85,10 @@ class SessionHistory:
             if len(documents) < chunk:
                 break
         return [unpack(document["item"]) for document in reversed(found)]
+
+    async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
+        documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
+        return list(await self._entries(documents[::-1]))
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.latest_summary(self.session_id)

@@ -6,6 +6,8 @@ items were written.
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,12 +17,12 @@ from pymongo.read_concern import ReadConcern
 
 from .append import MAJORITY, NEWEST_FIRST, Appender
 from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
-from .documents import STORED
+from .documents import STORED, is_utf8
 from .drivers import AnyDriver, resolved
 from .retries import patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from bson import ObjectId
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from .documents import Document, Head, NewItem
 
 T = TypeVar("T")
+
+# MongoDB bounds a regular expression to 32,764 bytes ("Query and Projection Operators: $regex").
+_LONGEST_ID_IN_TEXT = 64
 
 # MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
 # of transactions). And a group should take hardly longer than one batch.
@@ -78,6 +83,21 @@ class Log:
         """The oldest documents above ``after_seq``, oldest first: one round trip."""
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
         return await self._read(query, limit, pymongo.ASCENDING)
+
+    async def find(
+        self, session_id: str, ids: Collection[str], before_seq: int, limit: int
+    ) -> list[Document]:
+        """The newest documents below ``before_seq`` whose item has one of ``ids``, newest first.
+
+        The server looks at the session's documents from there back, until it has found enough. An
+        item that is stored as JSON text is found if one of ``ids`` is a string anywhere in it.
+        """
+        wanted = [one for one in ids if is_utf8(one)]
+        places: list[Document] = [{"item.call_id": {"$in": wanted}}, {"item.id": {"$in": wanted}}]
+        if in_text := [json.dumps(one) for one in ids if len(one) <= _LONGEST_ID_IN_TEXT]:
+            places.append({"item": {"$regex": "|".join(map(re.escape, in_text[:limit]))}})
+        query = {"session_id": session_id, "seq": {"$lt": before_seq}, "$or": places}
+        return await self._read(query, limit, pymongo.DESCENDING)
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
         # batch_size: or the server's first answer ends at 101 documents.

@@ -24,8 +24,10 @@ HOSTED_KINDS = ["web_search_call", "file_search_call", "code_interpreter_call", 
 class Conversation:
     """Writes a history, a turn at a time, with ids that repeat now and then."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, late: float = 0) -> None:
         self._dice = random.Random(seed)
+        self._late = late
+        self._withheld: list[tuple[int, Item]] = []
         self._ids = 0
         self.items: list[Item] = []
 
@@ -81,7 +83,21 @@ class Conversation:
             )
             outputs.append({"type": f"{kind}_output", "call_id": call_id, "output": self.text()})
         self._dice.shuffle(outputs)
-        self.items += outputs
+        for output in outputs:
+            if self._late and self._dice.random() < self._late:
+                self._withheld.append((self._dice.choice([1, 3, 20]), output))
+            else:
+                self.items.append(output)
+
+    def add_late_outputs(self) -> None:
+        """What was approved, or came back, after some more turns."""
+        self.items += [output for turns, output in self._withheld if turns == 0]
+        self._withheld = [(turns - 1, output) for turns, output in self._withheld if turns]
+
+    def add_reports(self) -> None:
+        """An assistant that speaks again and again, and nobody answers."""
+        for _ in range(self._dice.choice([0, 0, 0, 1, 30])):
+            self.items.append({"role": "assistant", "content": self.text()})
 
     def break_somewhere(self) -> None:
         """What a crash, an abandoned approval or another framework may leave."""
@@ -98,10 +114,14 @@ class Conversation:
                 self.items.insert(self._dice.randrange(len(self.items)), moved)
 
 
-def conversation(seed: int, turns: int, broken: int = 0) -> list[Item]:
-    writer = Conversation(seed)
+def conversation(seed: int, turns: int, broken: int = 0, *, late: float = 0) -> list[Item]:
+    """So many turns; with ``late``, a share of the outputs comes late, and there are reports."""
+    writer = Conversation(seed, late)
     for _ in range(turns):
         writer.add_turn()
+        if late:
+            writer.add_late_outputs()
+            writer.add_reports()
     for _ in range(broken):
         writer.break_somewhere()
     return writer.items

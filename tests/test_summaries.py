@@ -71,7 +71,7 @@ async def test_views_of_any_history_are_valid_and_hold_everything(seed, number, 
             assert segments[-1].last_seq == anchor.seq
         if sum(map(count, view)) > max_tokens:
             newest = shown
-            assert [position for position, _ in allowed_cuts(newest, before=None)] == [0]
+            assert [cut.position for cut in allowed_cuts(newest, before=None)] == [0]
 
 
 @given(seed=seeds, number=st.integers(5, 40), fold_tokens=st.sampled_from([60, 300, 1_000]))
@@ -85,7 +85,8 @@ async def test_a_block_depends_on_nothing_that_comes_after_it(seed, number, fold
         if first is None and block is not None:
             first = block.anchor.seq
             cuts = [cut.position for cut in allowed_cuts(items[:length], before=None)]
-            assert first in cuts
+            # Only a group of more than four folds is split.
+            assert first in cuts or sum(map(count, items[:length])) >= 4 * fold_tokens
             assert sum(map(count, items[:first])) >= fold_tokens
             assert sum(map(count, items[:length])) >= 2 * fold_tokens
         if first is not None:

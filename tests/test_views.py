@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 
@@ -11,8 +12,13 @@ from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, MongoSessionStore, TokenLimit
 from mongo_sessions.policies import allowed_cuts, starts_turn, valid
+from mongo_sessions.policies.block import next_block
 
 from .conversations import conversation, rejections
+from .steps import steps_of
+from .test_cuts import SHAPES, shaped
+
+REASONING = {"type": "reasoning", "id": "r", "summary": []}
 
 
 def count(item: dict) -> int:
@@ -49,7 +55,41 @@ async def test_views_are_within_the_budget_unless_they_are_a_single_group(seed, 
     items = conversation(seed, turns)
     shown = await view(items, TokenLimit(budget))
     if sum(map(count, shown)) > budget:
-        assert [position for position, _ in allowed_cuts(shown, before=None)] == [0]
+        assert [cut.position for cut in allowed_cuts(shown, before=None)] == [0]
+
+
+@given(seed=seeds, turns=st.integers(1, 40), broken=st.integers(0, 4), budget=budgets)
+async def test_views_are_bounded_whatever_comes_late_or_in_long_runs(seed, turns, broken, budget):
+    items = conversation(seed, turns, broken, late=0.3)
+    shown = await view(items, TokenLimit(budget))
+    assert rejections(shown) == []
+    order = [next(n for n, item in enumerate(items) if item is one) for one in shown]
+    assert order == sorted(order)
+    if sum(map(count, shown)) > budget:
+        assert [cut.position for cut in allowed_cuts(shown, before=None)] == [0]
+    if valid(items):
+        assert shown
+        assert shown[-1] is valid(items)[-1], "the newest is always shown"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"role": "assistant", "content": "x" * 180},
+        {"type": "web_search_call", "id": "ws", "status": "completed", "action": "x" * 140},
+        {"__enc__": 1, "payload": "x" * 180},
+        {"type": "brand_new", "text": "x" * 180},
+        {"type": "function_call", "call_id": "open", "name": "x", "arguments": "x" * 140},
+    ],
+    ids=lambda item: str(item.get("type", "assistant")),
+)
+@pytest.mark.parametrize("first", [{"role": "user", "content": "hi"}, REASONING])
+async def test_a_run_of_items_that_no_user_interrupts_is_bounded(item, first):
+    """An assistant that reports by itself every morning, say."""
+    shown = await view([first, *[item] * 5_000], TokenLimit(16_000))
+    assert sum(map(count, shown)) <= 16_000
+    if "call_id" not in item:
+        assert sum(map(count, shown)) > 8_000
 
 
 @given(seed=seeds, turns=st.integers(1, 30))
@@ -100,18 +140,6 @@ async def test_a_window_prefers_to_start_at_a_user_message_near_its_start():
         assert shown[0]["role"] == "user"
 
 
-def test_a_call_id_that_is_used_again_is_paired_one_by_one():
-    call = {"type": "function_call", "call_id": "0", "name": "x", "arguments": "{}"}
-    output = {"type": "function_call_output", "call_id": "0", "output": "x"}
-    assert valid([call, output, call, output]) == [call, output, call, output]
-    assert valid([call, call, output, output]) == [call, call, output, output]
-    assert valid([call, output, output]) == [call, output]
-    assert [cut.position for cut in allowed_cuts([call, output, call, output], before=None)] == [
-        0,
-        2,
-    ]
-
-
 async def test_the_newest_group_is_shown_even_if_it_is_over_the_budget(caplog):
     items = [
         {"role": "user", "content": "old"},
@@ -136,12 +164,6 @@ async def test_a_huge_call_that_is_still_open_does_not_hide_what_is_before_it():
     assert await view(items, TokenLimit(100)) == [question]
 
 
-async def test_items_of_unknown_kinds_are_never_cut_apart_and_read_in_linear_time():
-    """Encrypted envelopes, say: nobody can tell which of them belong together."""
-    items = [{"__enc__": 1, "payload": "x" * 40} for _ in range(5_000)]
-    assert await view(items, TokenLimit(1_000)) == items
-
-
 @pytest.mark.parametrize(
     "item",
     [
@@ -157,91 +179,17 @@ async def test_any_json_object_may_stand_in_a_history(item):
     assert (await view(items, TokenLimit(50)))[-1] == items[-1]
 
 
-def test_what_an_unfinished_program_called_goes_with_it():
-    owned = {"caller": {"type": "program", "caller_id": "p"}, "call_id": "f", "name": "x"}
-    user = {"role": "user", "content": "x"}
-    program = {"type": "program", "call_id": "p"}
-    call, output = (
-        {**owned, "type": "function_call"},
-        {"type": "function_call_output", "call_id": "f"},
-    )
-    done = {"type": "program_output", "call_id": "p"}
-    reasoning = {"type": "reasoning", "id": "r"}
-    assert valid([user, reasoning, program, call, output, user]) == [user, user]
-    assert valid([user, call, output, user]) == [user, user]
-    finished = [user, reasoning, program, call, output, done, user]
-    assert valid(finished) == finished
-    assert [cut.position for cut in allowed_cuts(finished, before=None)] == [0, 1, 6]
-
-
-def test_tool_searches_without_an_id_are_paired_in_their_order():
-    user = {"role": "user", "content": "x"}
-    call, output = {"type": "tool_search_call"}, {"type": "tool_search_output", "call_id": None}
-    assert valid([user, call, output, user]) == [user, call, output, user]
-    assert valid([user, call, user]) == [user, user]
-    assert valid([output, user]) == [user]
-
-
 async def test_a_call_and_its_late_output_are_not_separated():
     """An approval that was answered after other turns."""
     call = {"type": "function_call", "call_id": "late", "name": "x", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "late", "output": "done"}
     chat = [{"role": role, "content": "x" * 80} for role in ("user", "assistant")] * 5
     items = [*chat, {"role": "user", "content": "do it"}, call, *chat, output, *chat]
-    cuts = [position for position, _ in allowed_cuts(items, before=None)]
+    cuts = [cut.position for cut in allowed_cuts(items, before=None)]
     assert items.index(call) in cuts
     assert not any(items.index(call) < position <= items.index(output) for position in cuts)
     for budget in range(50, 1_500, 50):
         assert rejections(await view(items, TokenLimit(budget))) == []
-
-
-@given(seed=seeds, turns=st.integers(1, 20))
-def test_every_allowed_cut_leaves_two_valid_halves(seed, turns):
-    items = conversation(seed, turns)
-    for position, is_turn_start in allowed_cuts(items, before=None):
-        assert rejections(items[position:]) == []
-        assert rejections(items[:position]) == []
-        assert is_turn_start == (items[position].get("role") == "user")
-
-
-@given(seed=seeds, turns=st.integers(1, 20))
-def test_cuts_do_not_depend_on_what_was_not_read(seed, turns):
-    """A suffix has the cuts of the whole, as far as no call in front of it is concerned."""
-    items = conversation(seed, turns)
-    whole = allowed_cuts(items, before=None)
-    for start in range(1, len(items)):
-        shifted = {
-            (c.position + start, c.starts_turn)
-            for c in allowed_cuts(items[start:], items[start - 1])
-        }
-        assert {cut for cut in whole if cut.position >= start} <= shifted
-
-
-@given(seed=seeds, turns=st.integers(0, 20))
-def test_a_history_that_is_not_broken_is_left_as_it_is(seed, turns):
-    items = conversation(seed, turns)
-    assert valid(items) == items
-
-
-@given(seed=seeds, turns=st.integers(1, 20), broken=st.integers(1, 10))
-def test_a_broken_history_loses_only_calls_outputs_and_reasoning(seed, turns, broken):
-    items = conversation(seed, turns, broken=broken)
-    kept = valid(items)
-    assert rejections(kept) == []
-    assert [i for i in kept if "role" in i] == [i for i in items if "role" in i]
-
-
-def test_the_validator_itself_rejects_what_it_should():
-    call = {"type": "function_call", "call_id": "1"}
-    output = {"type": "function_call_output", "call_id": "1"}
-    user, reasoning = {"role": "user", "content": ""}, {"type": "reasoning", "id": "r"}
-    assert rejections([user, reasoning, call, output]) == []
-    assert rejections([output]) == ["0: function_call_output without its call"]
-    assert rejections([output, call])
-    assert rejections([call]) == ["function_call 1 without an output"]
-    assert rejections([call, output, output])
-    assert rejections([reasoning, user]) == ["0: reasoning without its follower"]
-    assert rejections([call, reasoning, output])
 
 
 async def test_the_store_shows_what_the_list_history_shows(database):
@@ -267,3 +215,29 @@ def test_a_budget_must_be_a_whole_number_from_1_up(max_tokens, error):
 def test_a_block_is_at_most_half_of_the_budget(block_tokens):
     with pytest.raises(ValueError, match=rf"block_tokens must be at .* got {block_tokens}"):
         TokenLimit(100, block_tokens=block_tokens)
+
+
+@pytest.mark.parametrize("budget", [1_000, 10**9])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_the_history_takes_a_view_twice_the_steps(shape, budget):
+    """Whatever is broken about it: a view holds the event loop for as long as it takes."""
+
+    def show(items: list[dict]) -> None:
+        history = ListHistory(items, token_counter=lambda item: 10)
+        asyncio.run(TokenLimit(budget)(history))
+
+    once, twice = (steps_of(show, shaped(shape, size)) for size in (1_000, 2_000))
+    assert twice < 2.3 * once
+    assert twice < 400 * 2_000
+
+
+@pytest.mark.parametrize("fold_tokens", [100, 1_000])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_the_history_takes_a_search_for_a_block_twice_the_steps(shape, fold_tokens):
+    def search(items: list[dict]) -> None:
+        history = ListHistory(items, token_counter=lambda item: 10)
+        asyncio.run(next_block(history, fold_tokens))
+
+    once, twice = (steps_of(search, shaped(shape, size)) for size in (1_000, 2_000))
+    assert twice < 2.3 * once
+    assert twice < 400 * 2_000

@@ -3,7 +3,8 @@
 A policy is a callable that takes a :class:`History` and returns a list of items.
 """
 
-from .cuts import Cut, allowed_cuts, may_start, starts_turn, valid
+from .cuts import Cut, CutKind, allowed_cuts, may_start, valid
+from .items import starts_turn
 from .list_history import ListHistory
 from .policy import (
     Claim,
@@ -24,6 +25,7 @@ __all__ = [
     "AgentSummarizer",
     "Claim",
     "Cut",
+    "CutKind",
     "Entry",
     "History",
     "Item",

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from .cuts import starts_turn
-from .policy import Claim, Entry
+from .items import starts_turn
+from .policy import MOST_FOUND, Claim, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 
     from .policy import Item, Summary
     from .tokens import TokenCounter
@@ -48,13 +48,25 @@ class ListHistory:
             )
         )
 
-    async def newest_first(self) -> AsyncIterator[Entry]:
-        for entry in reversed(self.entries):
+    async def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
+        end = len(self.entries) if before_seq is None else before_seq - 1
+        for entry in reversed(self.entries[:end]):
             yield entry
 
     async def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         for entry in self.entries[after_seq:]:
             yield entry
+
+    async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
+        found = [
+            entry
+            for entry in self.entries[: before_seq - 1]
+            if any(
+                isinstance(one, str) and one in ids
+                for one in (entry.item.get("call_id"), entry.item.get("id"))
+            )
+        ]
+        return found[-MOST_FOUND:]
 
     async def latest_summary(self) -> Entry | None:
         return next((e for e in reversed(self.entries) if e.summary is not None), None)

@@ -7,13 +7,17 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
 Item: TypeAlias = dict[str, Any]
 """One item of a conversation, as the Agents SDK hands it to a session: any JSON object."""
 
 Summary: TypeAlias = "Mapping[str, Any]"
 """What a summarising policy keeps on the last item that the summary covers."""
+
+
+MOST_FOUND = 100
+"""Entries that :meth:`History.find` returns at most: some providers use an id again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,20 @@ class History(Protocol):
     session_id: str
     """For log messages."""
 
-    def newest_first(self) -> AsyncIterator[Entry]:
-        """Every entry, newest first. Read in chunks: reading stops when the policy stops."""
+    def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
+        """Every entry with a seq below ``before_seq`` (None: every entry), newest first.
+
+        Read in chunks: reading stops when the policy stops.
+        """
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Every entry with a seq above ``after_seq``, oldest first, read in chunks."""
+
+    async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
+        """The newest entries before ``before_seq`` with one of ``ids``, oldest first.
+
+        An id is the ``call_id`` or the ``id`` of an item. At most :data:`MOST_FOUND` entries.
+        """
 
     async def latest_summary(self) -> Entry | None:
         """The newest entry that carries a summary, or None."""
@@ -119,7 +132,7 @@ class RetrievalPolicy(Protocol):
     model: what :mod:`mongo_sessions.policies.cuts` allows, and nothing that it would drop.
     """
 
-    async def __call__(self, history: History) -> list[Item]:
+    async def __call__(self, history: History, /) -> list[Item]:
         """Return the view, oldest item first. Items are returned as stored, never changed."""
 
 

@@ -6,22 +6,25 @@ import asyncio
 import math
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .block import latest_anchor
 from .budget import Budget
 from .checks import check_callable, check_seconds
-from .cuts import valid
 from .fold import Folder, Outcome
+from .late_outputs import complete_window
 from .segments import from_summary, render, without_beginning
 from .summary_message import summary_message
 from .token_limit import TokenLimit
+from .window import Stretch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .policy import Entry, History, Item
     from .summarizers import Summarizer
+    from .window import Window
 
 Role = Literal["user", "assistant", "developer", "system"]
 
@@ -105,9 +108,10 @@ class SummarizeOlder:
         tail = await self._tail(history)
         if await self._has_caught_up(history, tail):
             tail = await self._tail(history)
+        shown = tail.window.items
         if tail.anchor is None:
-            return tail.shown
-        return [self._message(history, tail.anchor, has_gap=not tail.is_whole), *tail.shown]
+            return shown
+        return [self._message(history, tail.anchor, has_gap=not tail.window.is_whole), *shown]
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""
@@ -129,13 +133,17 @@ class SummarizeOlder:
         newest = read[0] if read else unfolded.anchor
         total_tokens = newest.total_tokens if newest else 0
         history.maintain_from(total_tokens + self.budget.due_tokens - tokens)
-        shown = valid([entry.item for entry in reversed(read)])
-        return _Tail(shown, unfolded.anchor, tokens, is_whole=True)
+        window = await complete_window(history, Stretch(read[::-1]), 0)
+        if window.tokens <= self.budget.verbatim_tokens:
+            return _Tail(replace(window, is_whole=True), unfolded.anchor, tokens)
+        # The items fit, but not together with the earlier calls that they answer.
+        unfolded.put_back(read)
+        return _Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
 
     async def _cut_tail(self, history: History, read: list[Entry], older: _Unfolded) -> _Tail:
         newest, oldest = read[0], read[-1]
         older.put_back(read)
-        shown = await self._window.newest(older)
+        window = await self._window.window(history, older)
         anchor = older.anchor
         if not older.has_ended:
             anchor = await latest_anchor(history)
@@ -144,7 +152,7 @@ class SummarizeOlder:
         # What was stored without counts is not part of the totals.
         unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
         tokens = max(unfolded, sum(entry.tokens for entry in read))
-        return _Tail(shown, anchor, tokens, is_whole=older.has_ended)
+        return _Tail(window, anchor, tokens)
 
     async def _has_caught_up(self, history: History, tail: _Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
@@ -187,12 +195,11 @@ class SummarizeOlder:
 class _Tail(NamedTuple):
     """The newest items, and the item that carries the summary of what is before them."""
 
-    shown: list[Item]
+    window: Window
+    """What is shown of the items after the anchor."""
     anchor: Entry | None
     tokens: int
     """Of everything after the anchor, shown or not."""
-    is_whole: bool
-    """Whether everything after the anchor is shown."""
 
 
 class _Unfolded:

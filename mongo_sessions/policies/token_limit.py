@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .checks import check_whole_number
-from .cuts import allowed_cuts, may_start, valid
+from .cuts import CutKind, cut_kind
+from .late_outputs import complete_window, earlier_calls
+from .window import Stretch, Window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from .cuts import Cut
     from .policy import Entry, History, Item
@@ -23,8 +26,9 @@ class TokenLimit:
     The window does not slide: it starts at an absolute position and moves on by ``block_tokens``
     only when it is full. In between, every prompt begins with the whole of the previous one, which
     is what a provider's prompt cache needs. So a view holds between ``max_tokens`` less two blocks
-    and ``max_tokens``. It starts at a user message if there is one within the block, and otherwise
-    at a model response.
+    and ``max_tokens``. It starts at a user message if there is one within the block, otherwise at a
+    model response, otherwise at any item that can stand first. An output whose call lies before
+    the window brings the call along.
 
     Args:
         max_tokens: Budget of the history, as the store's token counter counts. Instructions,
@@ -32,9 +36,9 @@ class TokenLimit:
         block_tokens: How far the window moves at a time: at most half of ``max_tokens``,
             a quarter of it by default.
 
-    The newest group (the last message, or the last model response with its tool outputs) is shown
-    even if it alone is over the budget: a turn without its own context would be worse. A warning is
-    logged the first time.
+    The newest group (one item, or one model response with its calls and outputs) is shown even if
+    it alone is over the budget: a turn without its own context would be worse. A warning is logged
+    the first time.
     """
 
     def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
@@ -54,61 +58,104 @@ class TokenLimit:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
 
-    async def __call__(self, history: History) -> list[Item]:
-        return await self.newest(history.newest_first())
+    async def __call__(self, history: History, /) -> list[Item]:
+        return (await self.window(history, history.newest_first())).items
 
-    async def newest(self, entries: AsyncIterator[Entry]) -> list[Item]:
-        """What is shown of ``entries``, newest first; no more of them are read than needed."""
-        window: list[Entry] = []  # newest first
+    async def window(self, history: History, newest_first: AsyncIterator[Entry]) -> Window:
+        """What is shown of these entries. No more of them are read than needed."""
+        read: list[Entry] = []  # newest first
         start = spent = 0
-        is_full = False
-        async for entry in entries:
-            if not window:
+        next_attempt = 1
+        is_broken = False
+        async for entry in newest_first:
+            if not read:
                 start = self._window_start(entry.total_tokens)
             spent += entry.tokens
             # The sum is watched, too: it holds even where a running total does not.
-            if entry.tokens_before < start or spent > self.max_tokens:
-                # Without a cut in the window that is just full, it grows to the next one.
-                if not is_full or may_start(window[-1].item, previous=entry.item):
-                    shown = self._cut(window, start, before=entry.item)
-                    if shown:
-                        return shown
-                is_full = bool(window)
-            window.append(entry)
-        return self._valid(window[::-1])
+            is_full = entry.tokens_before < start or spent > self.max_tokens
+            is_group = not is_broken and _is_group(read, before=entry)
+            if is_full and (is_group or len(read) >= next_attempt):
+                window = await self._cut(history, read[::-1], start, before=entry.item)
+                if window.entries:
+                    return window
+                # Each attempt looks at all that was read, so the next one waits for twice as much.
+                next_attempt = 2 * len(read)
+                is_broken = is_broken or is_group
+            read.append(entry)
+        whole = await complete_window(history, Stretch(read[::-1]), 0)
+        if whole.tokens <= self.max_tokens:
+            return replace(whole, is_whole=True)
+        return await self._cut(history, read[::-1], start, before=None)
 
-    def _cut(self, window: list[Entry], start: int, before: Item) -> list[Item]:
-        """What is to be shown of a window that is full; nothing if it cannot be cut."""
-        entries = window[::-1]
-        cuts = allowed_cuts([entry.item for entry in entries], before)
-        return self._valid(entries[self._preferred(cuts, entries, start) :]) if cuts else []
+    async def _cut(
+        self, history: History, entries: list[Entry], start: int, before: Item | None
+    ) -> Window:
+        """What is shown of entries that are too many; nothing if nothing of them is valid."""
+        stretch = Stretch(entries)
+        cuts = stretch.cuts(before)
+        if not cuts:
+            return Window([])
+        starts = self._starts(start, entries[-1].total_tokens)
+        positions = [self._preferred(cuts, entries, first).position for first in starts]
+        # Later windows are parts of the first one, and answer no other calls.
+        calls = await earlier_calls(history, stretch, positions[0])
+        complete = Stretch([*calls, *entries]) if calls else stretch
+        largest = complete.window(len(calls) + positions[0])
+        if not largest.entries:
+            # A broken history: what is over the budget may be what is not valid.
+            largest = await complete_window(history, stretch, cuts[0].position)
+        if largest.tokens <= self.max_tokens:
+            return largest
+        for position in positions[1:]:
+            window = complete.window(len(calls) + position)
+            if window.entries and window.tokens <= self.max_tokens:
+                return window
+        return self._newest_group(largest)
 
     def _window_start(self, total_tokens: int) -> int:
         """The running total at which the window starts: a multiple of the block."""
         blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
         return max(0, blocks) * self.block_tokens
 
-    def _preferred(self, cuts: list[Cut], entries: list[Entry], start: int) -> int:
-        """The first turn start within a block of ``start``, otherwise the first cut.
+    def _starts(self, start: int, total_tokens: int) -> Iterator[int]:
+        """Running totals to start at: ``start``, and then ever later ones, by whole blocks.
 
-        Not the first turn start wherever it is: inside one huge turn, that would drop all of it
-        at the next user message.
+        The later ones are for windows that bring calls along, and for items larger than a block.
         """
-        for position, starts_turn in cuts:
-            if starts_turn and entries[position].tokens_before < start + self.block_tokens:
-                return position
-        return cuts[0].position
+        yield start
+        blocks = 1
+        while start + blocks * self.block_tokens < total_tokens:
+            yield start + blocks * self.block_tokens
+            blocks *= 2
 
-    def _valid(self, entries: list[Entry]) -> list[Item]:
-        shown = valid([entry.item for entry in entries])
-        ids = {id(item) for item in shown}
-        tokens = sum(entry.tokens for entry in entries if id(entry.item) in ids)
-        if tokens > self.max_tokens and not self._warned:
+    def _preferred(self, cuts: list[Cut], entries: list[Entry], start: int) -> Cut:
+        """The best cut within a block of ``start``, otherwise the first one after that.
+
+        Not the best wherever it is: inside one huge turn, that would drop all of it at the next
+        user message.
+        """
+        later = [cut for cut in cuts if entries[cut.position].tokens_before >= start]
+        near = [
+            cut for cut in later if entries[cut.position].tokens_before < start + self.block_tokens
+        ]
+        return min(near, key=lambda cut: cut.kind) if near else [*later, cuts[-1]][0]
+
+    def _newest_group(self, window: Window) -> Window:
+        group = window.newest_group()
+        if group.tokens > self.max_tokens and not self._warned:
             self._warned = True
             logger.warning(
                 "The newest group of a session has %d tokens and is shown whole, "
                 "although max_tokens is %d (logged once)",
-                tokens,
+                group.tokens,
                 self.max_tokens,
             )
-        return shown
+        return group
+
+
+def _is_group(read: list[Entry], before: Entry) -> bool:
+    """Whether what was read, newest first, begins with a whole response or a message."""
+    if not read:
+        return False
+    kind = cut_kind(read[-1].item, before.item)
+    return kind is not None and kind <= CutKind.RESPONSE

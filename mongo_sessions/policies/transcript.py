@@ -41,10 +41,18 @@ _INDENT = "  "
 
 
 def parts(
-    entries: Sequence[Entry], max_tokens: int, count_tokens: Callable[[str], int]
+    entries: Sequence[Entry],
+    max_tokens: int,
+    count_tokens: Callable[[str], int],
+    *,
+    calls: Sequence[Entry] = (),
 ) -> list[str]:
-    """The transcript of ``entries``, in parts of at most ``max_tokens`` each, oldest first."""
-    names = {str(e.item.get("call_id")): e.item["name"] for e in entries if _is_named_call(e.item)}
+    """The transcript of ``entries``, in parts of at most ``max_tokens`` each, oldest first.
+
+    ``calls`` are earlier entries. They are not told, but they name the tools of late outputs.
+    """
+    called = [entry.item for entry in (*calls, *entries) if _is_named_call(entry.item)]
+    names = {str(item.get("call_id")): item["name"] for item in called}
     paragraphs = [p for entry in entries if (p := _paragraph(entry, names))]
     return list(halves(paragraphs, max_tokens, count_tokens))
 

@@ -70,7 +70,9 @@ class Writer:
         wanted = fold_tokens_wanted(self.shown_tokens(block.segments), self.budget.summary_tokens)
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
-        transcripts = await asyncio.to_thread(transcribed, block.entries, room, self.count_tokens)
+        transcripts = await asyncio.to_thread(
+            transcribed, block.entries, room, self.count_tokens, calls=block.calls
+        )
         replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
         for transcript in transcripts:

@@ -1,0 +1,68 @@
+"""Outputs that come late: a window is shown with the calls that it answers, wherever these lie.
+
+An approval may be answered after a long chat, when its call has left the window, or has been folded
+into a summary. The output alone would be rejected by an API, and so be left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .cuts import LONGEST_RESPONSE
+from .items import counterpart_ids, traits_of
+from .window import Stretch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .policy import Entry, History, Item
+    from .window import Window
+
+
+async def complete_window(history: History, stretch: Stretch, position: int) -> Window:
+    """The window of ``stretch`` from ``position`` on, behind the earlier calls that it answers.
+
+    Calls are looked for in the stretch and then in the whole history before it: one query, and only
+    if one is missing. An output that has no call anywhere is left out.
+    """
+    calls = await earlier_calls(history, stretch, position)
+    if not calls:
+        return stretch.window(position)
+    return Stretch([*calls, *stretch.entries]).window(len(calls) + position)
+
+
+async def earlier_calls(history: History, stretch: Stretch, position: int = 0) -> list[Entry]:
+    """Entries before ``stretch`` with the calls of its outputs, and the responses around these.
+
+    Empty, without a query, if every output from ``position`` on has its call in the stretch.
+    """
+    late = stretch.without_call(position)
+    if not late or (first_seq := stretch.entries[0].seq) == 1:
+        return []
+    ids = {one for entry in late for one in counterpart_ids(entry.item)}
+    found = {entry.seq: entry for entry in await history.find(ids, before_seq=first_seq)}
+    for entry in list(found.values()):
+        if traits_of(entry.item).from_model:  # not another output with the same id
+            found |= await _response_around(history, entry, first_seq)
+    return [found[seq] for seq in sorted(found)]
+
+
+async def _response_around(history: History, call: Entry, end_seq: int) -> dict[int, Entry]:
+    """What stands around a call in its response, and the outputs behind that, by their seqs.
+
+    With the items next to these, which tell where the response begins and ends.
+    """
+    older = await _until(
+        history.newest_first(call.seq), lambda item: not traits_of(item).from_model
+    )
+    newer = await _until(history.oldest_first(call.seq), lambda item: traits_of(item).instructs)
+    return {entry.seq: entry for entry in (*older, *newer) if entry.seq < end_seq}
+
+
+async def _until(entries: AsyncIterator[Entry], is_end: Callable[[Item], bool]) -> list[Entry]:
+    found: list[Entry] = []
+    async for entry in entries:
+        found.append(entry)
+        if len(found) == LONGEST_RESPONSE or is_end(entry.item):
+            break
+    return found

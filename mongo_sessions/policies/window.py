@@ -1,0 +1,67 @@
+"""A window: the entries that are shown, valid by themselves, and how many tokens they have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .cuts import Structure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .cuts import Cut
+    from .policy import Entry, Item
+
+
+@dataclass(frozen=True)
+class Window:
+    """Entries without what an API rejects, oldest first."""
+
+    entries: list[Entry]
+    is_whole: bool = False
+    """Whether nothing was left out for lack of room."""
+
+    @cached_property
+    def tokens(self) -> int:
+        return sum(entry.tokens for entry in self.entries)
+
+    @property
+    def items(self) -> list[Item]:
+        return [entry.item for entry in self.entries]
+
+    def newest_group(self) -> Window:
+        """The last item; or the last model response, with its calls and outputs."""
+        stretch = Stretch(self.entries)
+        return stretch.window(stretch.cuts(before=None)[-1].position)
+
+
+class Stretch:
+    """Consecutive entries of a history, oldest first, and the windows that they can give."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._structure = Structure([entry.item for entry in entries])
+
+    def cuts(self, before: Item | None) -> list[Cut]:
+        """Where a window may start. ``before`` is the item in front of the stretch, if any."""
+        return self._structure.cuts(before)
+
+    def without_call(self, position: int = 0) -> list[Entry]:
+        """The outputs from ``position`` on whose call is not in the stretch."""
+        return [self.entries[index] for index in self._structure.without_call(position)]
+
+    def window(self, position: int) -> Window:
+        """The valid entries from ``position`` on, behind the earlier calls that they answer."""
+        entries = self.entries[position:]
+        if brought := self._structure.brought_along(position):
+            return Stretch([*(self.entries[index] for index in brought), *entries]).window(0)
+        kept = self._kept[position:]
+        return Window([entry for entry, valid in zip(entries, kept, strict=True) if valid])
+
+    @cached_property
+    def _kept(self) -> list[bool]:
+        # No pair crosses the position of a window that brings nothing along: so what is valid in
+        # the stretch is valid in the window, and the other way round.
+        return self._structure.kept()
