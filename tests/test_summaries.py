@@ -586,8 +586,11 @@ async def test_a_tag_in_an_answer_is_stored_neutralised():
         ({"timeout": float("inf")}, "timeout must be at most a year"),
         ({"retry_after": 1e300}, "retry_after must be at most a year"),
         ({"retry_after": "1"}, "retry_after must be a number of seconds, got '1'"),
-        ({"summarizer": "gpt"}, "summarizer must be something to call, got 'gpt'"),
-        ({"summarizer": Scribe}, "summarizer must be something to call"),
+        ({"summarizer": "gpt"}, "summarizer must be a coroutine function: .* got 'gpt'$"),
+        (
+            {"summarizer": Scribe},
+            r"define it with async def.* got the class tests\.scribes\.Scribe$",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(options, message):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .block import latest_anchor
 from .budget import Budget
-from .checks import check_callable, check_seconds
+from .checks import check_coroutine_function, check_seconds
 from .cuts import valid
 from .fold import Folder, Outcome
+from .names import name_of
 from .segments import from_summary, render, without_beginning
 from .summary_message import summary_message
 from .token_limit import TokenLimit
@@ -81,7 +82,7 @@ class SummarizeOlder:
         timeout: float = 120.0,
         retry_after: float = 30.0,
     ) -> None:
-        check_callable("summarizer", summarizer)
+        check_coroutine_function("summarizer", summarizer)
         if role not in get_args(Role):
             raise ValueError(f"role must be one of {', '.join(get_args(Role))}, got {role!r}")
         check_seconds("wait_seconds", wait_seconds, may_be_zero=True)
@@ -99,7 +100,7 @@ class SummarizeOlder:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.summarizer!r}, max_tokens={self.max_tokens})"
+        return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
         tail = await self._tail(history)
