@@ -4,6 +4,7 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 """
 
 from .cuts import Cut, allowed_cuts, may_start, starts_turn, valid
+from .fold_report import FoldFailure, FoldReport
 from .list_history import ListHistory
 from .policy import (
     Claim,
@@ -19,12 +20,15 @@ from .summarize import SummarizeOlder
 from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .token_limit import TokenLimit
 from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
+from .usage import SummarizerUsage
 
 __all__ = [
     "AgentSummarizer",
     "Claim",
     "Cut",
     "Entry",
+    "FoldFailure",
+    "FoldReport",
     "History",
     "Item",
     "ListHistory",
@@ -32,6 +36,7 @@ __all__ = [
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",
+    "SummarizerUsage",
     "Summary",
     "SummaryError",
     "SummaryRequest",
