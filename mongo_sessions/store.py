@@ -124,8 +124,9 @@ class MongoSessionStore:
         """One conversation. ``...`` means: as the store has it; None means: none.
 
         Raises:
-            TypeError, ValueError: ``session_id`` is not a non-empty str, or the policy goes
-                together neither with a limit nor with a store that counts no tokens.
+            TypeError, ValueError: ``session_id`` is not a non-empty str, the policy is no coroutine
+                function, or it goes together neither with a limit nor with a store that counts no
+                tokens.
         """
         return MongoSession(
             self._storage,

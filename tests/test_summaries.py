@@ -7,6 +7,7 @@ import gc
 import itertools
 import logging
 import re
+import threading
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -227,6 +228,21 @@ async def test_a_summariser_that_hangs_is_ended():
     assert await policy.fold(history_of(turns(1, 9))) is NotFolded.FAILED
     await asyncio.sleep(0)  # in which the task sees that it is cancelled
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_answer_of_any_length_is_examined_in_a_thread():
+    """Counting and neutralising it would hold the event loop."""
+    threads = set()
+
+    def count_and_note(item):
+        if "<<<" in str(item["content"]):
+            threads.add(threading.current_thread())
+        return count(item)
+
+    history = history_of(turns(1, 30), token_counter=count_and_note)
+    assert await in_foreground(BadScribe("<" * 10**6)).fold(history) is NotFolded.FAILED
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_block_without_any_text_is_folded_without_a_request():

@@ -333,8 +333,8 @@ def test_the_work_grows_with_the_length_of_a_text_and_no_faster(unit, monkeypatc
         neutralised((unit * length)[:length])
         return looked_at
 
-    assert 0 < work(20_000) <= 3 * 20_000
-    assert work(40_000) <= 2 * work(20_000) + 100
+    assert 0 < work(4_000) <= 3 * 4_000
+    assert work(8_000) <= 2 * work(4_000) + 100
 
 
 def test_a_text_without_a_bracket_is_not_looked_at(monkeypatch):
