@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .documents import Document
     from .log import Log
+    from .policies import FoldReport
 
 _PAGE = 1_000
 
@@ -26,6 +27,8 @@ class FoldProgress:
     """How many are due."""
     summaries: int
     """Made so far, in all sessions."""
+    report: FoldReport
+    """The summary that was just made, and its cost."""
 
 
 async def pending(log: Log, prefix: str, due_tokens: int) -> list[str]:

@@ -9,7 +9,8 @@ from .documents import NewItem, is_utf8, pack, unpack
 from .drivers import ClientPerLoop
 from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
-from .policies.checks import check_callable, check_whole_number
+from .policies.checks import check_coroutine_function, check_whole_number
+from .policies.names import name_of
 from .retries import settled
 from .storage import Storage
 
@@ -47,9 +48,11 @@ class MongoSession:
     ) -> None:
         _check_session_id(session_id)
         if policy is not None:
-            check_callable("policy", policy)
+            check_coroutine_function("policy", policy)
+        if isinstance(policy, Maintained):
+            check_coroutine_function("policy.maintain", policy.maintain)
         if isinstance(policy, TokenBudget) and not storage.counts_tokens:
-            raise ValueError(f"{policy!r} needs token counts, and token_counter is None")
+            raise ValueError(f"{name_of(policy)} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
         self.session_settings = session_settings
@@ -91,9 +94,9 @@ class MongoSession:
             settings = _sdk_settings(settings)
         if settings is not None and settings.limit is not None and self.policy is not None:
             raise ValueError(
-                f"session_settings.limit={settings.limit} and a policy ({self.policy!r}) exclude "
-                "each other: with a limit, the SDK asks for the newest items as they are, and the "
-                "policy would never be asked"
+                f"session_settings.limit={settings.limit} and a policy ({name_of(self.policy)}) "
+                "exclude each other: with a limit, the SDK asks for the newest items as they are, "
+                "and the policy would never be asked"
             )
         self._session_settings = settings
 
@@ -243,8 +246,12 @@ def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:
 
 def _view(policy: RetrievalPolicy, view: object) -> list[TResponseInputItem]:
     """Check what a policy returned: an Entry for its item would go on to the model."""
-    if not isinstance(view, list) or not all(isinstance(item, dict) for item in view):
-        raise TypeError(f"{policy!r} must return a list of items, which are dicts")
+    expected = f"policy {name_of(policy)} must return a list of items, which are dicts; got"
+    if not isinstance(view, list):
+        raise TypeError(f"{expected} {type(view).__name__}")
+    for index, item in enumerate(view):
+        if not isinstance(item, dict):
+            raise TypeError(f"{expected} {type(item).__name__} at index {index}")
     return _for_sdk(view)
 
 

@@ -13,8 +13,8 @@ from .drivers import ClientPerLoop
 from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
-from .policies.checks import check_whole_number
-from .policies.fold import Outcome
+from .policies.checks import check_callable, check_whole_number
+from .policies.fold import NotFolded
 from .session import MongoSession
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
@@ -124,8 +124,9 @@ class MongoSessionStore:
         """One conversation. ``...`` means: as the store has it; None means: none.
 
         Raises:
-            TypeError, ValueError: ``session_id`` is not a non-empty str, or the policy goes
-                together neither with a limit nor with a store that counts no tokens.
+            TypeError, ValueError: ``session_id`` is not a non-empty str, the policy is no coroutine
+                function, or it goes together neither with a limit nor with a store that counts no
+                tokens.
         """
         return MongoSession(
             self._storage,
@@ -188,6 +189,8 @@ class MongoSessionStore:
         """
         check_whole_number("limit", limit, at_least=1)
         _check_text("prefix", prefix)
+        if progress is not None:
+            check_callable("progress", progress)
         if not isinstance(policy, SummarizeOlder):
             raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
         self.session("any", policy=policy, session_settings=None)  # it fails as a session would
@@ -196,11 +199,11 @@ class MongoSessionStore:
         for number, session_id in enumerate(due, 1):
             history = await self._storage.history(session_id, Known())
             before = made
-            while outcome := await policy.fold(history):
+            while report := await policy.fold(history):
                 made += 1
                 if progress is not None:
-                    progress(FoldProgress(session_id, number, len(due), made))
-            tried += made > before or outcome is Outcome.FAILED
+                    progress(FoldProgress(session_id, number, len(due), made, report))
+            tried += made > before or report is NotFolded.FAILED
             if tried == limit:
                 break
         return made

@@ -67,6 +67,10 @@ def cut_off(text: str, status: str = "incomplete") -> Answer:
     return _response([message], status=status, incomplete_details=details)
 
 
+def unauthorized() -> Answer:
+    return _error(401, "invalid_api_key")
+
+
 def too_many_requests() -> Answer:
     return _error(429, "rate_limit_exceeded")
 

@@ -15,6 +15,22 @@ from mongo_sessions.policies import Entry
 USER = {"role": "user", "content": "hello"}
 
 
+def sync_policy(history):
+    return []
+
+
+class SyncMaintained:
+    async def __call__(self, history):
+        return []
+
+    def maintain(self, history):
+        return False
+
+
+async def async_counter(item):
+    return 1
+
+
 @pytest.fixture
 def database():
     return AsyncMongoMockClient()["test"]
@@ -29,8 +45,23 @@ def database():
         ({"retention": 90}, TypeError, "retention must be a timedelta or None, got 90"),
         ({"retention": timedelta(0)}, ValueError, "retention must be at least a second"),
         ({"token_counter": "gpt-4o"}, TypeError, "token_counter must be .* got 'gpt-4o'"),
-        ({"policy": 5}, TypeError, "policy must be something to call, got 5"),
-        ({"policy": TokenLimit}, TypeError, "policy must be something to call, got <class"),
+        ({"policy": 5}, TypeError, "policy must be a coroutine function: .*; got 5$"),
+        (
+            {"policy": TokenLimit},
+            TypeError,
+            r"define it with async def, .* got the class mongo_sessions\.[a-z_.]*TokenLimit$",
+        ),
+        (
+            {"policy": sync_policy},
+            TypeError,
+            r"define it with async def.* got [\w.]+\.sync_policy$",
+        ),
+        ({"policy": SyncMaintained()}, TypeError, r"policy\.maintain must be a coroutine function"),
+        (
+            {"token_counter": async_counter},
+            TypeError,
+            r"token_counter is not awaited: .*async_counter",
+        ),
         (
             {"policy": TokenLimit(8_000), "session_settings": SessionSettings(limit=3)},
             ValueError,
@@ -98,13 +129,28 @@ async def test_session_settings_may_be_a_dict_as_in_the_sdk(database):
     assert len(await session.get_items()) == 1
 
 
-@pytest.mark.parametrize("view", [None, "text", [None], [Entry(1, USER, 1, 1, 1, None)], (USER,)])
-async def test_a_policy_that_returns_no_list_of_items_is_named(database, view):
+@pytest.mark.parametrize(
+    ("view", "got"),
+    [
+        (None, "NoneType"),
+        ("a secret", "str"),
+        ((USER,), "tuple"),
+        ([USER, None], "NoneType at index 1"),
+        ([Entry(1, USER, 1, 1, 1, None)], "Entry at index 0"),
+    ],
+)
+async def test_a_policy_that_returns_no_list_of_items_is_named_with_what_it_returned(
+    database, view, got
+):
     async def wrong(history):
         return view
 
-    with pytest.raises(TypeError, match=r"wrong .* must return a list of items"):
+    with pytest.raises(TypeError) as raised:
         await MongoSessionStore(database, policy=wrong).session("a").get_items()
+    assert str(raised.value) == (
+        f"policy {__name__}.{wrong.__qualname__} must return a list of items, which are dicts; "
+        f"got {got}"
+    )
 
 
 async def test_a_list_history_is_a_history():

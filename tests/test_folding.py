@@ -109,7 +109,9 @@ async def test_a_turn_goes_on_whatever_the_summariser_does(database, how, caplog
             await session.flush()
     assert len(scribe.requests) == 1
     assert await anchors(database) == []
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if record.levelno > logging.DEBUG] == [
+        "WARNING"
+    ]
     assert "word" not in caplog.text
     good = store_of(database, Scribe()).session("a")
     await let_claims_expire(database)
@@ -515,7 +517,13 @@ async def test_what_is_due_is_folded_longest_unused_first_and_progress_is_told(d
     store = store_of(database, scribe)
     told: list[FoldProgress] = []
     assert await store.fold_pending(store._policy, limit=2, progress=told.append) == 2
-    assert told == [FoldProgress("b", 1, 3, 1), FoldProgress("a", 2, 3, 2)]
+    reports = [progress.report for progress in told]
+    assert told == [FoldProgress("b", 1, 3, 1, reports[0]), FoldProgress("a", 2, 3, 2, reports[1])]
+    assert [(report.session_id, report.last_seq) for report in reports] == [("b", 6), ("a", 6)]
+    first, second, *_ = scribe.requests
+    assert [report.usage.input_tokens for report in reports] == [
+        len(request.transcript.split()) for request in (first, second)
+    ]
     assert await store.fold_pending(store._policy) == 1
     assert is_summary((await store.session("c").get_items())[0])
     assert await store.fold_pending(store._policy) == 0
@@ -592,6 +600,7 @@ async def test_a_session_that_fails_does_not_keep_the_others_from_being_folded(d
     [
         ({"limit": 0}, "limit must be at least 1, got 0"),
         ({"prefix": None}, "prefix must be a str, got None"),
+        ({"progress": Scribe()}, "progress is not awaited: .* got an object of tests.*Scribe"),
         ({"policy": TokenLimit(5)}, "policy must be a SummarizeOlder, got TokenLimit"),
     ],
 )

@@ -7,6 +7,7 @@ import gc
 import itertools
 import logging
 import re
+import threading
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from mongo_sessions import ListHistory, SummarizeOlder
 from mongo_sessions.policies import allowed_cuts, starts_turn
 from mongo_sessions.policies.block import next_block
-from mongo_sessions.policies.fold import Outcome
+from mongo_sessions.policies.fold import NotFolded
 from mongo_sessions.policies.segments import from_summary, to_summary
 from mongo_sessions.policies.summary_message import summary_message
 
@@ -225,9 +226,24 @@ async def test_a_summary_that_is_made_while_the_newest_items_are_read_is_shown_i
 
 async def test_a_summariser_that_hangs_is_ended():
     policy = in_foreground(BadScribe("hangs"), timeout=0.01)
-    assert await policy.fold(history_of(turns(1, 9))) is Outcome.FAILED
+    assert await policy.fold(history_of(turns(1, 9))) is NotFolded.FAILED
     await asyncio.sleep(0)  # in which the task sees that it is cancelled
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_answer_of_any_length_is_examined_in_a_thread():
+    """Counting and neutralising it would hold the event loop."""
+    threads = set()
+
+    def count_and_note(item):
+        if "<<<" in str(item["content"]):
+            threads.add(threading.current_thread())
+        return count(item)
+
+    history = history_of(turns(1, 30), token_counter=count_and_note)
+    assert await in_foreground(BadScribe("<" * 10**6)).fold(history) is NotFolded.FAILED
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_block_without_any_text_is_folded_without_a_request():
@@ -268,7 +284,7 @@ async def test_a_bad_summariser_costs_one_attempt_and_nothing_else(how, caplog):
         assert not is_summary(shown[0])
     assert later[-1] == user(10)
     assert await history.latest_summary() is None
-    (record,) = caplog.records
+    (record,) = [record for record in caplog.records if record.levelno > logging.DEBUG]
     assert record.levelno == logging.WARNING
     assert "again in 30 seconds" in record.getMessage()
     assert record.exc_info is None
@@ -350,7 +366,7 @@ async def test_a_summariser_that_leaves_out_a_word_at_a_time_is_not_asked_for_ev
     scribe = Stubborn()
     essay = {"role": "user", "content": "word " * 1_500}
     history = history_of([essay, *turns(1, 6)])
-    assert await in_foreground(scribe, input_tokens=2_000).fold(history) is Outcome.FAILED
+    assert await in_foreground(scribe, input_tokens=2_000).fold(history) is NotFolded.FAILED
     assert len(scribe.requests) == 2
 
 
@@ -587,8 +603,13 @@ async def test_a_tag_in_an_answer_is_stored_neutralised():
         ({"timeout": float("inf")}, "timeout must be at most a year"),
         ({"retry_after": 1e300}, "retry_after must be at most a year"),
         ({"retry_after": "1"}, "retry_after must be a number of seconds, got '1'"),
-        ({"summarizer": "gpt"}, "summarizer must be something to call, got 'gpt'"),
-        ({"summarizer": Scribe}, "summarizer must be something to call"),
+        ({"on_summary": 5}, "on_summary must be something to call, got 5"),
+        ({"on_failure": Scribe()}, "on_failure is not awaited: define it with def"),
+        ({"summarizer": "gpt"}, "summarizer must be a coroutine function: .* got 'gpt'$"),
+        (
+            {"summarizer": Scribe},
+            r"define it with async def.* got the class tests\.scribes\.Scribe$",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(options, message):

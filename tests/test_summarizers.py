@@ -26,6 +26,8 @@ from agents.tracing.provider import DefaultTraceProvider
 
 from mongo_sessions import (
     AgentSummarizer,
+    FoldFailure,
+    ListHistory,
     MongoSessionStore,
     SummarizeOlder,
     SummaryRequest,
@@ -43,6 +45,7 @@ from .responses_server import (
     refused,
     server_error,
     too_many_requests,
+    unauthorized,
 )
 
 if TYPE_CHECKING:
@@ -390,6 +393,56 @@ async def test_without_a_good_answer_there_is_no_summary(database, caplog, answe
     items = database.get_collection("session_items")
     assert await items.count_documents({}) == len(MESSAGES)
     assert await items.count_documents({"summary": {"$exists": True}}) == 0
-    [record] = [record for record in caplog.records if record.name == "mongo_sessions"]
-    assert record.levelname == "WARNING"
+    ours = [record for record in caplog.records if record.name == "mongo_sessions"]
+    assert [record.levelname for record in ours if record.levelno > logging.DEBUG] == ["WARNING"]
     assert SAID not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        (
+            unauthorized(),
+            openai.AuthenticationError,
+            "openai.AuthenticationError (HTTP status 401)",
+        ),
+        (too_many_requests(), openai.RateLimitError, "openai.RateLimitError (HTTP status 429)"),
+        (
+            server_error(),
+            openai.InternalServerError,
+            "openai.InternalServerError (HTTP status 500)",
+        ),
+        (
+            cut_off(f"They spoke of {SAID}"),
+            SummaryError,
+            f"{SummaryError.__module__}.SummaryError in summarizers.py",
+        ),
+    ],
+)
+async def test_why_a_provider_gave_no_summary_is_logged_and_told(
+    database, caplog, answer, error, told
+):
+    """By the type and the status, from the background, too: a wrong key and a busy provider."""
+    failures: list[FoldFailure] = []
+    async with model(repeat(answer)) as (_, small):
+        policy = SummarizeOlder(
+            AgentSummarizer(small), max_tokens=1_000, on_failure=failures.append
+        )
+        session = MongoSessionStore(database, policy=policy).session("a")
+        await session.add_items(MESSAGES)
+        await session.flush()
+    [failure] = failures
+    assert type(failure.error) is error
+    assert (failure.session_id, failure.failures, failure.retry_after) == ("a", 1, 30)
+    assert failure.usage.requests == 1
+    assert failure.usage.input_tokens > 100
+    assert f"No summary of session 'a': the summariser raised {told}" in caplog.text
+    assert SAID not in caplog.text
+
+
+async def test_a_client_without_a_key_is_found_out_from_the_log(caplog, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    history = ListHistory(MESSAGES, token_counter=TiktokenCounter())
+    policy = SummarizeOlder(AgentSummarizer("small"), max_tokens=1_000)
+    assert not await policy.fold(history)
+    assert "the summariser raised openai.OpenAIError in " in caplog.text

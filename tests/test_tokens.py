@@ -149,7 +149,15 @@ def test_what_is_not_text_has_a_fixed_cost(counter, item, expected):
     assert counter(item) == tokens.MESSAGE_TOKENS + expected
 
 
-@pytest.mark.parametrize("text", ["data: 5", 'data: {"a": 1}\n\n' * 200, "data:text/plain,hello"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: 5",
+        'data: {"a": 1}\n\n' * 200,
+        "data:text/plain,hello",
+        "data:a/b" + ";x" * 50 + ";base64,AAAA",
+    ],
+)
 def test_text_that_begins_like_a_data_url_is_text(counter, reference, text):
     assert counter(message(text)) == tokens.MESSAGE_TOKENS + len(reference.encode(text))
 

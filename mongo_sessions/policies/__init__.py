@@ -4,6 +4,7 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 """
 
 from .cuts import Cut, CutKind, allowed_cuts, may_start, valid
+from .fold_report import FoldFailure, FoldReport
 from .items import starts_turn
 from .list_history import ListHistory
 from .policy import (
@@ -20,6 +21,7 @@ from .summarize import SummarizeOlder
 from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .token_limit import TokenLimit
 from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
+from .usage import SummarizerUsage
 
 __all__ = [
     "AgentSummarizer",
@@ -27,6 +29,8 @@ __all__ = [
     "Cut",
     "CutKind",
     "Entry",
+    "FoldFailure",
+    "FoldReport",
     "History",
     "Item",
     "ListHistory",
@@ -34,6 +38,7 @@ __all__ = [
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",
+    "SummarizerUsage",
     "Summary",
     "SummaryError",
     "SummaryRequest",

@@ -30,6 +30,11 @@ class Block(NamedTuple):
         """The last item, which will carry the summary."""
         return self.entries[-1]
 
+    @property
+    def tokens(self) -> int:
+        """Of the items."""
+        return sum(entry.tokens for entry in self.entries)
+
 
 async def latest_anchor(history: History) -> Entry | None:
     """The newest item that carries a summary; what another policy has stored there is none."""

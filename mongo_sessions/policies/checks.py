@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from inspect import iscoroutinefunction
+
+from .names import name_of
+
 _YEAR = 365 * 86_400
 
 
@@ -14,9 +19,26 @@ def check_whole_number(name: str, value: object, *, at_least: int) -> None:
 
 
 def check_callable(name: str, value: object) -> None:
-    """Raise TypeError unless ``value`` can be called, and is not just the class of what can."""
+    """Raise TypeError unless ``value`` is callable, and no class and no coroutine function."""
     if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{name} must be something to call, got {value!r}")
+        raise TypeError(f"{name} must be something to call, got {name_of(value)}")
+    if _is_coroutine_function(value):
+        raise TypeError(
+            f"{name} is not awaited: define it with def, without async; got {name_of(value)}"
+        )
+
+
+def check_coroutine_function(name: str, value: object) -> None:
+    """Raise TypeError unless a call of ``value`` gives a coroutine.
+
+    Accepted are ``async def`` functions and methods, objects with an ``async def __call__``,
+    partials of either, and ``unittest.mock.AsyncMock``.
+    """
+    if not _is_coroutine_function(value):
+        raise TypeError(
+            f"{name} must be a coroutine function: define it with async def, without yield; "
+            f"got {name_of(value)}"
+        )
 
 
 def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> None:
@@ -27,3 +49,11 @@ def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> Non
         raise ValueError(f"{name} must be positive, got {value!r}")
     if value > _YEAR:
         raise ValueError(f"{name} must be at most a year ({_YEAR} seconds), got {value!r}")
+
+
+def _is_coroutine_function(value: object) -> bool:
+    while isinstance(value, partial):
+        value = value.func
+    if isinstance(value, type):
+        return False
+    return iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__)

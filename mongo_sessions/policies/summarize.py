@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .block import latest_anchor
 from .budget import Budget
-from .checks import check_callable, check_seconds
-from .fold import Folder, Outcome
+from .checks import check_callable, check_coroutine_function, check_seconds
+from .fold import Folder, NotFolded
 from .late_outputs import complete_window
+from .names import name_of
 from .segments import from_summary, render, without_beginning
 from .summary_message import summary_message
 from .token_limit import TokenLimit
 from .window import Stretch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
+    from .fold_report import FoldFailure, FoldReport
     from .policy import Entry, History, Item
     from .summarizers import Summarizer
     from .window import Window
@@ -65,8 +69,16 @@ class SummarizeOlder:
             the summary to one that has died meanwhile.
         retry_after: Seconds until another attempt after one that failed. Doubled with each further
             failure, up to 32 times as long, for all workers together.
+        on_summary: A function that is called with a :class:`FoldReport` after each summary that
+            this process has made and stored, also in the background: for costs and metrics.
+        on_failure: A function that is called with a :class:`FoldFailure` after each attempt of this
+            process that failed.
+
+    Both functions run in the event loop, between two steps of a fold: they must return at once.
+    What they raise is logged, by its type alone, and changes nothing.
 
     Raises:
+        TypeError: ``summarizer`` is no coroutine function, or a hook is one.
         ValueError: a number is out of its bounds, or there is no such role.
     """
 
@@ -83,13 +95,18 @@ class SummarizeOlder:
         wait_seconds: float = 10.0,
         timeout: float = 120.0,
         retry_after: float = 30.0,
+        on_summary: Callable[[FoldReport], object] | None = None,
+        on_failure: Callable[[FoldFailure], object] | None = None,
     ) -> None:
-        check_callable("summarizer", summarizer)
+        check_coroutine_function("summarizer", summarizer)
         if role not in get_args(Role):
             raise ValueError(f"role must be one of {', '.join(get_args(Role))}, got {role!r}")
         check_seconds("wait_seconds", wait_seconds, may_be_zero=True)
         check_seconds("timeout", timeout)
         check_seconds("retry_after", retry_after)
+        for name, hook in (("on_summary", on_summary), ("on_failure", on_failure)):
+            if hook is not None:
+                check_callable(name, hook)
         self.summarizer = summarizer
         self.budget = Budget.divided(max_tokens, summary_tokens, fold_tokens, input_tokens)
         self.max_tokens = max_tokens
@@ -98,11 +115,17 @@ class SummarizeOlder:
         self.wait_seconds = wait_seconds
         self._window = TokenLimit(self.budget.verbatim_tokens)
         self._folder = Folder(
-            summarizer, self.budget, role=role, timeout=timeout, retry_after=retry_after
+            summarizer,
+            self.budget,
+            role=role,
+            timeout=timeout,
+            retry_after=retry_after,
+            on_summary=on_summary,
+            on_failure=on_failure,
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.summarizer!r}, max_tokens={self.max_tokens})"
+        return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
         tail = await self._tail(history)
@@ -117,8 +140,8 @@ class SummarizeOlder:
         """Fold a block in the background, if one is due."""
         return self.background and bool(await self.fold(history))
 
-    async def fold(self, history: History) -> Outcome:
-        """Fold the oldest block, if one is due. What came of it is true if that was done."""
+    async def fold(self, history: History) -> FoldReport | NotFolded:
+        """Fold the oldest block, if one is due. The result is true if that was done."""
         return await self._folder.fold(history)
 
     async def _tail(self, history: History) -> _Tail:
@@ -167,7 +190,7 @@ class SummarizeOlder:
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has done it."""
         deadline = time.monotonic() + self.wait_seconds
-        while await self.fold(history) is Outcome.CLAIMED_BY_ANOTHER:
+        while await self.fold(history) is NotFolded.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
             is_done = latest is not None and (anchor is None or latest.id != anchor.id)

@@ -46,7 +46,7 @@ class Summarizer(Protocol):
 
 
 class SummaryError(Exception):
-    """A summary that is none: a model refused, or was cut off."""
+    """An answer that is no summary: cut off, empty, no text, too long, or not there in time."""
 
 
 INSTRUCTIONS = """\

@@ -66,7 +66,10 @@ _UNREAD = frozenset(
     {"annotations", "approval_request_id", "call_id", "id", "logprobs", "role", "status", "type"}
 )
 
-_BASE64_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.=+-]+)*;base64,", re.ASCII)
+# Bounded: a text of megabytes may begin like such a URL.
+_BASE64_URL = re.compile(
+    r"data:[\w.+-]{1,100}/[\w.+-]{1,100}(;[\w.=+-]{1,100}){0,10};base64,", re.ASCII
+)
 
 # A text is counted in pieces: some inputs (a megabyte of one letter) take the encoder quadratic
 # time. A piece may cost one token more than the text would have.

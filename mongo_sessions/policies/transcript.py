@@ -33,8 +33,11 @@ _PLACEHOLDERS = {
     "input_file": "file",
     "input_image": "image",
 }
-# Base64 of 200 bytes and more, alone or as a data URL: no language has such words.
-_BASE64 = re.compile(r"(?:data:[\w.+/;=-]{1,100},)?[A-Za-z0-9+/_-]{268,}={0,2}", re.ASCII)
+# Base64 of 200 bytes and more, alone or as a data URL: no language has such words. The lookbehind
+# keeps the expression from trying each place inside a word that is a little too short.
+_BASE64 = re.compile(
+    r"(?<![A-Za-z0-9+/_-])(?:data:[\w.+/;=-]{1,100},)?[A-Za-z0-9+/_-]{268,}={0,2}", re.ASCII
+)
 # A text is not cut into smaller pieces than this, whatever the counter says about them.
 _SMALLEST_PIECE_CHARS = 100
 _INDENT = "  "

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import traceback
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .names import describe_error
 from .segments import (
     Segment,
     fold_tokens_wanted,
@@ -18,7 +16,7 @@ from .segments import (
     next_merge,
     render,
 )
-from .summarizers import SummaryRequest
+from .summarizers import SummaryError, SummaryRequest
 from .tags import neutralised
 from .transcript import halves
 from .transcript import parts as transcribed
@@ -29,10 +27,14 @@ if TYPE_CHECKING:
     from .block import Block
     from .budget import Budget
     from .summarizers import Summarizer
+    from .usage import UsageMeter
 
 
-class SummaryFailedError(Exception):
-    """Why there is no summary, in words that hold nothing of the conversation."""
+class SummaryFailedError(SummaryError):
+    """Why there is no summary, in words that hold nothing of the conversation.
+
+    Its cause is what the summariser raised, if it raised an error.
+    """
 
 
 class ClaimLostError(Exception):
@@ -52,6 +54,7 @@ class Writer:
     """Of segments, where they are shown."""
     claim: Callable[[], Awaitable[bool]]
     """Whether the summary is still ours to make: asked before each request."""
+    meter: UsageMeter
 
     async def segments(self, block: Block) -> list[Segment]:
         """The summary of everything up to the end of ``block``.
@@ -121,28 +124,33 @@ class Writer:
         """An answer of at most so many tokens."""
         if not await self.claim():
             raise ClaimLostError
+        # In threads: the texts may be long, and an answer of any length.
+        await asyncio.to_thread(self.meter.count_request, request)
         answer = await self._answer(request)
+        return await asyncio.to_thread(self._checked, answer, request.wanted_tokens, at_most)
+
+    def _checked(self, answer: object, wanted: int, at_most: int) -> str:
+        """The text of an answer.
+
+        Raises:
+            SummaryFailedError: it is no summary.
+        """
         if not isinstance(answer, str):
             raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
+        self.meter.count_answer(answer)
         # A lone surrogate, which a model can write in JSON, is no text that can be stored.
         text = neutralised(answer.strip().encode("utf-8", "replace").decode())
         if not text:
             raise SummaryFailedError("the answer was empty")
         if (tokens := self.count_tokens(text)) > at_most:
             raise SummaryFailedError(
-                f"the answer had {tokens} tokens, with {request.wanted_tokens} wanted and at most "
-                f"{at_most} of use"
+                f"the answer had {tokens} tokens, with {wanted} wanted and at most {at_most} of use"
             )
         return text
 
     async def _answer(self, request: SummaryRequest) -> object:
         """What the summariser returns, whatever it does: it may hang, or cancel itself."""
-
-        async def ask() -> object:
-            answer: object = self.summarizer(request)
-            return await answer if inspect.isawaitable(answer) else answer
-
-        task = asyncio.ensure_future(ask())
+        task = asyncio.ensure_future(self.summarizer(request))
         # What it raises when it is cancelled would be logged by asyncio, conversation and all.
         task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
@@ -154,12 +162,5 @@ class Writer:
         if task.cancelled():
             raise SummaryFailedError("the summariser was cancelled")
         if error := task.exception():
-            raise SummaryFailedError(f"the summariser raised {named(error)}")
+            raise SummaryFailedError(f"the summariser raised {describe_error(error)}") from error
         return task.result()
-
-
-def named(error: BaseException) -> str:
-    """What was raised, and where: its message might hold what was said."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    return type(error).__name__ + place

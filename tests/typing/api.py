@@ -10,7 +10,9 @@ from agents.memory import Session, SessionSettings
 from mongo_sessions import (
     AgentSummarizer,
     Entry,
+    FoldFailure,
     FoldProgress,
+    FoldReport,
     History,
     Item,
     ListHistory,
@@ -55,9 +57,17 @@ def summarizers() -> list[Summarizer]:
     return [shout, AgentSummarizer(), AgentSummarizer("gpt-5-mini", timeout=30)]
 
 
+def bill(report: FoldReport) -> None:
+    print(report.session_id, report.usage.requests, report.usage.input_tokens, report.seconds)
+
+
+def alarm(failure: FoldFailure) -> None:
+    print(failure.session_id, type(failure.error), failure.failures, failure.usage.requests)
+
+
 def summarising() -> list[RetrievalPolicy]:
     return [
-        SummarizeOlder(shout),
+        SummarizeOlder(shout, on_summary=bill, on_failure=alarm),
         SummarizeOlder(AgentSummarizer(), max_tokens=32_000, role="developer", background=False),
     ]
 
@@ -65,6 +75,7 @@ def summarising() -> list[RetrievalPolicy]:
 async def cron_job(store: MongoSessionStore) -> int:
     def tell(progress: FoldProgress) -> None:
         print(progress.session_id, progress.session_number, progress.sessions)
+        bill(progress.report)
 
     return await store.fold_pending(SummarizeOlder(shout), prefix="user/", progress=tell)
 
