@@ -128,6 +128,20 @@ async def test_a_group_longer_than_the_view_is_waited_for_and_then_folded_whole(
     assert block.anchor.item == outputs[-1]
 
 
+@pytest.mark.parametrize("first", [user(1), {"type": "reasoning", "id": "rs", "summary": []}])
+async def test_a_run_of_answers_that_no_user_interrupts_is_folded(first):
+    """An assistant that reports by itself every morning, say."""
+    policy = in_foreground(Scribe())
+    history = history_of([first])
+    for number in range(300):
+        history.append(answer(number, words=20))
+        if number % 10 == 9:
+            view = await policy(history)
+            assert sum(map(tokens, view)) <= 1_000
+            assert view[-1] == answer(number, words=20)
+    assert sum(entry.summary is not None for entry in history.entries) > 10
+
+
 async def test_the_summary_stands_in_front_of_the_newest_turns():
     scribe = Scribe()
     policy = in_foreground(scribe)
