@@ -6,7 +6,6 @@ items were written.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
@@ -15,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 
 from .append import MAJORITY, NEWEST_FIRST, Appender
 from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
+from .clock import client_time, server_time
 from .documents import STORED
 from .drivers import AnyDriver, resolved
 from .retries import patiently
@@ -54,6 +54,7 @@ class Log:
 
         self._items = items("local")
         self._retry_for = retry_for
+        self._time = server_time if deployment.has_clock else client_time
         appender = Appender(self._items, items("majority"), deployment=deployment)
         # Without transactions, a batch that is written with others may be torn with them.
         together = _TOGETHER if deployment.has_transactions else NOTHING_TOGETHER
@@ -122,44 +123,43 @@ class Log:
     async def claim(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> bool:
-        """Claim the making of a summary that ends at this item, unless somebody else has it."""
+        """Claim the making of a summary that ends at this item, unless another worker has it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [
                 {"claim": {"$exists": False}},
-                {"claim.until": {"$lte": datetime.now(timezone.utc)}},
                 {"claim.id": claimant},
+                {"$expr": {"$lte": ["$claim.until", self._time(0)]}},
             ],
         }
-        return await self._update_one(
-            query, {"$set": {"claim.id": claimant, "claim.until": _from_now(seconds)}}
-        )
+        claimed = {"claim.id": claimant, "claim.until": self._time(seconds)}
+        return await self._update_one(query, [{"$set": claimed}])
 
     async def back_off(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> None:
-        """Turn a claim into the time before which nobody is to try again, and count the failure."""
+        """Turn a claim into a pause for every worker, and count the failure."""
         await self._give_up(session_id, item_id, claimant, seconds, failures=1)
 
     async def release(self, session_id: str, item_id: object, claimant: ObjectId) -> None:
-        """Give a claim up: anybody may try at once."""
+        """Give a claim up: any worker may claim at once."""
         await self._give_up(session_id, item_id, claimant, 0, failures=0)
 
     async def _give_up(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float, failures: int
     ) -> None:
         query = {**_without_summary(session_id, item_id), "claim.id": claimant}
-        change = {
-            "$set": {"claim.until": _from_now(seconds)},
-            "$inc": {"claim.failures": failures},
-            "$unset": {"claim.id": ""},
+        given_up = {
+            "claim.until": self._time(seconds),
+            "claim.failures": {"$add": [{"$ifNull": ["$claim.failures", 0]}, failures]},
         }
-        await self._update_one(query, change)
+        # Not $unset, which mongomock does not have as a stage.
+        await self._update_one(query, [{"$set": given_up}, {"$project": {"claim.id": 0}}])
 
     async def save_summary(
         self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]
     ) -> bool:
-        """Keep a summary on this item, if it is there, has none, and nobody else claims it."""
+        """Keep a summary on this item, if it is there, has none, and no other worker claims it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [{"claim.id": {"$exists": False}}, {"claim.id": claimant}],
@@ -168,7 +168,7 @@ class Log:
             query, {"$set": {"summary": dict(summary)}, "$unset": {"claim": ""}}
         )
 
-    async def _update_one(self, query: Document, update: Document) -> bool:
+    async def _update_one(self, query: Document, update: Document | list[Document]) -> bool:
         result = await self._patiently(lambda: self._items.update_one(query, update))
         return bool(result.matched_count)
 
@@ -212,11 +212,6 @@ class Log:
 
 
 _LAST_CHARACTER = "\U0010ffff"
-
-
-def _from_now(seconds: float) -> datetime:
-    """By the clock of this machine: a claim is about minutes, and clocks differ by less."""
-    return datetime.now(timezone.utc) + timedelta(seconds=seconds)
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

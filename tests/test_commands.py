@@ -11,7 +11,7 @@ from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, T
 from mongo_sessions.deployment import Deployment
 
 from .filling import fill
-from .scribes import Scribe
+from .scribes import BadScribe, Scribe, tokens, turns
 
 if TYPE_CHECKING:
     from .faults import Commands
@@ -180,6 +180,23 @@ async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, s
         await session.add_items(batch)
         await session.flush()
     assert sent.names == ["update", "update", "commitTransaction", "update"]
+
+
+async def test_a_write_while_a_summary_waits_asks_the_server_once_whether_it_still_does(
+    database, sent, caplog
+):
+    scribe = BadScribe("raises")
+    policy = SummarizeOlder(scribe, max_tokens=1_000)
+    session = MongoSessionStore(database, token_counter=tokens, policy=policy).session("a")
+    await session.add_items(turns(1, 6))
+    await session.flush()
+    for number in range(7, 10):
+        sent.clear()
+        await session.add_items(turns(number, number)[:1])
+        await session.flush()
+        # The append, the newest summary, the block after it, and the claim, which is refused.
+        assert sent.names == ["update", "find", "find", "update"]
+    assert len(scribe.requests) == 1
 
 
 async def test_a_small_window_costs_one_round_trip_of_a_hundred_documents(database, sent):

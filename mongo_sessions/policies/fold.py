@@ -74,11 +74,10 @@ class Folder:
         due = await next_block(history, self._budget.fold_tokens)
         if due is None:
             return Outcome.NOTHING
-        claim = due.anchor.claim
-        if claim is not None and claim.is_in_force():
-            return Outcome.CLAIMED_BY_ANOTHER if claim.is_working else Outcome.NOTHING
         if not await self._claim(history, due.anchor):
-            return Outcome.CLAIMED_BY_ANOTHER
+            claim = due.anchor.claim  # as it was read, which tells why
+            is_paused = claim is not None and not claim.is_working
+            return Outcome.NOTHING if is_paused else Outcome.CLAIMED_BY_ANOTHER
         try:
             return await self._fold(history, due.anchor)
         except asyncio.CancelledError:
