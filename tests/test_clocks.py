@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as real
+import datetime as dt
 import sys
 import time
 
@@ -27,14 +27,14 @@ class Clock:
 def clock(monkeypatch) -> Clock:
     clock = Clock()
 
-    class Skewed(real.datetime):
+    class Skewed(dt.datetime):
         @classmethod
         def now(cls, tz=None):
-            return real.datetime.now(tz) + real.timedelta(seconds=clock.ahead)
+            return dt.datetime.now(tz) + dt.timedelta(seconds=clock.ahead)
 
     modules = [module for name, module in sys.modules.items() if name.startswith("mongo_sessions")]
     for module in modules:
-        if getattr(module, "datetime", None) is real.datetime:
+        if getattr(module, "datetime", None) is dt.datetime:
             monkeypatch.setattr(module, "datetime", Skewed)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + clock.ahead)
