@@ -38,8 +38,9 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
 
     None while there are less than twice as many, so that the newest stay as they are. A block ends
     before the first user message that has ``fold_tokens`` before it, if that comes within half as
-    many more, and otherwise at the first place where a history may be cut. All of this depends on
-    what is stored up to there, and on nothing else: every worker comes to the same block.
+    many more, and otherwise at the first place where a history may be cut. An item without room
+    for a summary ends no block. All of this depends on what is stored up to there, and on nothing
+    else: every worker comes to the same block.
     """
     latest = await latest_anchor(history)
     due = 2 * fold_tokens
@@ -65,9 +66,14 @@ def _end(entries: Sequence[Entry], fold_tokens: int) -> int:
     cuts = [
         cut
         for cut in allowed_cuts([entry.item for entry in entries], before=None)
-        if tokens_before[cut.position] >= fold_tokens and entries[cut.position - 1].summary is None
+        if tokens_before[cut.position] >= fold_tokens and _may_carry(entries[cut.position - 1])
     ]
     for position, starts_turn in cuts:
         if starts_turn and tokens_before[position] < fold_tokens * 3 // 2:
             return position
     return cuts[0].position if cuts else 0
+
+
+def _may_carry(entry: Entry) -> bool:
+    """Whether a summary can be stored on this item."""
+    return entry.summary is None and entry.has_room

@@ -50,6 +50,8 @@ class Entry:
     """What happened up to and including this item, if somebody summarised it here."""
     claim: Claim | None = None
     """Who is about to."""
+    has_room: bool = True
+    """False for an item so large that the log has no room for a summary beside it."""
     id: object = field(default=None, repr=False, compare=False)
     """What the log knows this item by; opaque to a policy."""
 
