@@ -18,6 +18,7 @@ from .clock import client_time, server_time
 from .documents import STORED
 from .drivers import AnyDriver, resolved
 from .retries import patiently
+from .session_ids import id_range
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -174,10 +175,8 @@ class Log:
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Document]:
         """The newest and the oldest numbers of each session, in the order of their ids."""
-        ids: dict[str, Any] = {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}
-        if after is not None and after >= prefix:
-            ids = {"$gt": after, "$lt": prefix + _LAST_CHARACTER}
-        newest = await self._first_of_each({"session_id": ids}, pymongo.DESCENDING, limit)
+        ids = {"session_id": id_range(prefix, after)}
+        newest = await self._first_of_each(ids, pymongo.DESCENDING, limit)
         if not newest:
             return []
         listed = {"session_id": {"$in": [session["_id"] for session in newest]}}
@@ -209,9 +208,6 @@ class Log:
 
     async def _patiently(self, command: Callable[[], Awaitable[T]]) -> T:
         return await patiently(command, self._retry_for)
-
-
-_LAST_CHARACTER = "\U0010ffff"
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

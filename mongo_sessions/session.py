@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from .documents import NewItem, is_utf8, pack, unpack
+from .documents import NewItem, pack, unpack
 from .drivers import ClientPerLoop
 from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_callable, check_whole_number
 from .retries import settled
+from .session_ids import check_session_id
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class MongoSession:
         policy: RetrievalPolicy | None = None,
         session_settings: SessionSettings | None = None,
     ) -> None:
-        _check_session_id(session_id)
+        check_session_id(session_id)
         if policy is not None:
             check_callable("policy", policy)
         if isinstance(policy, TokenBudget) and not storage.counts_tokens:
@@ -223,16 +224,6 @@ class MongoSession:
 
     async def _history(self) -> SessionHistory:
         return await self._storage.history(self.session_id, self._known)
-
-
-def _check_session_id(session_id: object) -> None:
-    """Raise unless it is a non-empty str: a dict, say, would be a query operator."""
-    if not isinstance(session_id, str):
-        raise TypeError(f"session_id must be a str, got {session_id!r}")
-    if not session_id:
-        raise ValueError("session_id must not be empty")
-    if not is_utf8(session_id):
-        raise ValueError(f"session_id must be valid Unicode, got {session_id!r}")
 
 
 def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:

@@ -16,6 +16,7 @@ from .policies import SummarizeOlder
 from .policies.checks import check_whole_number
 from .policies.fold import Outcome
 from .session import MongoSession
+from .session_ids import check_part_of_id
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ class MongoSessionStore:
         """One conversation. ``...`` means: as the store has it; None means: none.
 
         Raises:
-            TypeError, ValueError: ``session_id`` is not a non-empty str, or the policy goes
-                together neither with a limit nor with a store that counts no tokens.
+            TypeError, ValueError: ``session_id`` is not a str of 1 to 1,024 bytes, or the policy
+                goes together neither with a limit nor with a store that counts no tokens.
         """
         return MongoSession(
             self._storage,
@@ -155,9 +156,9 @@ class MongoSessionStore:
         from there on, not at their items.
         """
         check_whole_number("limit", limit, at_least=1)
-        _check_text("prefix", prefix)
+        check_part_of_id("prefix", prefix)
         if after is not None:
-            _check_text("after", after)
+            check_part_of_id("after", after)
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
@@ -187,7 +188,7 @@ class MongoSessionStore:
             progress: Called after each summary. What it raises ends the work.
         """
         check_whole_number("limit", limit, at_least=1)
-        _check_text("prefix", prefix)
+        check_part_of_id("prefix", prefix)
         if not isinstance(policy, SummarizeOlder):
             raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
         self.session("any", policy=policy, session_settings=None)  # it fails as a session would
@@ -228,11 +229,6 @@ class MongoSessionStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, got {value!r}")
 
 
 def _info(session: Document) -> SessionInfo:
