@@ -34,6 +34,9 @@ T = TypeVar("T")
 # of transactions). And a group should take hardly longer than one batch.
 _TOGETHER = Together(items=500, size=1024 * 1024)
 
+# Documents that one delete removes: some 0.2 seconds. An attempt at more would run out of time.
+_SLICE = 10_000
+
 
 class Log:
     """The items of all sessions, through one client."""
@@ -105,9 +108,34 @@ class Log:
             )
         return popped
 
-    async def clear(self, session_id: str) -> None:
-        """Remove everything of a session."""
-        await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
+    async def clear(self, session_id: str, head: Head | None = None) -> int:
+        """Remove everything of a session, oldest first; return how many documents were removed.
+
+        If it fails, the newest part is left. Each slice has ``retry_for`` seconds. The number is
+        too low if a delete was tried again: the documents of an attempt whose answer was lost are
+        not counted.
+
+        ``head`` is what the caller takes for the newest item (None: not known).
+        """
+        removed = 0
+        # A delete goes through the index newest first, and cannot be told otherwise.
+        if head is None or head.seq > _SLICE:
+            while (seq := await self._seq_at(session_id, _SLICE)) is not None:
+                removed += await self._delete({"session_id": session_id, "seq": {"$lt": seq}})
+        return removed + await self._delete({"session_id": session_id})
+
+    async def _seq_at(self, session_id: str, index: int) -> int | None:
+        """The seq of the item that has so many before it; None if there are not as many."""
+        query, seq = {"session_id": session_id}, {"_id": 0, "seq": 1}
+        oldest_first = [("seq", pymongo.ASCENDING)]
+        found = await self._patiently(
+            lambda: self._items.find_one(query, seq, sort=oldest_first, skip=index)
+        )
+        return None if found is None else found["seq"]
+
+    async def _delete(self, query: Document) -> int:
+        deleted = await self._patiently(lambda: self._items.delete_many(query))
+        return int(deleted.deleted_count)
 
     async def latest_summary(
         self, session_id: str, fields: Document | None = None

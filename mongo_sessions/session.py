@@ -164,10 +164,14 @@ class MongoSession:
         return cast("TResponseInputItem", unpack(document["item"]))
 
     async def clear_session(self) -> None:
-        """Remove everything of this session. The id may be used again."""
+        """Remove everything of this session, oldest first. The id may be used again.
+
+        If it fails, the newest part is left: call it again.
+        """
         log = await self._storage.log()
+        head = self._known.head
         self._known.forget()
-        await settled(log.clear(self.session_id))
+        await settled(log.clear(self.session_id, head))
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Everything stored with a seq above ``after_seq``, oldest first: for a chat's display.
