@@ -22,6 +22,7 @@ from .policies import (
     TokenCounter,
     TokenLimit,
 )
+from .recount import RecountProgress
 from .session import MongoSession
 from .store import MongoSessionStore, SessionInfo
 
@@ -39,6 +40,7 @@ __all__ = [
     "ListHistory",
     "MongoSession",
     "MongoSessionStore",
+    "RecountProgress",
     "RetrievalPolicy",
     "SessionInfo",
     "StoreClosed",

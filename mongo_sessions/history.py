@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .background import Background
+    from .count_check import CountCheck
     from .documents import Document
     from .log import Log
     from .policies import Entry, Item, Summary, TokenCounter
@@ -32,9 +33,11 @@ class Known:
     """The newest item; None if it is not known."""
     maintain_from: int = 0
     """How many tokens a session must have for its policy's ``maintain`` to have work."""
+    counts_are_checked: bool = False
+    """Whether the newest item was counted again: see :class:`CountCheck`."""
 
     def forget(self) -> None:
-        """Items are removed: neither is known any more."""
+        """Items are removed: the newest, and how long a session is, are not known any more."""
         self.head, self.maintain_from = None, 0
 
 
@@ -53,17 +56,24 @@ class SessionHistory:
         count_tokens: TokenCounter,
         background: Background,
         known: Known,
+        count_check: CountCheck,
     ) -> None:
         self._log = log
         self.session_id = session_id
         self._count_tokens = count_tokens
         self._background = background
         self._known = known
+        self._count_check = count_check
         self._claimant = ObjectId()
 
     def newest_first(self) -> AsyncIterator[Entry]:
         async def read(chunk: int, last: Entry | None) -> list[Document]:
-            return await self._newest(chunk, last.seq if last else None)
+            documents = await self._newest(chunk, last.seq if last else None)
+            if documents and last is None and not self._known.counts_are_checked:
+                self._known.counts_are_checked = await self._count_check.check(
+                    self.session_id, documents[0]
+                )
+            return documents
 
         return _Chunked(read, self._entries)
 

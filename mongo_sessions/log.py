@@ -12,7 +12,7 @@ import pymongo
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from .append import MAJORITY, NEWEST_FIRST, Appender
+from .append import MAJORITY, NEWEST_FIRST, Appender, naming_no_text
 from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
 from .clock import client_time, server_time
 from .documents import STORED
@@ -83,6 +83,32 @@ class Log:
         """The oldest documents above ``after_seq``, oldest first: one round trip."""
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
         return await self._read(query, limit, pymongo.ASCENDING)
+
+    async def oldest_batch(self, session_id: str, limit: int, after_seq: int) -> list[Document]:
+        """The same, but as many as have 16 MB together, or one."""
+        query = {"session_id": session_id, "seq": {"$gt": after_seq}}
+        # A negative limit is a single batch, which the server bounds.
+        return await self._patiently(
+            lambda: (
+                self._items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit).to_list(None)
+            )
+        )
+
+    async def has(self, session_id: str, item_id: object) -> bool:
+        """Whether a document is there."""
+        query = {"_id": item_id, "session_id": session_id}
+        return await self._patiently(lambda: self._items.find_one(query, {"_id": 1})) is not None
+
+    async def update_each(self, session_id: str, changes: Mapping[object, Document]) -> int:
+        """Set these fields of each document that is still there; return how many were changed."""
+        updates = [
+            pymongo.UpdateOne({"_id": item_id, "session_id": session_id}, {"$set": fields})
+            for item_id, fields in changes.items()
+        ]
+        result = await self._patiently(
+            lambda: naming_no_text(self._items.bulk_write(updates, ordered=False))
+        )
+        return int(result.modified_count)
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
         # batch_size: or the server's first answer ends at 101 documents.

@@ -15,6 +15,7 @@ from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
 from .policies.checks import check_whole_number
 from .policies.fold import Outcome
+from .recount import Recount, RecountProgress
 from .session import MongoSession
 from .session_ids import check_part_of_id
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
@@ -205,6 +206,37 @@ class MongoSessionStore:
             if tried == limit:
                 break
         return made
+
+    async def recount(
+        self,
+        *,
+        prefix: str = "",
+        progress: Callable[[RecountProgress], object] | None = None,
+    ) -> int:
+        """Count everything that is stored again; return how many documents had other counts.
+
+        For a change of ``token_counter``, once all workers have the new one, and for items that
+        were stored with ``token_counter=None``. Their ``tokens`` and ``total_tokens`` are
+        rewritten, and the counts in summaries; items, summaries and their places stay as they are.
+
+        One session after the other is read, 16 MB at a time, and counted in a thread. This may be
+        cancelled at any time, and run again: what is right is not written. Sessions may be used
+        meanwhile. A second run that returns 0 confirms that no writer was in between.
+
+        Args:
+            prefix: Of the ids of the sessions that are counted.
+            progress: Called after every 500 documents and after each session. What it raises ends
+                the work.
+
+        Raises:
+            ValueError: the store counts no tokens.
+        """
+        check_part_of_id("prefix", prefix)
+        if not self._storage.counts_tokens:
+            raise ValueError("recount needs token counts, and token_counter is None")
+        run = Recount(self._storage, await self._storage.log())
+        await run.run(prefix, progress)
+        return run.changed
 
     async def ping(self) -> bool:
         """Whether the server answers."""
