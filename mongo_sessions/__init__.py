@@ -25,6 +25,7 @@ from .policies import (
     TokenCounter,
     TokenLimit,
 )
+from .recount import RecountProgress
 from .session import MongoSession
 from .store import MongoSessionStore, SessionInfo
 
@@ -44,6 +45,7 @@ __all__ = [
     "ListHistory",
     "MongoSession",
     "MongoSessionStore",
+    "RecountProgress",
     "RetrievalPolicy",
     "SessionInfo",
     "StoreClosed",

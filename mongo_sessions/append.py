@@ -94,13 +94,13 @@ class Appender:
         """Whether it was this attempt that wrote them all, with these numbers."""
         if not self._transactions:
             with patience.attempt():
-                await _naming_no_text(self._items.insert_many(documents))
+                await naming_no_text(self._items.insert_many(documents))
             return True
         writes = _guards(head, documents)
         writes += [_write_once(document, self._identity) for document in documents]
         if len(documents) == 1:
             with patience.attempt():
-                written = await _naming_no_text(self._items.bulk_write(writes))
+                written = await naming_no_text(self._items.bulk_write(writes))
         else:
             written = await self._commit_all(writes, patience)
         return bool(written.upserted_count == len(documents))
@@ -116,7 +116,7 @@ class Appender:
             )
             try:
                 with patience.attempt():
-                    written = await _naming_no_text(
+                    written = await naming_no_text(
                         self._items.bulk_write(writes, session=transaction)
                     )
                 await _commit(transaction, patience)
@@ -180,7 +180,10 @@ def _guards(head: Head, documents: Sequence[Document]) -> list[UpdateOne]:
             # What a transaction only reads, others may change before its commit. So it writes to
             # the head, too: now that cannot be popped meanwhile, and its place be taken.
             unless_found["$set"] = {"next": mine[0]}
+        # With the total that is counted on from: a recount may have changed it since it was read.
+        total_tokens = head.total_tokens or {"$in": [0, None]}  # None: there is none
         itself = {"_id": head.id, "session_id": session_id, "seq": head.seq}
+        itself["total_tokens"] = total_tokens
         guards.append(UpdateOne(itself, unless_found, upsert=True))
     return guards
 
@@ -195,7 +198,7 @@ def _write_once(document: Document, identity: Sequence[str]) -> UpdateOne:
     return UpdateOne(itself, {"$setOnInsert": rest}, upsert=True)
 
 
-async def _naming_no_text(writing: Awaitable[T]) -> T:
+async def naming_no_text(writing: Awaitable[T]) -> T:
     """Leave what was to be written out of an error: it is the conversation, and errors are logged.
 
     PyMongo puts it there as ``op``, and the server what a validator refused as ``errInfo``.

@@ -9,17 +9,19 @@ if TYPE_CHECKING:
 
 
 class Deployment(NamedTuple):
-    """What an append needs to know of it."""
+    """What the log needs to know of it."""
 
     has_transactions: bool
     """A replica set or a sharded cluster."""
     is_sharded: bool
+    has_clock: bool = True
+    """Whether expressions may use ``$$NOW``."""
 
     @classmethod
     async def of(cls, database: AnyDriver) -> Deployment:
         try:
             hello = await database.command("hello")
         except NotImplementedError:  # mongomock, which is neither
-            return cls(has_transactions=False, is_sharded=False)
+            return cls(has_transactions=False, is_sharded=False, has_clock=False)
         is_sharded = hello.get("msg") == "isdbgrid"
         return cls(has_transactions=is_sharded or "setName" in hello, is_sharded=is_sharded)

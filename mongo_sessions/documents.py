@@ -28,7 +28,10 @@ STORED: CodecOptions[dict[str, Any]] = CodecOptions()
 a third less time."""
 
 MAX_ITEM_BYTES = 16 * 1024 * 1024 - 64 * 1024
-"""MongoDB's document limit, less room for the fields around the item and for a summary."""
+"""MongoDB's document limit, less room for the fields around the item."""
+
+ROOMY_ITEM_BYTES = 15 * 1024 * 1024
+"""Beside an item of at most this size, a document has room for any summary."""
 
 # MongoDB takes 100 levels of nesting; the document around the item, and a command around that,
 # need some of them.
@@ -116,6 +119,7 @@ def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
         created_at=in_utc(document["created_at"]),
         summary=document.get("summary"),
         claim=_to_claim(document["claim"]) if "claim" in document else None,
+        has_room="is_full" not in document,
         id=document["_id"],
     )
 
@@ -143,6 +147,8 @@ def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> li
         if item.tokens is not None:
             total_tokens += item.tokens
             document |= {"tokens": item.tokens, "total_tokens": total_tokens}
+        if item.size > ROOMY_ITEM_BYTES:
+            document["is_full"] = True
         documents.append({**document, "turn": turn, "created_at": now})
     return documents
 

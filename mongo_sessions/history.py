@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .background import Background
+    from .count_check import CountCheck
     from .documents import Document
     from .log import Log
     from .policies import Entry, Item, Summary, TokenCounter
@@ -33,9 +34,11 @@ class Known:
     """The newest item; None if it is not known."""
     maintain_from: int = 0
     """How many tokens a session must have for its policy's ``maintain`` to have work."""
+    counts_are_checked: bool = False
+    """Whether the newest item was counted again: see :class:`CountCheck`."""
 
     def forget(self) -> None:
-        """Items are removed: neither is known any more."""
+        """Items are removed: the newest, and how long a session is, are not known any more."""
         self.head, self.maintain_from = None, 0
 
 
@@ -54,17 +57,25 @@ class SessionHistory:
         count_tokens: TokenCounter,
         background: Background,
         known: Known,
+        count_check: CountCheck,
     ) -> None:
         self._log = log
         self.session_id = session_id
         self._count_tokens = count_tokens
         self._background = background
         self._known = known
+        self._count_check = count_check
         self._claimant = ObjectId()
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         async def read(chunk: int, last: Entry | None) -> list[Document]:
-            return await self._newest(chunk, last.seq if last else before_seq)
+            before = last.seq if last else before_seq
+            documents = await self._newest(chunk, before)
+            if documents and before is None and not self._known.counts_are_checked:
+                self._known.counts_are_checked = await self._count_check.check(
+                    self.session_id, documents[0]
+                )
+            return documents
 
         return _Chunked(read, self._entries)
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from .append import MAJORITY, NEWEST_FIRST, Appender
+from .append import MAJORITY, NEWEST_FIRST, Appender, naming_no_text
 from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
+from .clock import client_time, server_time
 from .documents import STORED, is_utf8
 from .drivers import AnyDriver, resolved
 from .retries import patiently
+from .session_ids import id_range
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -37,6 +38,9 @@ _LONGEST_ID_IN_TEXT = 64
 # MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
 # of transactions). And a group should take hardly longer than one batch.
 _TOGETHER = Together(items=500, size=1024 * 1024)
+
+# Documents that one delete removes: some 0.2 seconds. An attempt at more would run out of time.
+_SLICE = 10_000
 
 
 class Log:
@@ -59,6 +63,7 @@ class Log:
 
         self._items = items("local")
         self._retry_for = retry_for
+        self._time = server_time if deployment.has_clock else client_time
         appender = Appender(self._items, items("majority"), deployment=deployment)
         # Without transactions, a batch that is written with others may be torn with them.
         together = _TOGETHER if deployment.has_transactions else NOTHING_TOGETHER
@@ -99,6 +104,32 @@ class Log:
         query = {"session_id": session_id, "seq": {"$lt": before_seq}, "$or": places}
         return await self._read(query, limit, pymongo.DESCENDING)
 
+    async def oldest_batch(self, session_id: str, limit: int, after_seq: int) -> list[Document]:
+        """The same, but as many as have 16 MB together, or one."""
+        query = {"session_id": session_id, "seq": {"$gt": after_seq}}
+        # A negative limit is a single batch, which the server bounds.
+        return await self._patiently(
+            lambda: (
+                self._items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit).to_list(None)
+            )
+        )
+
+    async def has(self, session_id: str, item_id: object) -> bool:
+        """Whether a document is there."""
+        query = {"_id": item_id, "session_id": session_id}
+        return await self._patiently(lambda: self._items.find_one(query, {"_id": 1})) is not None
+
+    async def update_each(self, session_id: str, changes: Mapping[object, Document]) -> int:
+        """Set these fields of each document that is still there; return how many were changed."""
+        updates = [
+            pymongo.UpdateOne({"_id": item_id, "session_id": session_id}, {"$set": fields})
+            for item_id, fields in changes.items()
+        ]
+        result = await self._patiently(
+            lambda: naming_no_text(self._items.bulk_write(updates, ordered=False))
+        )
+        return int(result.modified_count)
+
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
         # batch_size: or the server's first answer ends at 101 documents.
         return await self._patiently(
@@ -123,9 +154,34 @@ class Log:
             )
         return popped
 
-    async def clear(self, session_id: str) -> None:
-        """Remove everything of a session."""
-        await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
+    async def clear(self, session_id: str, head: Head | None = None) -> int:
+        """Remove everything of a session, oldest first; return how many documents were removed.
+
+        If it fails, the newest part is left. Each slice has ``retry_for`` seconds. The number is
+        too low if a delete was tried again: the documents of an attempt whose answer was lost are
+        not counted.
+
+        ``head`` is what the caller takes for the newest item (None: not known).
+        """
+        removed = 0
+        # A delete goes through the index newest first, and cannot be told otherwise.
+        if head is None or head.seq > _SLICE:
+            while (seq := await self._seq_at(session_id, _SLICE)) is not None:
+                removed += await self._delete({"session_id": session_id, "seq": {"$lt": seq}})
+        return removed + await self._delete({"session_id": session_id})
+
+    async def _seq_at(self, session_id: str, index: int) -> int | None:
+        """The seq of the item that has so many before it; None if there are not as many."""
+        query, seq = {"session_id": session_id}, {"_id": 0, "seq": 1}
+        oldest_first = [("seq", pymongo.ASCENDING)]
+        found = await self._patiently(
+            lambda: self._items.find_one(query, seq, sort=oldest_first, skip=index)
+        )
+        return None if found is None else found["seq"]
+
+    async def _delete(self, query: Document) -> int:
+        deleted = await self._patiently(lambda: self._items.delete_many(query))
+        return int(deleted.deleted_count)
 
     async def latest_summary(
         self, session_id: str, fields: Document | None = None
@@ -142,44 +198,43 @@ class Log:
     async def claim(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> bool:
-        """Claim the making of a summary that ends at this item, unless somebody else has it."""
+        """Claim the making of a summary that ends at this item, unless another worker has it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [
                 {"claim": {"$exists": False}},
-                {"claim.until": {"$lte": datetime.now(timezone.utc)}},
                 {"claim.id": claimant},
+                {"$expr": {"$lte": ["$claim.until", self._time(0)]}},
             ],
         }
-        return await self._update_one(
-            query, {"$set": {"claim.id": claimant, "claim.until": _from_now(seconds)}}
-        )
+        claimed = {"claim.id": claimant, "claim.until": self._time(seconds)}
+        return await self._update_one(query, [{"$set": claimed}])
 
     async def back_off(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> None:
-        """Turn a claim into the time before which nobody is to try again, and count the failure."""
+        """Turn a claim into a pause for every worker, and count the failure."""
         await self._give_up(session_id, item_id, claimant, seconds, failures=1)
 
     async def release(self, session_id: str, item_id: object, claimant: ObjectId) -> None:
-        """Give a claim up: anybody may try at once."""
+        """Give a claim up: any worker may claim at once."""
         await self._give_up(session_id, item_id, claimant, 0, failures=0)
 
     async def _give_up(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float, failures: int
     ) -> None:
         query = {**_without_summary(session_id, item_id), "claim.id": claimant}
-        change = {
-            "$set": {"claim.until": _from_now(seconds)},
-            "$inc": {"claim.failures": failures},
-            "$unset": {"claim.id": ""},
+        given_up = {
+            "claim.until": self._time(seconds),
+            "claim.failures": {"$add": [{"$ifNull": ["$claim.failures", 0]}, failures]},
         }
-        await self._update_one(query, change)
+        # Not $unset, which mongomock does not have as a stage.
+        await self._update_one(query, [{"$set": given_up}, {"$project": {"claim.id": 0}}])
 
     async def save_summary(
         self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]
     ) -> bool:
-        """Keep a summary on this item, if it is there, has none, and nobody else claims it."""
+        """Keep a summary on this item, if it is there, has none, and no other worker claims it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [{"claim.id": {"$exists": False}}, {"claim.id": claimant}],
@@ -188,16 +243,14 @@ class Log:
             query, {"$set": {"summary": dict(summary)}, "$unset": {"claim": ""}}
         )
 
-    async def _update_one(self, query: Document, update: Document) -> bool:
+    async def _update_one(self, query: Document, update: Document | list[Document]) -> bool:
         result = await self._patiently(lambda: self._items.update_one(query, update))
         return bool(result.matched_count)
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Document]:
         """The newest and the oldest numbers of each session, in the order of their ids."""
-        ids: dict[str, Any] = {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}
-        if after is not None and after >= prefix:
-            ids = {"$gt": after, "$lt": prefix + _LAST_CHARACTER}
-        newest = await self._first_of_each({"session_id": ids}, pymongo.DESCENDING, limit)
+        ids = {"session_id": id_range(prefix, after)}
+        newest = await self._first_of_each(ids, pymongo.DESCENDING, limit)
         if not newest:
             return []
         listed = {"session_id": {"$in": [session["_id"] for session in newest]}}
@@ -229,14 +282,6 @@ class Log:
 
     async def _patiently(self, command: Callable[[], Awaitable[T]]) -> T:
         return await patiently(command, self._retry_for)
-
-
-_LAST_CHARACTER = "\U0010ffff"
-
-
-def _from_now(seconds: float) -> datetime:
-    """By the clock of this machine: a claim is about minutes, and clocks differ by less."""
-    return datetime.now(timezone.utc) + timedelta(seconds=seconds)
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

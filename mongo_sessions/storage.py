@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
+from .count_check import CountCheck
 from .deployment import Deployment
 from .drivers import ClientPerLoop, GivenDatabase
 from .history import Known, SessionHistory
@@ -72,6 +73,7 @@ class Storage:
         self._deployment: Once[Deployment] = Once()
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
+        self._count_check = CountCheck(self.count_all)
 
     @property
     def counts_tokens(self) -> bool:
@@ -125,6 +127,7 @@ class Storage:
             count_tokens=self.count_tokens,
             background=self.background,
             known=known,
+            count_check=self._count_check,
         )
 
     def count_tokens(self, item: Item) -> int:

@@ -15,7 +15,9 @@ from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_whole_number
 from .policies.fold import NotFolded
+from .recount import Recount, RecountProgress
 from .session import MongoSession
+from .session_ids import check_part_of_id
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
@@ -124,9 +126,9 @@ class MongoSessionStore:
         """One conversation. ``...`` means: as the store has it; None means: none.
 
         Raises:
-            TypeError, ValueError: ``session_id`` is not a non-empty str, the policy is no coroutine
-                function, or it goes together neither with a limit nor with a store that counts no
-                tokens.
+            TypeError, ValueError: ``session_id`` is not a str of 1 to 1,024 bytes, the policy is no
+                coroutine function, or it goes together neither with a limit nor with a store that
+                counts no tokens.
         """
         return MongoSession(
             self._storage,
@@ -156,9 +158,9 @@ class MongoSessionStore:
         from there on, not at their items.
         """
         check_whole_number("limit", limit, at_least=1)
-        _check_text("prefix", prefix)
+        check_part_of_id("prefix", prefix)
         if after is not None:
-            _check_text("after", after)
+            check_part_of_id("after", after)
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
@@ -188,7 +190,7 @@ class MongoSessionStore:
             progress: Called after each summary. What it raises ends the work.
         """
         check_whole_number("limit", limit, at_least=1)
-        _check_text("prefix", prefix)
+        check_part_of_id("prefix", prefix)
         if progress is not None:
             check_callable("progress", progress)
         if not isinstance(policy, SummarizeOlder):
@@ -207,6 +209,37 @@ class MongoSessionStore:
             if tried == limit:
                 break
         return made
+
+    async def recount(
+        self,
+        *,
+        prefix: str = "",
+        progress: Callable[[RecountProgress], object] | None = None,
+    ) -> int:
+        """Count everything that is stored again; return how many documents had other counts.
+
+        For a change of ``token_counter``, once all workers have the new one, and for items that
+        were stored with ``token_counter=None``. Their ``tokens`` and ``total_tokens`` are
+        rewritten, and the counts in summaries; items, summaries and their places stay as they are.
+
+        One session after the other is read, 16 MB at a time, and counted in a thread. This may be
+        cancelled at any time, and run again: what is right is not written. Sessions may be used
+        meanwhile. A second run that returns 0 confirms that no writer was in between.
+
+        Args:
+            prefix: Of the ids of the sessions that are counted.
+            progress: Called after every 500 documents and after each session. What it raises ends
+                the work.
+
+        Raises:
+            ValueError: the store counts no tokens.
+        """
+        check_part_of_id("prefix", prefix)
+        if not self._storage.counts_tokens:
+            raise ValueError("recount needs token counts, and token_counter is None")
+        run = Recount(self._storage, await self._storage.log())
+        await run.run(prefix, progress)
+        return run.changed
 
     async def ping(self) -> bool:
         """Whether the server answers."""
@@ -231,11 +264,6 @@ class MongoSessionStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, got {value!r}")
 
 
 def _info(session: Document) -> SessionInfo:

@@ -122,6 +122,23 @@ async def test_a_listing_refuses_wrong_arguments(database, arguments, name):
         await MongoSessionStore(database).list_sessions(**arguments)
 
 
+@pytest.mark.parametrize("text", ["s" * 1_025, "ü" * 513, "s" * 70_000])
+async def test_an_id_or_a_prefix_that_is_too_long_is_refused_by_its_length(database, text):
+    store = MongoSessionStore(database)
+    too_long = f"must have at most 1,024 bytes, got {len(text.encode()):,}$"
+    with pytest.raises(ValueError, match=f"^session_id {too_long}"):
+        store.session(text)
+    with pytest.raises(ValueError, match=f"^prefix {too_long}"):
+        await store.list_sessions(text)
+    with pytest.raises(ValueError, match=f"^after {too_long}"):
+        await store.list_sessions(after=text)
+
+
+async def test_a_prefix_that_is_no_unicode_is_refused(database):
+    with pytest.raises(ValueError, match="prefix must be valid Unicode"):
+        await MongoSessionStore(database).list_sessions("\ud800")
+
+
 async def test_session_settings_may_be_a_dict_as_in_the_sdk(database):
     session = MongoSessionStore(database, session_settings={"limit": 1}).session("a")
     assert session.session_settings == SessionSettings(limit=1)

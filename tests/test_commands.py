@@ -11,7 +11,7 @@ from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, T
 from mongo_sessions.deployment import Deployment
 
 from .filling import fill
-from .scribes import Scribe
+from .scribes import BadScribe, Scribe, tokens, turns
 
 if TYPE_CHECKING:
     from .faults import Commands
@@ -43,12 +43,24 @@ async def test_a_turn_is_one_read_and_a_round_trip_per_item_or_transaction(store
 
 async def test_pop_and_clear_are_one_command_each(store, sent):
     session = store.session("a")
-    await session.add_items([USER, ANSWER])
+    await session.add_items([USER, ANSWER, USER])
     sent.clear()
     await session.pop_item()
-    await session.clear_session()
     await session.get_items(limit=50)
-    assert sent.names == ["findAndModify", "delete", "find"]
+    await session.clear_session()
+    assert sent.names == ["findAndModify", "find", "delete"]
+
+
+async def test_a_clear_that_does_not_know_the_newest_item_looks_first_how_long_it_is(
+    database, store, sent
+):
+    await fill_with_turns(database, 10)
+    await store.session("a").get_items(limit=1)
+    sent.clear()
+    await store.delete_session("a")
+    assert sent.names == ["find", "delete"]
+    await fill_with_turns(database, 10)
+    assert await examined(database, sent.started_events[0]) == 0, "the index has all it asks for"
 
 
 async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sent):
@@ -130,7 +142,7 @@ async def test_every_command_asks_for_one_session_so_one_shard_answers(
 
 async def examined(database: Any, event: Any) -> int:
     """Documents that the server looks at for a find command."""
-    fields = ("find", "filter", "sort", "limit", "projection")
+    fields = ("find", "filter", "sort", "skip", "limit", "projection")
     command = {field: event.command[field] for field in fields if field in event.command}
     plan = await database.command({"explain": command, "verbosity": "executionStats"})
     return plan["executionStats"]["totalDocsExamined"]
@@ -180,6 +192,23 @@ async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, s
         await session.add_items(batch)
         await session.flush()
     assert sent.names == ["update", "update", "commitTransaction", "update"]
+
+
+async def test_a_write_while_a_summary_waits_asks_the_server_once_whether_it_still_does(
+    database, sent, caplog
+):
+    scribe = BadScribe("raises")
+    policy = SummarizeOlder(scribe, max_tokens=1_000)
+    session = MongoSessionStore(database, token_counter=tokens, policy=policy).session("a")
+    await session.add_items(turns(1, 6))
+    await session.flush()
+    for number in range(7, 10):
+        sent.clear()
+        await session.add_items(turns(number, number)[:1])
+        await session.flush()
+        # The append, the newest summary, the block after it, and the claim, which is refused.
+        assert sent.names == ["update", "find", "find", "update"]
+    assert len(scribe.requests) == 1
 
 
 async def test_a_small_window_costs_one_round_trip_of_a_hundred_documents(database, sent):

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import AsyncMongoClient
 
-from mongo_sessions import mongod
+from mongo_sessions import MongoSessionStore, mongod
+from mongo_sessions.documents import MAX_ITEM_BYTES
 from mongo_sessions.testing import EmbeddedMongo
 
 
@@ -166,3 +167,12 @@ async def test_three_members_elect_another_primary_when_theirs_is_killed():
 def test_what_cannot_be_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         EmbeddedMongo(**arguments)
+
+
+@pytest.mark.parametrize("number", [1, 4])
+async def test_the_largest_items_fit_alone_and_four_in_a_transaction(database, number):
+    """A small cache refuses them: TransactionTooLargeForCache, code 388."""
+    items = [{"role": "user", "content": letter * (MAX_ITEM_BYTES - 64)} for letter in "abcd"]
+    session = MongoSessionStore(database, token_counter=None, retry_for=60).session("a")
+    await session.add_items(items[:number])
+    assert await session.get_items() == items[:number]

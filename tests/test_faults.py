@@ -10,7 +10,8 @@ import pytest
 from pymongo import _csot
 from pymongo.errors import BulkWriteError, ConnectionFailure, NetworkTimeout, OperationFailure
 
-from mongo_sessions import MongoSessionStore
+from mongo_sessions import MongoSessionStore, log
+from mongo_sessions.log import Log
 from mongo_sessions.retries import Patience, patiently
 from mongo_sessions.testing import EmbeddedMongo
 
@@ -284,3 +285,41 @@ async def test_what_is_slow_gets_twice_the_time_at_the_next_attempt():
     allowed: list[float] = []
     assert await patiently(slow, 100, attempt_seconds=10) == "done"
     assert [round(seconds) for seconds in allowed] == [10, 20, 40]
+
+
+async def test_what_a_clear_leaves_when_it_fails_is_the_newest_part(database, monkeypatch):
+    """Oldest first, a slice at a time: or the older part would be shown as the newest."""
+    monkeypatch.setattr(log, "_SLICE", 10)
+    items = [{"role": "user", "content": str(n)} for n in range(35)]
+    store = MongoSessionStore(database, retry_for=0.3)
+    await store.session("a").add_items(items)
+    deletes = iter(range(3))
+    delete = Log._delete
+
+    async def failing_the_third(self, query):
+        if next(deletes) < 2:
+            return await delete(self, query)
+        async with failing(database, "delete", times="alwaysOn", **HANGING_UP):
+            return await delete(self, query)
+
+    monkeypatch.setattr(Log, "_delete", failing_the_third)
+    session = store.session("a")
+    with pytest.raises(ConnectionFailure):
+        await session.clear_session()
+    assert await session.get_items() == items[20:]
+    monkeypatch.setattr(Log, "_delete", delete)
+    await session.clear_session()
+    assert await session.get_items() == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 9, 10, 11, 20, 35])
+async def test_a_clear_says_how_many_documents_it_removed(database, number, monkeypatch):
+    monkeypatch.setattr(log, "_SLICE", 10)
+    store = MongoSessionStore(database)
+    items = [{"role": "user", "content": str(n)} for n in range(number)]
+    for knows_the_head in (True, False):
+        session = store.session("a")
+        await session.add_items(items)
+        head = session._known.head if knows_the_head else None
+        assert await (await store._storage.log()).clear("a", head) == number
+        assert await store.session("a").get_items() == []

@@ -761,3 +761,27 @@ async def test_an_error_of_the_database_in_the_background_is_logged_and_nothing_
     await session.add_items([user(7)])
     await session.flush()
     assert is_summary((await session.get_items())[0])
+
+
+class LongWorded(Scribe):
+    """Few tokens, and many bytes."""
+
+    async def __call__(self, request):
+        await super().__call__(request)
+        return "x" * 300_000
+
+
+@pytest.mark.parametrize(("mebibytes", "anchor"), [(14.9, 6), (15.9, 8)])
+async def test_an_item_without_room_for_a_summary_carries_none(database, mebibytes, anchor, caplog):
+    """It stands where the anchor would be: then the block goes on to the next cut."""
+    picture = "data:image/png;base64," + "A" * int(mebibytes * 1024 * 1024)
+    large = {"role": "assistant", "content": [{"type": "output_image", "image_url": picture}]}
+    scribe = LongWorded()
+    session = store_of(database, scribe).session("a")
+    await session.add_items([*turns(1, 2), user(3, words=80), large])
+    await session.add_items(turns(4, 6))
+    await session.flush()
+    assert await anchors(database) == [anchor]
+    assert is_summary((await session.get_items())[0])
+    assert len(scribe.requests) == 1
+    assert caplog.records == []

@@ -17,6 +17,7 @@ from .policy import (
     Summary,
     TokenBudget,
 )
+from .segments import recounted_summary
 from .summarize import SummarizeOlder
 from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .token_limit import TokenLimit
@@ -49,6 +50,7 @@ __all__ = [
     "allowed_cuts",
     "estimate_tokens",
     "may_start",
+    "recounted_summary",
     "starts_turn",
     "valid",
 ]

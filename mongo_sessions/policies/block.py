@@ -49,8 +49,9 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
     at the best cut that has ``fold_tokens`` before it and comes within half as many more: before a
     user message, otherwise before a model response, otherwise before any item that can stand first.
     If there is none, it ends at the best cut later on. A call and its output are folded together
-    unless four times ``fold_tokens`` have no other cut. All of this depends on what is stored up to
-    there, and on nothing else: every worker comes to the same block.
+    unless four times ``fold_tokens`` have no other cut. An item without room for a summary ends no
+    block. All of this depends on what is stored up to there, and on nothing else: every worker
+    comes to the same block.
     """
     latest = await latest_anchor(history)
     due, split_due = 2 * fold_tokens, 4 * fold_tokens
@@ -88,10 +89,15 @@ def _end(entries: Sequence[Entry], fold_tokens: int, *, may_split: bool) -> int:
     cuts = [
         cut
         for cut in Stretch(entries).cuts(before=None)
-        if tokens_before[cut.position] >= fold_tokens and entries[cut.position - 1].summary is None
+        if tokens_before[cut.position] >= fold_tokens and _may_carry(entries[cut.position - 1])
     ]
     clean = [cut for cut in cuts if cut.kind is not CutKind.SPLIT]
     cuts = clean if clean or not may_split else cuts
     near = [cut for cut in cuts if tokens_before[cut.position] < fold_tokens * 3 // 2]
     best = min(near or cuts, key=lambda cut: cut.kind, default=None)
     return best.position if best else 0
+
+
+def _may_carry(entry: Entry) -> bool:
+    """Whether a summary can be stored on this item."""
+    return entry.summary is None and entry.has_room

@@ -84,14 +84,11 @@ class Folder:
         if due is None:
             return NotFolded.NOTHING
         _debug(history, due, "due to be folded")
-        claim = due.anchor.claim
-        if claim is not None and claim.is_in_force():
-            if not claim.is_working:
+        if not await self._claim(history, due.anchor):
+            claim = due.anchor.claim  # as it was read, which tells why
+            if claim is not None and not claim.is_working:
                 _debug(history, due, "waiting after a failure")
                 return NotFolded.NOTHING
-            _debug(history, due, "claimed by another worker")
-            return NotFolded.CLAIMED_BY_ANOTHER
-        if not await self._claim(history, due.anchor):
             _debug(history, due, "claimed by another worker, or removed")
             return NotFolded.CLAIMED_BY_ANOTHER
         _debug(history, due, "claimed")

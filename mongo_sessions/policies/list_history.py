@@ -74,7 +74,8 @@ class ListHistory:
     async def claim(self, entry: Entry, seconds: float) -> bool:
         stored = self._stored(entry)
         claim = stored.claim or Claim(stored.created_at, is_working=True)
-        if stored.summary is not None or (claim.is_in_force() and not claim.is_working):
+        is_paused = not claim.is_working and claim.until > _in(0)
+        if stored.summary is not None or is_paused:
             return False
         self._replace(entry, claim=replace(claim, until=_in(seconds), is_working=True))
         return True

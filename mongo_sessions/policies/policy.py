@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from datetime import datetime
 
 Item: TypeAlias = dict[str, Any]
 """One item of a conversation, as the Agents SDK hands it to a session: any JSON object."""
@@ -22,17 +22,17 @@ MOST_FOUND = 100
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody makes the summary that ends at an item, or tried to."""
+    """A worker makes the summary that ends at an item, or failed to.
+
+    Whether the claim has expired is for the log to say: :meth:`History.claim` succeeds then.
+    """
 
     until: datetime
-    """UTC. Nobody else may claim it before."""
+    """UTC, by the clock of the log, which may be minutes from the clock of this machine."""
     is_working: bool
-    """False after a failure: then nobody is at work, and all wait for another attempt."""
+    """False after a failure: no worker makes the summary, and every worker waits."""
     failures: int = 0
     """Attempts that failed so far."""
-
-    def is_in_force(self) -> bool:
-        return self.until > datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Entry:
     """What happened up to and including this item, if somebody summarised it here."""
     claim: Claim | None = None
     """Who is about to."""
+    has_room: bool = True
+    """False for an item so large that the log has no room for a summary beside it."""
     id: object = field(default=None, repr=False, compare=False)
     """What the log knows this item by; opaque to a policy."""
 
@@ -88,17 +90,18 @@ class History(Protocol):
         """The newest entry that carries a summary, or None."""
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        """Reserve the making of the summary that ends at ``entry`` for so many seconds from now.
+        """Reserve the making of the summary that ends at ``entry``, for so many seconds from now.
 
-        False when the item is gone, has a summary, or is claimed by somebody else. Whoever has the
-        claim prolongs it by claiming again.
+        False if the item is gone or has a summary, while another worker has the claim, and during
+        the pause after a failure. The owner of a claim prolongs it by claiming again. Time is
+        measured by one clock, the log's.
         """
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
-        """Give one's claim up after a failure: nobody is to try again for so many seconds."""
+        """Give one's claim up after a failure: no worker may claim for so many seconds."""
 
     async def release(self, entry: Entry) -> None:
-        """Give one's claim up without having tried: anybody may try at once."""
+        """Give one's claim up without having tried: any worker may claim at once."""
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
         """Keep ``summary`` on ``entry``, and end the claim.

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .policy import Summary
 
@@ -111,6 +111,19 @@ def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
 def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:
     """What is stored: the segments, and the tokens that they have where they are shown."""
     return {"segments": [asdict(segment) for segment in segments], "tokens": tokens}
+
+
+def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> Summary:
+    """``summary`` with its segments counted by another counter.
+
+    If a count differs, the tokens of the whole are left out: whoever shows the summary counts it.
+    """
+    segments = from_summary(summary)
+    counted = [replace(s, tokens=count_tokens(s.text) if s.text else 0) for s in segments]
+    if counted == segments:
+        return summary
+    rest = {field: value for field, value in summary.items() if field != "tokens"}
+    return {**rest, "segments": [asdict(segment) for segment in counted]}
 
 
 def from_summary(summary: Summary | None) -> list[Segment]:
