@@ -243,7 +243,7 @@ async def test_why_a_fold_is_not_made_is_logged_for_debugging(caplog, database):
     told = [record.getMessage().partition("): ")[2] for record in caplog.records]
     assert told[:5] == [
         "due to be folded",
-        "claimed by another worker",
+        "claimed by another worker, or removed",
         "due to be folded",
         "waiting after a failure",
         "due to be folded",
