@@ -11,6 +11,7 @@ from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_callable, check_whole_number
 from .retries import settled
+from .settings import checked, for_the_sdk
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from .history import SessionHistory
     from .policies import Entry, Item, RetrievalPolicy
+    from .settings import GivenSettings
     from .storage import StorageOptions
 
 
@@ -35,6 +37,8 @@ class MongoSession:
     Attributes:
         session_id: Names the conversation.
         policy: What decides which part of the history :meth:`get_items` shows.
+        session_settings: The SDK's settings; may be set to a dict, too. Their limit is used where
+            there is no policy.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class MongoSession:
         session_id: str,
         *,
         policy: RetrievalPolicy | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
     ) -> None:
         _check_session_id(session_id)
         if policy is not None:
@@ -52,8 +56,8 @@ class MongoSession:
             raise ValueError(f"{policy!r} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
-        self.session_settings = session_settings
         self._storage = storage
+        self._settings = checked(session_settings, policy)
         self._owns_storage = False
         self._known = Known()
 
@@ -65,7 +69,7 @@ class MongoSession:
         uri: str,
         database: str = "agents",
         policy: RetrievalPolicy | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
         **options: Unpack[StorageOptions],
     ) -> Self:
         """A session with a client of its own, for scripts; ``options`` are the store's.
@@ -80,22 +84,18 @@ class MongoSession:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.session_id!r})"
 
-    @property
-    def session_settings(self) -> SessionSettings | None:
-        """The SDK's settings of a session: its ``limit`` is used where no policy is."""
-        return self._session_settings
+    def _sdk_settings(self) -> SessionSettings:
+        on_limit = None
+        if self.policy is not None:
+            on_limit = partial(self._storage.bypasses.by_limit, self.session_id)
+        self._settings = for_the_sdk(self._settings, on_limit)
+        return self._settings
 
-    @session_settings.setter
-    def session_settings(self, settings: SessionSettings | dict[str, Any] | None) -> None:
-        if isinstance(settings, dict):  # as the SDK's own sessions take it
-            settings = _sdk_settings(settings)
-        if settings is not None and settings.limit is not None and self.policy is not None:
-            raise ValueError(
-                f"session_settings.limit={settings.limit} and a policy ({self.policy!r}) exclude "
-                "each other: with a limit, the SDK asks for the newest items as they are, and the "
-                "policy would never be asked"
-            )
-        self._session_settings = settings
+    def _set_settings(self, given: GivenSettings) -> None:
+        self._settings = checked(given, self.policy)
+
+    # The SDK's protocol declares an attribute. Pyright does not take a property for one.
+    session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return what the model is to see, oldest first.
@@ -110,8 +110,8 @@ class MongoSession:
         """
         if limit is None and self.policy is not None:
             return _view(self.policy, await self.policy(await self._history()))
-        if limit is None and self.session_settings is not None:
-            limit = self.session_settings.limit
+        if limit is None and self._settings is not None:
+            limit = self._settings.limit
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
         history = await self._history()
@@ -145,9 +145,12 @@ class MongoSession:
         """
         if not isinstance(items, (list, tuple)):
             raise TypeError(f"items must be a list, got {type(items).__name__}")
+        self._storage.database()  # or an empty batch would not hear that the store is closed
         if not items:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
+        if self.policy is not None:
+            self._storage.bypasses.by_encryption(self.session_id, cast("Sequence[Item]", items))
         log, history = await self._storage.log(), await self._history()
         head, self._known.head = self._known.head, None
         self._known.head = await settled(log.append(self.session_id, new_items, head))
@@ -233,12 +236,6 @@ def _check_session_id(session_id: object) -> None:
         raise ValueError("session_id must not be empty")
     if not is_utf8(session_id):
         raise ValueError(f"session_id must be valid Unicode, got {session_id!r}")
-
-
-def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:
-    from agents.memory import SessionSettings  # noqa: PLC0415 - a second, and seldom needed
-
-    return SessionSettings(**settings)
 
 
 def _view(policy: RetrievalPolicy, view: object) -> list[TResponseInputItem]:

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
+from .bypass import Bypasses
 from .deployment import Deployment
 from .drivers import ClientPerLoop, GivenDatabase
 from .history import Known, SessionHistory
@@ -72,6 +73,7 @@ class Storage:
         self._deployment: Once[Deployment] = Once()
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
+        self.bypasses = Bypasses()
 
     @property
     def counts_tokens(self) -> bool:

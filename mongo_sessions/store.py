@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import EllipsisType
 
-    from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
     from .documents import Document
     from .drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
+    from .settings import GivenSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StoreOptions(StorageOptions, total=False):
     """The keyword arguments of :class:`MongoSessionStore`, for those who pass them on."""
 
     policy: RetrievalPolicy | None
-    session_settings: SessionSettings | None
+    session_settings: GivenSettings
 
 
 class MongoSessionStore:
@@ -88,7 +88,7 @@ class MongoSessionStore:
         collection: str = "session_items",
         policy: RetrievalPolicy | None = None,
         token_counter: TokenCounter | None = DEFAULT_COUNTER,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
         retention: timedelta | None = None,
         create_indexes: bool = True,
         retry_for: float = 30.0,
@@ -119,7 +119,7 @@ class MongoSessionStore:
         session_id: str,
         *,
         policy: RetrievalPolicy | EllipsisType | None = ...,
-        session_settings: SessionSettings | EllipsisType | None = ...,
+        session_settings: GivenSettings | EllipsisType = ...,
     ) -> MongoSession:
         """One conversation. ``...`` means: as the store has it; None means: none.
 

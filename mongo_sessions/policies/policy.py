@@ -108,7 +108,7 @@ class History(Protocol):
         A hint that saves questions to the database. Who never says it is asked at every write.
         """
 
-    def count_tokens(self, item: Item) -> int:
+    def count_tokens(self, item: Item, /) -> int:
         """Tokens of an item that is not stored, by the store's own counter."""
 
 
@@ -119,7 +119,7 @@ class RetrievalPolicy(Protocol):
     model: what :mod:`mongo_sessions.policies.cuts` allows, and nothing that it would drop.
     """
 
-    async def __call__(self, history: History) -> list[Item]:
+    async def __call__(self, history: History, /) -> list[Item]:
         """Return the view, oldest item first. Items are returned as stored, never changed."""
 
 
