@@ -6,7 +6,14 @@ sees of it (:mod:`mongo_sessions.policies`).
 
 from importlib.metadata import version
 
-from .errors import IndexesMissing, InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
+from .errors import (
+    IndexesMissing,
+    InvalidItem,
+    ItemTooLarge,
+    ServerUnavailable,
+    StoreClosed,
+    WrongEventLoop,
+)
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -40,6 +47,7 @@ __all__ = [
     "MongoSession",
     "MongoSessionStore",
     "RetrievalPolicy",
+    "ServerUnavailable",
     "SessionInfo",
     "StoreClosed",
     "SummarizeOlder",

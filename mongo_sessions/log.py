@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
     from .documents import Document, Head, NewItem
+    from .server import Server
 
 T = TypeVar("T")
 
@@ -38,7 +39,13 @@ class Log:
     """The items of all sessions, through one client."""
 
     def __init__(
-        self, database: AnyDriver, collection: str, *, deployment: Deployment, retry_for: float
+        self,
+        database: AnyDriver,
+        collection: str,
+        *,
+        deployment: Deployment,
+        server: Server,
+        retry_for: float,
     ) -> None:
         # Whatever the URI says: the SDK compares what it reads with what it wrote, so reads go to
         # the primary, and what was acknowledged must survive an election. Not with_options, which
@@ -53,8 +60,9 @@ class Log:
             )
 
         self._items = items("local")
+        self._server = server
         self._retry_for = retry_for
-        appender = Appender(self._items, items("majority"), deployment=deployment)
+        appender = Appender(self._items, items("majority"), deployment=deployment, server=server)
         # Without transactions, a batch that is written with others may be torn with them.
         together = _TOGETHER if deployment.has_transactions else NOTHING_TOGETHER
         self._appends = AppendQueues(appender.append, together=together, retry_for=retry_for)
@@ -208,7 +216,7 @@ class Log:
         return await self._patiently(run)
 
     async def _patiently(self, command: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(command, self._retry_for)
+        return await patiently(command, self._retry_for, server=self._server)
 
 
 _LAST_CHARACTER = "\U0010ffff"

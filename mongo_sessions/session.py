@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_callable, check_whole_number
 from .retries import settled
+from .server import Explained, explaining
 from .settings import checked, for_the_sdk
 from .storage import Storage
 
@@ -97,6 +99,7 @@ class MongoSession:
     # The SDK's protocol declares an attribute. Pyright does not take a property for one.
     session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
 
+    @explaining
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return what the model is to see, oldest first.
 
@@ -117,6 +120,7 @@ class MongoSession:
         history = await self._history()
         return _for_sdk(await history.newest_items(limit))
 
+    @explaining
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append a batch: all of it or nothing, exactly once, next to each other.
 
@@ -156,6 +160,7 @@ class MongoSession:
         self._known.head = await settled(log.append(self.session_id, new_items, head))
         self._maintain(history)
 
+    @explaining
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None if there is none."""
         log = await self._storage.log()
@@ -165,6 +170,7 @@ class MongoSession:
             return None
         return cast("TResponseInputItem", unpack(document["item"]))
 
+    @explaining
     async def clear_session(self) -> None:
         """Remove everything of this session. The id may be used again."""
         log = await self._storage.log()
@@ -179,9 +185,12 @@ class MongoSession:
         takes the place that became free.
         """
         check_whole_number("after_seq", after_seq, at_least=0)
-        history = await self._history()
-        async for entry in history.oldest_first(after_seq):
-            yield entry
+        with Explained():
+            history = await self._history()
+        read = explaining(history.oldest_first(after_seq).__anext__)
+        with suppress(StopAsyncIteration):
+            while True:
+                yield await read()
 
     async def flush(self) -> None:
         """Wait for what the policy does in the background of this event loop: a summary, say.

@@ -18,6 +18,7 @@ from .once import Once
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 from .retries import patiently
+from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,7 @@ class Storage:
         self._indexes_were_made: Once[None] = Once()
         self._indexes_were_seen: Once[None] = Once()
         self._deployment: Once[Deployment] = Once()
+        self.server = Server(lambda: self.database().client)
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
         self.bypasses = Bypasses()
@@ -98,6 +100,7 @@ class Storage:
             lambda: patiently(
                 lambda: indexes.ensure(create=create),
                 self.retry_for,
+                server=self.server,
                 attempt_seconds=self.retry_for,  # building one in a large collection takes its time
             )
         )
@@ -112,11 +115,17 @@ class Storage:
         else:
             await self._ensure_indexes(self._indexes_were_seen, create=False)
         deployment = await self._deployment.get(
-            lambda: patiently(lambda: Deployment.of(database), self.retry_for)
+            lambda: patiently(lambda: Deployment.of(database), self.retry_for, server=self.server)
         )
         for closed in [other for other in list(self._logs) if other.is_closed()]:
             self._logs.pop(closed, None)
-        log = Log(database, self._collection, deployment=deployment, retry_for=self.retry_for)
+        log = Log(
+            database,
+            self._collection,
+            deployment=deployment,
+            server=self.server,
+            retry_for=self.retry_for,
+        )
         return self._logs.setdefault(loop, log)  # another task may have been first
 
     async def history(self, session_id: str, known: Known) -> SessionHistory:

@@ -13,8 +13,9 @@ from .drivers import ClientPerLoop
 from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
-from .policies.checks import check_whole_number
+from .policies.checks import check_seconds, check_whole_number
 from .policies.fold import Outcome
+from .server import explaining
 from .session import MongoSession
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
@@ -136,6 +137,7 @@ class MongoSessionStore:
             ),
         )
 
+    @explaining
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing, once, whatever ``create_indexes`` says.
 
@@ -146,6 +148,7 @@ class MongoSessionStore:
         """
         await self._storage.ensure_indexes()
 
+    @explaining
     async def list_sessions(
         self, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[SessionInfo]:
@@ -161,10 +164,12 @@ class MongoSessionStore:
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
+    @explaining
     async def delete_session(self, session_id: str) -> None:
         """Remove everything that is stored of a session. Nothing happens if there is none."""
         await self.session(session_id).clear_session()
 
+    @explaining
     async def fold_pending(
         self,
         policy: SummarizeOlder,
@@ -205,11 +210,12 @@ class MongoSessionStore:
                 break
         return made
 
-    async def ping(self) -> bool:
-        """Whether the server answers."""
+    async def ping(self, timeout: float = 5.0) -> bool:
+        """Whether the server answers within ``timeout`` seconds. See :meth:`check` for more."""
+        check_seconds("timeout", timeout)
         database = self._storage.database()
         try:
-            with pymongo.timeout(self._storage.retry_for):
+            with pymongo.timeout(timeout):
                 await database.command("ping")
         except PyMongoError:
             return False
