@@ -7,6 +7,7 @@ sees of it (:mod:`mongo_sessions.policies`).
 from importlib.metadata import version
 
 from .errors import (
+    ForeignCollection,
     IndexesMissing,
     InvalidItem,
     ItemTooLarge,
@@ -38,6 +39,7 @@ __all__ = [
     "AgentSummarizer",
     "Entry",
     "FoldProgress",
+    "ForeignCollection",
     "History",
     "IndexesMissing",
     "InvalidItem",

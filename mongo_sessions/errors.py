@@ -7,6 +7,10 @@ NetworkTimeout), what a server refused (OperationFailure), a client that was clo
 """
 
 
+class ForeignCollection(RuntimeError):
+    """The collection holds documents of another kind. Nothing was created in it, or written."""
+
+
 class IndexesMissing(RuntimeError):
     """An index is not there, and is not or cannot be created; the message says what to do.
 

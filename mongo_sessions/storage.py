@@ -96,14 +96,17 @@ class Storage:
 
     async def _ensure_indexes(self, once: Once[None], *, create: bool) -> None:
         indexes = Indexes(self.database(), self._collection, self._retention)
-        await once.get(
-            lambda: patiently(
+
+        async def ensure() -> None:
+            await patiently(indexes.refuse_foreign, self.retry_for, server=self.server)
+            await patiently(
                 lambda: indexes.ensure(create=create),
                 self.retry_for,
                 server=self.server,
                 attempt_seconds=self.retry_for,  # building one in a large collection takes its time
             )
-        )
+
+        await once.get(ensure)
 
     async def log(self) -> Log:
         """The log, through the client of the running event loop; at first, look at the indexes."""

@@ -131,15 +131,16 @@ async def test_what_to_look_at_is_told_once_while_operations_wait(driver, server
             using = [asyncio.ensure_future(store.session(f"{n}").get_items()) for n in range(5)]
             await warned.wait()
             assert not any(use.done() for use in using)
-            warned.clear()
             member.start()
             assert await asyncio.gather(*using) == [[]] * 5
             assert len(caplog.messages) == outage
             assert member.address in caplog.messages[-1]
             assert "IP access list" in caplog.messages[-1]
-            failures.seen.clear()
-            await asyncio.to_thread(member.kill)
-            await failures.seen.wait()
+            if outage == 1:
+                warned.clear()
+                failures.seen.clear()
+                await asyncio.to_thread(member.kill)
+                await failures.seen.wait()
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
