@@ -87,7 +87,7 @@ class Ours:
             self._database,
             COLLECTION,
             deployment=Deployment(has_transactions=True, is_sharded=False),
-            server=Server(lambda: self._database.client),
+            server=Server(self._database.client),
             retry_for=30.0,
         )
         *_, anchor = await log.newest(session_id, _UNFOLDED_ITEMS + 1)

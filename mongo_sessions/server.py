@@ -33,26 +33,22 @@ _AUTHENTICATION_FAILED, _ATLAS_ERROR = 18, 8000
 
 
 class Server:
-    """The server, as the client of the running event loop sees it: no method asks it anything.
+    """The server, as one client sees it: no method asks it anything."""
 
-    Args:
-        client: Gives that client.
-    """
-
-    def __init__(self, client: Callable[[], AnyDriver]) -> None:
+    def __init__(self, client: AnyDriver) -> None:
         self._client = client
         self._is_missing = False
 
     def is_known(self) -> bool:
         """Whether the driver knows a member that takes writes, and so need not look for one."""
-        topology = self._client().topology_description
+        topology = self._client.topology_description
         # Not so for mongomock, which is always there.
         return not isinstance(topology, TopologyDescription) or topology.has_writable_server()
 
     @property
     def selection_seconds(self) -> float:
         """``serverSelectionTimeoutMS``, if the client was given another than the default."""
-        seconds = self._client().options.server_selection_timeout
+        seconds = self._client.options.server_selection_timeout
         is_given = isinstance(seconds, (int, float)) and seconds != common.SERVER_SELECTION_TIMEOUT
         return seconds if is_given else math.inf
 

@@ -200,10 +200,10 @@ class MongoSession:
         """
         await self._storage.background.finish(self.session_id)
 
-    async def close(self) -> None:
-        """Close the client that :meth:`from_uri` made, after a :meth:`flush`; otherwise nothing."""
+    async def close(self, timeout: float = 10.0) -> None:
+        """Close the client that :meth:`from_uri` made, as a store does; otherwise nothing."""
         if self._owns_storage:
-            await self._storage.close()
+            await self._storage.close(timeout)
 
     async def __aenter__(self) -> Self:
         return self

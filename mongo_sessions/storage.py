@@ -72,7 +72,7 @@ class Storage:
         self._indexes_were_made: Once[None] = Once()
         self._indexes_were_seen: Once[None] = Once()
         self._deployment: Once[Deployment] = Once()
-        self.server = Server(lambda: self.database().client)
+        self._servers: dict[asyncio.AbstractEventLoop, Server] = {}
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
         self.bypasses = Bypasses()
@@ -96,13 +96,14 @@ class Storage:
 
     async def _ensure_indexes(self, once: Once[None], *, create: bool) -> None:
         indexes = Indexes(self.database(), self._collection, self._retention)
+        server = self._server()
 
         async def ensure() -> None:
-            await patiently(indexes.refuse_foreign, self.retry_for, server=self.server)
+            await patiently(indexes.refuse_foreign, self.retry_for, server=server)
             await patiently(
                 lambda: indexes.ensure(create=create),
                 self.retry_for,
-                server=self.server,
+                server=server,
                 attempt_seconds=self.retry_for,  # building one in a large collection takes its time
             )
 
@@ -113,23 +114,32 @@ class Storage:
         database, loop = self.database(), asyncio.get_running_loop()
         if log := self._logs.get(loop):
             return log
+        server = self._server()
         if self._create_indexes:
             await self.ensure_indexes()
         else:
             await self._ensure_indexes(self._indexes_were_seen, create=False)
         deployment = await self._deployment.get(
-            lambda: patiently(lambda: Deployment.of(database), self.retry_for, server=self.server)
+            lambda: patiently(lambda: Deployment.of(database), self.retry_for, server=server)
         )
-        for closed in [other for other in list(self._logs) if other.is_closed()]:
-            self._logs.pop(closed, None)
         log = Log(
             database,
             self._collection,
             deployment=deployment,
-            server=self.server,
+            server=server,
             retry_for=self.retry_for,
         )
         return self._logs.setdefault(loop, log)  # another task may have been first
+
+    def _server(self) -> Server:
+        """The server, as the client of the running event loop sees it."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._servers:
+            for closed in [other for other in list(self._servers) if other.is_closed()]:
+                self._servers.pop(closed, None)
+                self._logs.pop(closed, None)
+            self._servers[loop] = Server(self.database().client)
+        return self._servers[loop]
 
     async def history(self, session_id: str, known: Known) -> SessionHistory:
         """The log of one session; ``known`` is what its user remembers of it."""
@@ -160,6 +170,8 @@ class Storage:
                 raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
         return counts
 
-    async def close(self) -> None:
-        await self.background.finish()
+    async def close(self, seconds: float) -> None:
+        """Refuse every operation from now on, after at most so many seconds for the background."""
+        check_seconds("timeout", seconds)
+        await self.background.close(seconds)
         await self._source.close()

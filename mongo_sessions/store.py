@@ -221,13 +221,14 @@ class MongoSessionStore:
             return False
         return True
 
-    async def close(self) -> None:
+    async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
         What policies do in the background of this event loop is brought to its end first, as
-        :meth:`MongoSession.flush` does it.
+        :meth:`MongoSession.flush` does it, for ``timeout`` seconds. What is not done by then is
+        cancelled, and a warning names the sessions. A client of yours is closed after the store.
         """
-        await self._storage.close()
+        await self._storage.close(timeout)
 
     async def __aenter__(self) -> Self:
         return self

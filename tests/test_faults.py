@@ -284,6 +284,6 @@ async def test_what_is_slow_gets_twice_the_time_at_the_next_attempt():
         return "done"
 
     allowed: list[float] = []
-    server = Server(AsyncMongoMockClient)
+    server = Server(AsyncMongoMockClient())
     assert await patiently(slow, 100, server=server, attempt_seconds=10) == "done"
     assert [round(seconds) for seconds in allowed] == [10, 20, 40]
