@@ -19,6 +19,7 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m tests.torture --seconds 60
 	$(PYTEST)
 

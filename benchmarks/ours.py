@@ -13,6 +13,7 @@ from mongo_sessions.log import Log
 from mongo_sessions.policies import starts_turn
 from mongo_sessions.policies.segments import Segment, to_summary
 from mongo_sessions.policies.summary_message import summary_message
+from mongo_sessions.server import Server
 
 from .data import TURN_ITEMS, count_tokens, prose, token_counts, total_tokens
 from .mongo import COLLECTION, KEPT_AS, MONGO_GUARANTEE, server_version, stored_bytes
@@ -86,6 +87,7 @@ class Ours:
             self._database,
             COLLECTION,
             deployment=Deployment(has_transactions=True, is_sharded=False),
+            server=Server(self._database.client),
             retry_for=30.0,
         )
         *_, anchor = await log.newest(session_id, _UNFOLDED_ITEMS + 1)

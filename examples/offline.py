@@ -65,10 +65,9 @@ def _found(opening: str, history: list[TResponseInputItem]) -> str:
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, list):
-        for part in value:
+    elif isinstance(value, (dict, list)):
+        parts = cast("dict[str, object] | list[object]", value)
+        for part in parts.values() if isinstance(parts, dict) else parts:
             yield from _texts(part)
 
 

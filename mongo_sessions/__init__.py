@@ -6,7 +6,15 @@ sees of it (:mod:`mongo_sessions.policies`).
 
 from importlib.metadata import version
 
-from .errors import IndexesMissing, InvalidItem, ItemTooLarge, StoreClosed, WrongEventLoop
+from .errors import (
+    ForeignCollection,
+    IndexesMissing,
+    InvalidItem,
+    ItemTooLarge,
+    ServerUnavailable,
+    StoreClosed,
+    WrongEventLoop,
+)
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -37,6 +45,7 @@ __all__ = [
     "FoldFailure",
     "FoldProgress",
     "FoldReport",
+    "ForeignCollection",
     "History",
     "IndexesMissing",
     "InvalidItem",
@@ -47,6 +56,7 @@ __all__ = [
     "MongoSessionStore",
     "RecountProgress",
     "RetrievalPolicy",
+    "ServerUnavailable",
     "SessionInfo",
     "StoreClosed",
     "SummarizeOlder",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
     from .documents import Document, NewItem
+    from .server import Server
 
 T = TypeVar("T")
 
@@ -41,8 +42,14 @@ class Appender:
     """
 
     def __init__(
-        self, items: AnyDriver, lasting_items: AnyDriver, *, deployment: Deployment
+        self,
+        items: AnyDriver,
+        lasting_items: AnyDriver,
+        *,
+        deployment: Deployment,
+        server: Server,
     ) -> None:
+        self._server = server
         self._items = items
         self._lasting_items = lasting_items
         self._transactions = deployment.has_transactions
@@ -62,7 +69,7 @@ class Appender:
         the write (a standalone server), the newest item is read first, in any case.
         """
         pending = {ObjectId(): item for item in items}
-        patience = Patience(seconds)
+        patience = Patience(seconds, self._server)
         uncertain = False
         with pymongo.timeout(seconds):
             while True:
@@ -74,6 +81,7 @@ class Appender:
                             head = await self._newest_head(session_id)
                     documents = number(session_id, pending, head)
                     is_new = await self._append_to(head, documents, patience)
+                    self._server.has_answered()
                     return Head.of(documents[-1]) if is_new else None
                 except PyMongoError as error:
                     if lost_the_race(error):

@@ -8,6 +8,8 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pymongo.errors import InvalidOperation
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     _Key = tuple[asyncio.AbstractEventLoop, str]
 
 logger = logging.getLogger("mongo_sessions")
+
+_CANCEL_SECONDS = 3.0
 
 
 @dataclass
@@ -56,24 +60,48 @@ class Background:
         taken = asyncio.get_running_loop().time() - job.piece_began
         await asyncio.wait({job.piece}, timeout=max(0, seconds - taken))
 
-    async def finish(self, session_id: str | None = None) -> None:
+    async def finish(self, session_id: str | None = None, seconds: float | None = None) -> None:
         """Wait for the work that was asked for in this event loop, but not for all there is to do.
 
         The piece under way comes to its end, and so does another one if it was asked for meanwhile.
-        What they would go on with is left for another time.
+        What they would go on with is left for another time. But no longer than so many seconds.
         """
         loop = asyncio.get_running_loop()
-        jobs = [
-            job
-            for (its_loop, its_session), job in list(self._jobs.items())
-            if its_loop is loop and session_id in (None, its_session)
-        ]
+        jobs = list(self._jobs_here(session_id).values())
         for job in jobs:
             job.is_ending = True
         asked_again = [job for job in jobs if job.is_asked_for]
+        deadline = None if seconds is None else loop.time() + seconds
         for unfinished in (jobs, asked_again):
             if pieces := {job.piece for job in unfinished if not job.piece.done()}:
-                await asyncio.wait(pieces)
+                left = None if deadline is None else max(0, deadline - loop.time())
+                await asyncio.wait(pieces, timeout=left)
+
+    async def close(self, seconds: float) -> None:
+        """Finish, in so many seconds. What goes on after them is cancelled, and that is logged."""
+        await self.finish(seconds=seconds)
+        tasks = {name: job.task for name, job in self._jobs_here().items() if job.task}
+        if not tasks:
+            return
+        logger.warning(
+            "Background work was not done in %g seconds, and is cancelled. Another worker or the "
+            "next write begins it again. Sessions: %s",
+            seconds,
+            ", ".join(map(repr, sorted(tasks))),
+        )
+        for task in tasks.values():
+            task.cancel()
+        # It releases its claims first, if the server answers.
+        await asyncio.wait(tasks.values(), timeout=_CANCEL_SECONDS)
+
+    def _jobs_here(self, session_id: str | None = None) -> dict[str, _Job]:
+        """Those of this event loop by their sessions: all, or one."""
+        loop = asyncio.get_running_loop()
+        return {
+            its_session: job
+            for (its_loop, its_session), job in list(self._jobs.items())
+            if its_loop is loop and session_id in (None, its_session)
+        }
 
     def _job(self, session_id: str, work: Work) -> _Job:
         loop = asyncio.get_running_loop()
@@ -92,7 +120,7 @@ class Background:
         has_more = True
         while job.is_asked_for or (has_more and not job.is_ending):
             job.is_asked_for = False
-            has_more = await self._piece(job.work)
+            has_more = await self._piece(key[1], job.work)
             job.piece.set_result(None)
             job.piece, job.piece_began = key[0].create_future(), key[0].time()
         # No await since the last look at the job: nobody has asked for more in between.
@@ -103,12 +131,20 @@ class Background:
             del self._jobs[key]
         job.piece.cancel()
 
-    async def _piece(self, work: Work) -> bool:
+    async def _piece(self, session_id: str, work: Work) -> bool:
         try:
             return await work()
+        except InvalidOperation:
+            logger.warning(
+                "Background work on session %r failed: its client is closed. Call "
+                "`await store.close()` before you close the client",
+                session_id,
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for it
-            logger.warning("Background work on a session failed: %s", type(error).__name__)
-            return False
+            logger.warning(
+                "Background work on session %r failed: %s", session_id, type(error).__name__
+            )
+        return False
 
     def _forget_closed_loops(self) -> None:
         """Where the loop was closed over it, work has not come to its end."""

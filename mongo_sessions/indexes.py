@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from .errors import IndexesMissing
+from .errors import ForeignCollection, IndexesMissing
 from .wanted import wanted_indexes
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _UNAUTHORIZED = 13
 _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 85, 86
 _DUPLICATE_KEY = 11000
 
+# What each of our documents has, whatever else it lacks.
+_FIELDS = {"session_id": str, "seq": int, "turn": int, "created_at": datetime}
+
 
 class Indexes:
     """The indexes of one collection, through one client."""
@@ -34,6 +38,29 @@ class Indexes:
         self._collection = collection
         self._items = database.get_collection(collection)
         self._wanted = wanted_indexes(retention)
+
+    async def refuse_foreign(self) -> None:
+        """Look at one document: its fields tell whether the collection is one of ours.
+
+        An empty collection is fine, and so is one that this user may not read: what follows fails.
+
+        Raises:
+            ForeignCollection: the document is of another kind.
+        """
+        try:
+            found = await self._items.find_one({}, dict.fromkeys(_FIELDS, 1))
+        except OperationFailure as error:
+            if error.code != _UNAUTHORIZED:
+                raise
+            return
+        if found is not None and not all(
+            isinstance(found.get(field), kind) for field, kind in _FIELDS.items()
+        ):
+            raise ForeignCollection(
+                f"{self._database.name}.{self._collection} holds documents that are not of "
+                "mongo-sessions: they lack session_id, seq, turn or created_at. Nothing was "
+                "created there. Use another collection: MongoSessionStore(…, collection=…)"
+            )
 
     async def ensure(self, *, create: bool) -> None:
         """Look whether they are there: one command. Create what is missing, if ``create``.

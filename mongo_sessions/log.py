@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
     from .documents import Document, Head, NewItem
+    from .server import Server
 
 T = TypeVar("T")
 
@@ -47,7 +48,13 @@ class Log:
     """The items of all sessions, through one client."""
 
     def __init__(
-        self, database: AnyDriver, collection: str, *, deployment: Deployment, retry_for: float
+        self,
+        database: AnyDriver,
+        collection: str,
+        *,
+        deployment: Deployment,
+        server: Server,
+        retry_for: float,
     ) -> None:
         # Whatever the URI says: the SDK compares what it reads with what it wrote, so reads go to
         # the primary, and what was acknowledged must survive an election. Not with_options, which
@@ -62,9 +69,10 @@ class Log:
             )
 
         self._items = items("local")
+        self._server = server
         self._retry_for = retry_for
         self._time = server_time if deployment.has_clock else client_time
-        appender = Appender(self._items, items("majority"), deployment=deployment)
+        appender = Appender(self._items, items("majority"), deployment=deployment, server=server)
         # Without transactions, a batch that is written with others may be torn with them.
         together = _TOGETHER if deployment.has_transactions else NOTHING_TOGETHER
         self._appends = AppendQueues(appender.append, together=together, retry_for=retry_for)
@@ -281,7 +289,7 @@ class Log:
         return await self._patiently(run)
 
     async def _patiently(self, command: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(command, self._retry_for)
+        return await patiently(command, self._retry_for, server=self._server)
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from pymongo.errors import (
     ConnectionFailure,
     ExecutionTimeout,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WriteConcernError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
+
+    from .server import Server
 
 T = TypeVar("T")
 
@@ -28,6 +31,7 @@ _TRANSACTION_TOO_OLD = 290  # undone by the server, which does not call that tra
 _IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 _FIRST_ATTEMPT_SECONDS = 8.0
+_FIRST_LOOK_SECONDS = 2.0
 
 
 def lost_the_race(error: PyMongoError) -> bool:
@@ -61,10 +65,15 @@ def is_passing(error: PyMongoError) -> bool:
 class Patience:
     """Attempts, with pauses between them that are longer each time and random, for so long."""
 
-    def __init__(self, seconds: float, attempt_seconds: float = _FIRST_ATTEMPT_SECONDS) -> None:
+    def __init__(
+        self, seconds: float, server: Server, attempt_seconds: float = _FIRST_ATTEMPT_SECONDS
+    ) -> None:
+        self._server = server
         self._deadline = time.monotonic() + seconds
         self._longest = _FIRST_PAUSE
         self._attempt_seconds = attempt_seconds
+        self._look_seconds = _FIRST_LOOK_SECONDS
+        self._look_until: float | None = None
 
     def attempt(self) -> AbstractContextManager[None]:
         """Bound the time of one command, so that there is some left for another attempt.
@@ -72,16 +81,34 @@ class Patience:
         A primary that stands still keeps its connections open, and a driver waits for it until its
         monitor gives up: 30 seconds by default. Others have elected a new primary long before. What
         is merely slow gets twice the time at the next attempt.
+
+        While no server is known, an attempt is short: the first failure is to be told soon. And a
+        deadline around it, such as this one, is all that a driver heeds when it looks for a server.
         """
-        return pymongo.timeout(self._attempt_seconds)
+        seconds = self._attempt_seconds
+        if self._server.is_known():
+            self._look_until = None
+        else:
+            now = time.monotonic()
+            if self._look_until is None:
+                self._look_until = now + self._server.selection_seconds
+            seconds = min(seconds, self._look_seconds, max(self._look_until - now, _FIRST_PAUSE))
+        return pymongo.timeout(seconds)
 
     async def pause_after(self, error: PyMongoError) -> None:
-        """Raise ``error`` if the time is up."""
-        if error.timeout:
+        """Raise ``error`` if the time is up, or that for looking for a server."""
+        if error.timeout and self._look_until is None:
             self._attempt_seconds *= 2
+        elif error.timeout:
+            self._look_seconds *= 2
         pause = random.uniform(0, self._longest)
-        if time.monotonic() + pause >= self._deadline:
+        end = self._deadline
+        if isinstance(error, ServerSelectionTimeoutError):
+            end = min(end, self._look_until or end)
+        if time.monotonic() + pause >= end:
             raise error
+        if isinstance(error, ServerSelectionTimeoutError):
+            self._server.is_missing(error)
         await asyncio.sleep(pause)
         self._longest = min(2 * self._longest, _LONGEST_PAUSE)
 
@@ -90,19 +117,23 @@ async def patiently(
     command: Callable[[], Awaitable[T]],
     seconds: float,
     *,
+    server: Server,
     attempt_seconds: float = _FIRST_ATTEMPT_SECONDS,
 ) -> T:
     """Run a command that may well run twice, again while its failure may pass."""
-    patience = Patience(seconds, attempt_seconds)
+    patience = Patience(seconds, server, attempt_seconds)
     with pymongo.timeout(seconds):
         while True:
             try:
                 with patience.attempt():
-                    return await command()
+                    result = await command()
             except PyMongoError as error:
                 if not is_passing(error):
                     raise
                 await patience.pause_after(error)
+            else:
+                server.has_answered()
+                return result
 
 
 async def settled(operation: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,9 @@ from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
 from .policies.names import name_of
 from .retries import settled
+from .server import Explained, explaining
 from .session_ids import check_session_id
+from .settings import checked, for_the_sdk
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from .history import SessionHistory
     from .policies import Entry, Item, RetrievalPolicy
+    from .settings import GivenSettings
     from .storage import StorageOptions
 
 
@@ -37,6 +41,8 @@ class MongoSession:
     Attributes:
         session_id: Names the conversation.
         policy: What decides which part of the history :meth:`get_items` shows.
+        session_settings: The SDK's settings; may be set to a dict, too. Their limit is used where
+            there is no policy.
     """
 
     def __init__(
@@ -45,7 +51,7 @@ class MongoSession:
         session_id: str,
         *,
         policy: RetrievalPolicy | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
     ) -> None:
         check_session_id(session_id)
         if policy is not None:
@@ -56,8 +62,8 @@ class MongoSession:
             raise ValueError(f"{name_of(policy)} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
-        self.session_settings = session_settings
         self._storage = storage
+        self._settings = checked(session_settings, policy)
         self._owns_storage = False
         self._known = Known()
 
@@ -69,7 +75,7 @@ class MongoSession:
         uri: str,
         database: str = "agents",
         policy: RetrievalPolicy | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
         **options: Unpack[StorageOptions],
     ) -> Self:
         """A session with a client of its own, for scripts; ``options`` are the store's.
@@ -84,23 +90,20 @@ class MongoSession:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.session_id!r})"
 
-    @property
-    def session_settings(self) -> SessionSettings | None:
-        """The SDK's settings of a session: its ``limit`` is used where no policy is."""
-        return self._session_settings
+    def _sdk_settings(self) -> SessionSettings:
+        on_limit = None
+        if self.policy is not None:
+            on_limit = partial(self._storage.bypasses.by_limit, self.session_id)
+        self._settings = for_the_sdk(self._settings, on_limit)
+        return self._settings
 
-    @session_settings.setter
-    def session_settings(self, settings: SessionSettings | dict[str, Any] | None) -> None:
-        if isinstance(settings, dict):  # as the SDK's own sessions take it
-            settings = _sdk_settings(settings)
-        if settings is not None and settings.limit is not None and self.policy is not None:
-            raise ValueError(
-                f"session_settings.limit={settings.limit} and a policy ({name_of(self.policy)}) "
-                "exclude each other: with a limit, the SDK asks for the newest items as they are, "
-                "and the policy would never be asked"
-            )
-        self._session_settings = settings
+    def _set_settings(self, given: GivenSettings) -> None:
+        self._settings = checked(given, self.policy)
 
+    # The SDK's protocol declares an attribute. Pyright does not take a property for one.
+    session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
+
+    @explaining
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return what the model is to see, oldest first.
 
@@ -114,13 +117,14 @@ class MongoSession:
         """
         if limit is None and self.policy is not None:
             return _view(self.policy, await self.policy(await self._history()))
-        if limit is None and self.session_settings is not None:
-            limit = self.session_settings.limit
+        if limit is None and self._settings is not None:
+            limit = self._settings.limit
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
         history = await self._history()
         return _for_sdk(await history.newest_items(limit))
 
+    @explaining
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append a batch: all of it or nothing, exactly once, next to each other.
 
@@ -149,14 +153,18 @@ class MongoSession:
         """
         if not isinstance(items, (list, tuple)):
             raise TypeError(f"items must be a list, got {type(items).__name__}")
+        self._storage.database()  # or an empty batch would not hear that the store is closed
         if not items:
             return
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
+        if self.policy is not None:
+            self._storage.bypasses.by_encryption(self.session_id, cast("Sequence[Item]", items))
         log, history = await self._storage.log(), await self._history()
         head, self._known.head = self._known.head, None
         self._known.head = await settled(log.append(self.session_id, new_items, head))
         self._maintain(history)
 
+    @explaining
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None if there is none."""
         log = await self._storage.log()
@@ -166,6 +174,7 @@ class MongoSession:
             return None
         return cast("TResponseInputItem", unpack(document["item"]))
 
+    @explaining
     async def clear_session(self) -> None:
         """Remove everything of this session, oldest first. The id may be used again.
 
@@ -184,9 +193,12 @@ class MongoSession:
         takes the place that became free.
         """
         check_whole_number("after_seq", after_seq, at_least=0)
-        history = await self._history()
-        async for entry in history.oldest_first(after_seq):
-            yield entry
+        with Explained():
+            history = await self._history()
+        read = explaining(history.oldest_first(after_seq).__anext__)
+        with suppress(StopAsyncIteration):
+            while True:
+                yield await read()
 
     async def flush(self) -> None:
         """Wait for what the policy does in the background of this event loop: a summary, say.
@@ -196,10 +208,10 @@ class MongoSession:
         """
         await self._storage.background.finish(self.session_id)
 
-    async def close(self) -> None:
-        """Close the client that :meth:`from_uri` made, after a :meth:`flush`; otherwise nothing."""
+    async def close(self, timeout: float = 10.0) -> None:
+        """Close the client that :meth:`from_uri` made, as a store does; otherwise nothing."""
         if self._owns_storage:
-            await self._storage.close()
+            await self._storage.close(timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,12 +243,6 @@ class MongoSession:
 
     async def _history(self) -> SessionHistory:
         return await self._storage.history(self.session_id, self._known)
-
-
-def _sdk_settings(settings: dict[str, Any]) -> SessionSettings:
-    from agents.memory import SessionSettings  # noqa: PLC0415 - a second, and seldom needed
-
-    return SessionSettings(**settings)
 
 
 def _view(policy: RetrievalPolicy, view: object) -> list[TResponseInputItem]:

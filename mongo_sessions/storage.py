@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
+from .bypass import Bypasses
 from .count_check import CountCheck
 from .deployment import Deployment
 from .drivers import ClientPerLoop, GivenDatabase
@@ -18,6 +19,7 @@ from .once import Once
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 from .retries import patiently
+from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +73,11 @@ class Storage:
         self._indexes_were_made: Once[None] = Once()
         self._indexes_were_seen: Once[None] = Once()
         self._deployment: Once[Deployment] = Once()
+        self._servers: dict[asyncio.AbstractEventLoop, Server] = {}
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
         self._count_check = CountCheck(self.count_all)
+        self.bypasses = Bypasses()
 
     @property
     def counts_tokens(self) -> bool:
@@ -94,30 +98,50 @@ class Storage:
 
     async def _ensure_indexes(self, once: Once[None], *, create: bool) -> None:
         indexes = Indexes(self.database(), self._collection, self._retention)
-        await once.get(
-            lambda: patiently(
+        server = self._server()
+
+        async def ensure() -> None:
+            await patiently(indexes.refuse_foreign, self.retry_for, server=server)
+            await patiently(
                 lambda: indexes.ensure(create=create),
                 self.retry_for,
+                server=server,
                 attempt_seconds=self.retry_for,  # building one in a large collection takes its time
             )
-        )
+
+        await once.get(ensure)
 
     async def log(self) -> Log:
         """The log, through the client of the running event loop; at first, look at the indexes."""
         database, loop = self.database(), asyncio.get_running_loop()
         if log := self._logs.get(loop):
             return log
+        server = self._server()
         if self._create_indexes:
             await self.ensure_indexes()
         else:
             await self._ensure_indexes(self._indexes_were_seen, create=False)
         deployment = await self._deployment.get(
-            lambda: patiently(lambda: Deployment.of(database), self.retry_for)
+            lambda: patiently(lambda: Deployment.of(database), self.retry_for, server=server)
         )
-        for closed in [other for other in list(self._logs) if other.is_closed()]:
-            self._logs.pop(closed, None)
-        log = Log(database, self._collection, deployment=deployment, retry_for=self.retry_for)
+        log = Log(
+            database,
+            self._collection,
+            deployment=deployment,
+            server=server,
+            retry_for=self.retry_for,
+        )
         return self._logs.setdefault(loop, log)  # another task may have been first
+
+    def _server(self) -> Server:
+        """The server, as the client of the running event loop sees it."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._servers:
+            for closed in [other for other in list(self._servers) if other.is_closed()]:
+                self._servers.pop(closed, None)
+                self._logs.pop(closed, None)
+            self._servers[loop] = Server(self.database().client)
+        return self._servers[loop]
 
     async def history(self, session_id: str, known: Known) -> SessionHistory:
         """The log of one session; ``known`` is what its user remembers of it."""
@@ -149,6 +173,8 @@ class Storage:
                 raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
         return counts
 
-    async def close(self) -> None:
-        await self.background.finish()
+    async def close(self, seconds: float) -> None:
+        """Refuse every operation from now on, after at most so many seconds for the background."""
+        check_seconds("timeout", seconds)
+        await self.background.close(seconds)
         await self._source.close()

@@ -13,9 +13,10 @@ from .drivers import ClientPerLoop
 from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
-from .policies.checks import check_callable, check_whole_number
+from .policies.checks import check_callable, check_seconds, check_whole_number
 from .policies.fold import NotFolded
 from .recount import Recount, RecountProgress
+from .server import explaining
 from .session import MongoSession
 from .session_ids import check_part_of_id
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import EllipsisType
 
-    from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
     from .documents import Document
     from .drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
+    from .settings import GivenSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class StoreOptions(StorageOptions, total=False):
     """The keyword arguments of :class:`MongoSessionStore`, for those who pass them on."""
 
     policy: RetrievalPolicy | None
-    session_settings: SessionSettings | None
+    session_settings: GivenSettings
 
 
 class MongoSessionStore:
@@ -90,7 +91,7 @@ class MongoSessionStore:
         collection: str = "session_items",
         policy: RetrievalPolicy | None = None,
         token_counter: TokenCounter | None = DEFAULT_COUNTER,
-        session_settings: SessionSettings | None = None,
+        session_settings: GivenSettings = None,
         retention: timedelta | None = None,
         create_indexes: bool = True,
         retry_for: float = 30.0,
@@ -121,7 +122,7 @@ class MongoSessionStore:
         session_id: str,
         *,
         policy: RetrievalPolicy | EllipsisType | None = ...,
-        session_settings: SessionSettings | EllipsisType | None = ...,
+        session_settings: GivenSettings | EllipsisType = ...,
     ) -> MongoSession:
         """One conversation. ``...`` means: as the store has it; None means: none.
 
@@ -139,6 +140,7 @@ class MongoSessionStore:
             ),
         )
 
+    @explaining
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing, once, whatever ``create_indexes`` says.
 
@@ -149,6 +151,7 @@ class MongoSessionStore:
         """
         await self._storage.ensure_indexes()
 
+    @explaining
     async def list_sessions(
         self, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[SessionInfo]:
@@ -164,10 +167,12 @@ class MongoSessionStore:
         log = await self._storage.log()
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
+    @explaining
     async def delete_session(self, session_id: str) -> None:
         """Remove everything that is stored of a session. Nothing happens if there is none."""
         await self.session(session_id).clear_session()
 
+    @explaining
     async def fold_pending(
         self,
         policy: SummarizeOlder,
@@ -241,23 +246,25 @@ class MongoSessionStore:
         await run.run(prefix, progress)
         return run.changed
 
-    async def ping(self) -> bool:
-        """Whether the server answers."""
+    async def ping(self, timeout: float = 5.0) -> bool:
+        """Whether the server answers within ``timeout`` seconds. See :meth:`check` for more."""
+        check_seconds("timeout", timeout)
         database = self._storage.database()
         try:
-            with pymongo.timeout(self._storage.retry_for):
+            with pymongo.timeout(timeout):
                 await database.command("ping")
         except PyMongoError:
             return False
         return True
 
-    async def close(self) -> None:
+    async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
         What policies do in the background of this event loop is brought to its end first, as
-        :meth:`MongoSession.flush` does it.
+        :meth:`MongoSession.flush` does it, for ``timeout`` seconds. What is not done by then is
+        cancelled, and a warning names the sessions. A client of yours is closed after the store.
         """
-        await self._storage.close()
+        await self._storage.close(timeout)
 
     async def __aenter__(self) -> Self:
         return self

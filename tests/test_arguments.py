@@ -147,6 +147,39 @@ async def test_session_settings_may_be_a_dict_as_in_the_sdk(database):
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"limits": 1}, "Unknown session settings: limits"), (3, "must be a SessionSettings")],
+)
+def test_wrong_session_settings_are_an_error_at_once(database, settings, message):
+    with pytest.raises(TypeError, match=message):
+        MongoSessionStore(database, session_settings=settings)
+    session = MongoSessionStore(database).session("a")
+    with pytest.raises(TypeError, match=message):
+        session.session_settings = settings
+    assert session.session_settings == SessionSettings()
+
+
+@pytest.mark.parametrize("policy", [None, TokenLimit(8_000)])
+@pytest.mark.parametrize("given", [None, {}, SessionSettings()])
+def test_session_settings_have_a_default_as_in_the_sdk(database, policy, given):
+    session = MongoSessionStore(database, policy=policy, session_settings=given).session("a")
+    settings = session.session_settings
+    assert isinstance(settings, SessionSettings)
+    assert settings == SessionSettings()
+    assert SessionSettings() == settings
+    assert settings != SessionSettings(limit=3)
+    assert session.session_settings is settings
+
+
+def test_a_limit_that_is_set_later_is_refused_beside_a_policy(database):
+    session = MongoSessionStore(database, policy=TokenLimit(8_000)).session("a")
+    with pytest.raises(ValueError, match="exclude each other"):
+        session.session_settings = {"limit": 3}
+    session.session_settings = None
+    assert session.session_settings == SessionSettings()
+
+
+@pytest.mark.parametrize(
     ("view", "got"),
     [
         (None, "NoneType"),

@@ -158,3 +158,27 @@ async def test_work_has_no_deadline_of_the_request_that_asked_for_it():
     deadline.set("in a second")
     await background.join("a", look, 60)
     assert seen == ["none"]
+
+
+async def test_closing_cancels_what_is_not_done_in_time_and_names_it(caplog):
+    background, hanging, done = Background(), Work(), Work()
+    background.start("b", hanging)
+    background.start("a", done)
+    done.gate.release()
+    await background.close(0.05)
+    assert (hanging.done, done.done) == (0, 1)
+    assert not background._jobs
+    [message] = caplog.messages
+    assert message.endswith("Sessions: 'b'")
+
+
+async def test_closing_waits_for_what_is_done_in_time_and_says_nothing(caplog):
+    background, work = Background(), Work(pieces=3)
+    background.start("a", work)
+    await work.under_way.wait()
+    closing = asyncio.create_task(background.close(60))
+    await asyncio.sleep(0)
+    work.gate.release()
+    await closing
+    assert work.done == 1
+    assert caplog.messages == []

@@ -359,6 +359,7 @@ async def test_a_closed_store_refuses_but_leaves_a_given_client_open(any_databas
     async with MongoSessionStore(any_database) as store:
         session = store.session("a")
         await session.add_items(ITEMS)
-    with pytest.raises(StoreClosed, match="is closed"):
-        await session.get_items()
+    for use in (session.get_items(), session.add_items(ITEMS), session.add_items([])):
+        with pytest.raises(StoreClosed, match="is closed"):
+            await use
     assert await MongoSessionStore(any_database).session("a").get_items() == ITEMS

@@ -703,7 +703,7 @@ async def test_an_append_that_is_done_does_not_fail_because_the_store_was_closed
             seen = sent.expect("update")
             adding = asyncio.create_task(session.add_items([user(2)]))
             await seen.wait()
-            await session._storage.close()
+            await session._storage.close(10)
             await adding
         assert len(await raw(database)) == 3
 
@@ -756,7 +756,7 @@ async def test_an_error_of_the_database_in_the_background_is_logged_and_nothing_
         await session.add_items(turns(6, 6))
         await session.flush()
     assert [record.getMessage() for record in caplog.records] == [
-        "Background work on a session failed: OperationFailure"
+        "Background work on session 'a' failed: OperationFailure"
     ]
     await session.add_items([user(7)])
     await session.flush()
@@ -785,3 +785,45 @@ async def test_an_item_without_room_for_a_summary_carries_none(database, mebibyt
     assert is_summary((await session.get_items())[0])
     assert len(scribe.requests) == 1
     assert caplog.records == []
+
+
+async def test_a_store_that_closes_waits_for_a_summariser_only_so_long(database, caplog):
+    held = HeldScribe()
+    store = store_of(database, held)
+    session = store.session("a")
+    await session.add_items(turns(1, 9))
+    await held.asked.wait()
+    await store.close(timeout=0.05)
+    [warning] = caplog.messages
+    assert warning.startswith("Background work was not done in 0.05 seconds, and is cancelled.")
+    assert warning.endswith("Sessions: 'a'")
+    assert not any("id" in document.get("claim", {}) for document in await raw(database))
+    other = store_of(database, Scribe())
+    assert await other.fold_pending(other._policy) > 0, "the claim was released"
+
+
+async def test_a_session_of_its_own_closes_in_time_too(replica_set, caplog):
+    held = HeldScribe()
+    options = {"token_counter": tokens, "collection": "closing"}
+    session = MongoSession.from_uri("a", uri=replica_set, policy=policy_of(held), **options)
+    await session.clear_session()
+    await session.add_items(turns(1, 9))
+    await held.asked.wait()
+    await session.close(timeout=0.05)
+    assert "Sessions: 'a'" in caplog.text
+
+
+async def test_a_client_that_is_closed_before_the_store_is_named_as_the_mistake(
+    driver, replica_set, caplog
+):
+    held = HeldScribe()
+    async with open_database(driver, replica_set) as database:
+        session = store_of(database, held).session("a")
+        await session.add_items(turns(1, 9))
+        await held.asked.wait()
+    held.may_go_on.set()
+    await session.flush()
+    assert caplog.messages[-1] == (
+        "Background work on session 'a' failed: its client is closed. Call `await store.close()` "
+        "before you close the client"
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from agents.extensions.memory import MongoDBSession
 from mongomock_motor import AsyncMongoMockClient
-from pymongo import IndexModel
+from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import IndexesMissing, MongoSessionStore
+from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore
 
 from .faults import failing
 
@@ -71,7 +72,7 @@ async def test_indexes_do_under_whatever_name(items, database, sent, create_inde
     sent.clear()
     store = MongoSessionStore(database, retention=RETENTION, create_indexes=create_indexes)
     await store.session("a").add_items([USER])
-    assert sent.names == ["listIndexes", "hello", "find", "update"]
+    assert sent.names == ["find", "listIndexes", "hello", "find", "update"]
 
 
 async def test_without_the_unique_index_nothing_is_done_that_could_be_lost(database, sent, items):
@@ -141,7 +142,8 @@ async def test_an_index_that_an_older_server_takes_for_the_same_is_named(databas
 
 
 async def test_documents_that_collide_are_an_error_without_their_text(database, items):
-    await items.insert_many([{"session_id": "a", "seq": 1, "item": USER} for _ in range(2)])
+    numbers = {"session_id": "a", "seq": 1, "turn": 1, "created_at": datetime.now(timezone.utc)}
+    await items.insert_many([{**numbers, "item": USER} for _ in range(2)])
     message = await refused(MongoSessionStore(database))
     assert "several documents have one session_id and seq" in message
     assert "session_seq" not in await items.index_information()
@@ -174,6 +176,39 @@ async def test_other_errors_come_through_as_they_are(database):
             with pytest.raises(OperationFailure) as raised:
                 await MongoSessionStore(database).session("a").add_items([USER])
         assert raised.value.code == 8000
+
+
+async def test_a_collection_of_the_sdks_own_session_is_refused(database, replica_set):
+    async with AsyncMongoClient(replica_set) as client:
+        theirs = MongoDBSession("a", client=client, database=database.name)
+        await theirs.add_items([USER])
+        collections = await database.list_collection_names()
+        before = {name: await database[name].index_information() for name in collections}
+        for name in collections:
+            for create_indexes in (True, False):
+                store = MongoSessionStore(database, collection=name, create_indexes=create_indexes)
+                for use in (
+                    store.session("a").get_items(),
+                    store.session("a").add_items([USER]),
+                    store.list_sessions(),
+                    store.ensure_indexes(),
+                ):
+                    with pytest.raises(ForeignCollection, match=f"{database.name}.{name} holds"):
+                        await use
+            assert await database[name].index_information() == before[name]
+        assert await theirs.get_items() == [USER]
+
+
+@pytest.mark.parametrize(
+    "field", [{"session_id": 7}, {"seq": "1"}, {"turn": None}, {"created_at": "today"}]
+)
+async def test_a_document_of_another_kind_is_refused_without_its_text(database, items, field):
+    ours = {"session_id": "a", "seq": 1, "turn": 1, "created_at": datetime.now(timezone.utc)}
+    await items.insert_one({**ours, **field, "item": USER})
+    with pytest.raises(ForeignCollection) as raised:
+        await MongoSessionStore(database).session("a").get_items()
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
+    assert set(await items.index_information()) == {"_id_"}
 
 
 async def retention_of(database: Any, name: str = "created_at_retention") -> int | None:

@@ -54,6 +54,20 @@ def test_importing_the_package_does_not_import_the_sdk():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_making_a_session_does_not_import_the_sdk():
+    code = """if True:
+        import sys
+        from pymongo import AsyncMongoClient
+        from mongo_sessions import MongoSessionStore, TokenLimit
+        database = AsyncMongoClient("mongodb://127.0.0.1:1")["agents"]
+        session = MongoSessionStore(database, policy=TokenLimit(8_000)).session("a")
+        assert "agents" not in sys.modules
+        assert session.session_settings.limit is None
+        assert "agents" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_policies_are_visible_at_the_top():
     link = SOURCE.parent / "policies"
     assert link.resolve() == SOURCE / "policies"

@@ -48,6 +48,24 @@ def test_a_python_block_runs(block, namespace, replica_set, monkeypatch, capsys)
         assert capsys.readouterr().out == "Hello Ann.\n"
 
 
+def with_pymongo(quickstart: str) -> str:
+    """The quickstart, changed as the README's diff says."""
+    (diff,) = re.findall(r"```diff\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    removed = re.findall(r"^-(.*)$", diff, re.MULTILINE)
+    added = re.findall(r"^\+(.*)$", diff, re.MULTILINE)
+    for old, new in zip(removed, added, strict=True):
+        assert old in quickstart
+        quickstart = quickstart.replace(old, new)
+    return quickstart
+
+
+def test_the_quickstart_is_what_the_type_checkers_see():
+    typed = Path(__file__).parent / "typing"
+    for driver, quickstart in [("motor", BLOCKS[0]), ("pymongo", with_pymongo(BLOCKS[0]))]:
+        checked = (typed / f"quickstart_{driver}.py").read_text("utf-8")
+        assert checked.endswith(f"\n\n{quickstart}"), f"tests/typing/quickstart_{driver}.py"
+
+
 def test_the_readme_has_its_blocks():
     assert len(BLOCKS) == 6
     assert "AsyncIOMotorClient" in BLOCKS[0]

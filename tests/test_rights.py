@@ -235,6 +235,8 @@ async def test_wrong_credentials_are_an_error_at_once(owned, seen_by, user, monk
         with pytest.raises(OperationFailure, match=r"^Authentication failed\.") as raised:
             await use(session)
         assert raised.value.code == 18
+        assert "percent-escaped" in str(raised.value)
+        assert isinstance(raised.value.__cause__, OperationFailure)
         for secret in ("hunter2", "a secret"):
             assert secret not in everything_said(raised.value)
     assert not await MongoSessionStore(await seen_by(user, "hunter2")).ping()

@@ -24,7 +24,7 @@ from agents.run_state import RunState
 from agents.testing import ScriptedModel, assistant_message, function_call
 from pymongo.errors import PyMongoError
 
-from mongo_sessions import MongoSessionStore, TokenLimit
+from mongo_sessions import MongoSessionStore, ServerUnavailable, TokenLimit
 
 from .conftest import open_database
 from .faults import LossyProxy, failing
@@ -200,7 +200,7 @@ async def test_a_resume_after_a_failed_append_writes_the_output_once(database):
     agent, model = paying_agent()
     state = await interrupted(agent, session)
     async with failing(database, "update", times="alwaysOn", closeConnection=True):
-        with pytest.raises(PyMongoError):
+        with pytest.raises((PyMongoError, ServerUnavailable)):
             await Runner.run(agent, state, session=session)
     assert await stored(session) == PAID[:2]
     await Runner.run(agent, state, session=session)
@@ -220,7 +220,7 @@ async def test_a_resume_after_a_lost_acknowledgement_writes_the_output_once(
             state = await interrupted(agent, session)
             lossy.lose_answers_to(*["update"] * lost)
             if lost > 1:
-                with pytest.raises(PyMongoError):
+                with pytest.raises((PyMongoError, ServerUnavailable)):
                     await Runner.run(agent, state, session=session)
                 lossy.lose_answers_to()
                 assert await stored(session) == PAID[:3]
@@ -292,13 +292,47 @@ async def test_session_input_callback(session):
     assert (await stored(session))[4:] == ["user: old 4", "user: new", "assistant: ok"]
 
 
-async def test_a_limit_of_the_run_reads_the_newest_items(database):
-    session = MongoSessionStore(database, policy=TokenLimit(1)).session("a")
-    await session.add_items([{"role": "user", "content": f"old {n}"} for n in range(5)])
+LIMITED = RunConfig(session_settings=SessionSettings(limit=3))
+
+
+async def test_a_limit_of_the_run_bypasses_a_policy_and_is_told_once_a_store(database, caplog):
+    store = MongoSessionStore(database, policy=TokenLimit(1))
+    await store.session("a").add_items([{"role": "user", "content": f"old {n}"} for n in range(5)])
+    model = ScriptedModel([say("ok"), say("ok")])
+    for session_id in ("a", "b"):
+        session = store.session(session_id)
+        agent = Agent("assistant", model=model)
+        await Runner.run(agent, "new", session=session, run_config=LIMITED)
+    assert received(model) == [
+        ["user: old 2", "user: old 3", "user: old 4", "user: new"],
+        ["user: new"],
+    ]
+    [warning] = caplog.records
+    assert warning.name == "mongo_sessions"
+    assert "SessionSettings(limit=3)) bypasses the policy of session 'a'" in warning.message
+    assert "policy=None" in warning.message
+
+
+@pytest.mark.parametrize("settings", [None, SessionSettings(limit=4)])
+async def test_a_limit_of_the_run_is_no_problem_without_a_policy(database, caplog, settings):
+    session = MongoSessionStore(database, session_settings=settings).session("a")
     model = ScriptedModel([say("ok")])
-    config = RunConfig(session_settings=SessionSettings(limit=3))
-    await Runner.run(Agent("assistant", model=model), "new", session=session, run_config=config)
-    assert received(model) == [["user: old 2", "user: old 3", "user: old 4", "user: new"]]
+    agent = Agent("assistant", model=model)
+    await Runner.run(agent, "new", session=session, run_config=LIMITED)
+    assert caplog.records == []
+
+
+async def test_a_run_that_reads_its_writes_back_bypasses_nothing(database, caplog):
+    """An approval that is resumed asks with a limit, and so may the application."""
+    session = MongoSessionStore(database, policy=TokenLimit(1_000)).session("a")
+    agent, _ = paying_agent()
+    config = RunConfig(session_settings=SessionSettings())
+    result = await Runner.run(agent, "Pay 5", session=session, run_config=config)
+    state = result.to_state()
+    state.approve(result.interruptions[0])
+    await Runner.run(agent, state, session=session, run_config=config)
+    assert short(await session.get_items(limit=2)) == PAID[2:]
+    assert caplog.records == []
 
 
 async def test_a_correction_with_pop_item(session):

@@ -45,17 +45,30 @@ async def test_encrypted_session(store, session):
     assert await session.get_items() == []
 
 
-async def test_a_policy_never_cuts_between_items_that_it_cannot_read(database):
+async def test_a_policy_never_cuts_between_items_that_it_cannot_read(database, caplog):
     """It sees envelopes, and cannot know which of them belong together."""
     store = MongoSessionStore(database, token_counter=lambda item: 10, policy=TokenLimit(40))
     seen = await talk(EncryptedSession("a", store.session("a"), KEY), *(str(n) for n in range(5)))
     assert [len(prompt) for prompt in seen] == [1, 3, 5, 7, 9]
+    await talk(EncryptedSession("b", store.session("b"), KEY), "once a store")
+    [warning] = [record for record in caplog.records if "EncryptedSession" in record.message]
+    assert warning.name == "mongo_sessions"
+    assert "EncryptedSession bypasses the policy of session 'a'" in warning.message
+    assert "store.session('a', policy=None, session_settings=SessionSetti" in warning.message
 
 
-async def test_encrypted_items_can_be_limited_by_number(database):
-    store = MongoSessionStore(database, session_settings=SessionSettings(limit=4))
-    seen = await talk(EncryptedSession("a", store.session("a"), KEY), *(str(n) for n in range(5)))
+async def test_encrypted_items_can_be_limited_by_number(database, caplog):
+    store = MongoSessionStore(database, policy=TokenLimit(40))
+    session = store.session("a", policy=None, session_settings=SessionSettings(limit=4))
+    seen = await talk(EncryptedSession("a", session, KEY), *(str(n) for n in range(5)))
     assert [len(prompt) for prompt in seen] == [1, 3, 5, 5, 5]
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("item", [{"role": "user", "content": "__enc__"}, {"__enc__": 1}])
+async def test_what_is_no_envelope_is_not_taken_for_one(database, item, caplog):
+    await MongoSessionStore(database, policy=TokenLimit(40)).session("a").add_items([item])
+    assert caplog.records == []
 
 
 class ScriptedCompaction:

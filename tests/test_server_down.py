@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from pymongo.errors import ServerSelectionTimeoutError
 from pymongo.monitoring import ServerHeartbeatListener
 
-from mongo_sessions import MongoSessionStore
+from mongo_sessions import MongoSessionStore, ServerUnavailable
 from mongo_sessions.testing import EmbeddedMongo
 
 from .clients import open_client
@@ -51,21 +52,95 @@ async def server(request) -> AsyncIterator[tuple[str, Mongod]]:
         yield uri, member
 
 
+def spoken(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
 async def test_the_error_is_clear_and_the_same_session_works_once_there_is_a_server(driver, server):
     uri, member = server
     async with open_client(driver, uri) as client:
         store = MongoSessionStore(client["agents"], retry_for=1)
         session = store.session("a")
-        for use in (session.get_items, lambda: session.add_items(ITEMS), store.list_sessions):
-            with pytest.raises(ServerSelectionTimeoutError) as raised:
+
+        async def read_all() -> list:
+            return [entry async for entry in session.entries()]
+
+        for use in (
+            session.get_items,
+            lambda: session.add_items(ITEMS),
+            session.pop_item,
+            session.clear_session,
+            read_all,
+            store.list_sessions,
+            store.ensure_indexes,
+        ):
+            with pytest.raises(ServerUnavailable) as raised:
                 await use()
-            assert str(raised.value).startswith(f"{member.address}: [Errno ")
-            assert "secret" not in "".join(traceback.format_exception(raised.value))
-        assert not await store.ping()
+            message = str(raised.value)
+            assert message.startswith("no MongoDB server was reached in ")
+            assert f" s: {member.address}: [Errno " in message
+            assert "IP access list" in message
+            assert isinstance(raised.value.__cause__, ServerSelectionTimeoutError)
+            assert len(spoken(raised.value).splitlines()) < 20
+            assert "secret" not in spoken(raised.value)
+        assert not await store.ping(timeout=0.1)
         member.start()
         await client.admin.command("ping")  # waits for it, by the driver's own patience
         await session.add_items(ITEMS)
         assert await session.get_items() == ITEMS
+
+
+async def test_a_server_selection_timeout_of_the_client_is_heeded(driver, server, caplog):
+    """Or it would be tried again for all of ``retry_for``, and that be logged."""
+    uri, member = server
+    as_ann = {"username": "ann", "password": "hunter2"}
+    async with open_client(driver, uri, serverSelectionTimeoutMS=200, **as_ann) as client:
+        session = MongoSessionStore(client["agents"]).session("a")
+        for use in (session.get_items, lambda: session.add_items(ITEMS)):
+            with pytest.raises(ServerUnavailable, match=member.address) as raised:
+                await use()
+            assert "hunter2" not in spoken(raised.value)
+    assert caplog.messages == []
+
+
+class Warnings(logging.Handler):
+    """Sets an event at the first warning."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.first = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.first.set()
+
+
+@pytest.fixture
+async def warned() -> AsyncIterator[asyncio.Event]:
+    logger, handler = logging.getLogger("mongo_sessions"), Warnings()
+    logger.addHandler(handler)
+    yield handler.first
+    logger.removeHandler(handler)
+
+
+async def test_what_to_look_at_is_told_once_while_operations_wait(driver, server, warned, caplog):
+    uri, member = server
+    failures = Failures()
+    async with open_client(driver, uri, event_listeners=[failures]) as client:
+        store = MongoSessionStore(client["agents"])
+        for outage in (1, 2):
+            using = [asyncio.ensure_future(store.session(f"{n}").get_items()) for n in range(5)]
+            await warned.wait()
+            assert not any(use.done() for use in using)
+            member.start()
+            assert await asyncio.gather(*using) == [[]] * 5
+            assert len(caplog.messages) == outage
+            assert member.address in caplog.messages[-1]
+            assert "IP access list" in caplog.messages[-1]
+            if outage == 1:
+                warned.clear()
+                failures.seen.clear()
+                await asyncio.to_thread(member.kill)
+                await failures.seen.wait()
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])

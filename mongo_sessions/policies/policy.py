@@ -124,7 +124,7 @@ class History(Protocol):
         A hint that saves questions to the database. Who never says it is asked at every write.
         """
 
-    def count_tokens(self, item: Item) -> int:
+    def count_tokens(self, item: Item, /) -> int:
         """Tokens of an item that is not stored, by the store's own counter."""
 
 

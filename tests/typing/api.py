@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from agents import Agent, Runner
 from agents.memory import Session, SessionSettings
 
 from mongo_sessions import (
@@ -39,8 +40,8 @@ def both_drivers(motor: AsyncIOMotorDatabase[Any], pymongo: AsyncDatabase[Any]) 
     MongoSessionStore(pymongo, collection="items", retention=timedelta(days=90))
 
 
-async def newest_item(history: History) -> list[Item]:
-    async for entry in history.newest_first():
+async def newest_item(log: History) -> list[Item]:
+    async for entry in log.newest_first():
         return [entry.item]
     return []
 
@@ -87,6 +88,11 @@ def counters() -> list[TokenCounter]:
 async def session_is_the_sdks(store: MongoSessionStore) -> None:
     session: Session = store.session("a", policy=None, session_settings=SessionSettings(limit=5))
     await session.add_items([{"role": "user", "content": "hello"}])
+    own = store.session("a", session_settings={"limit": 5})
+    await Runner.run(Agent("assistant"), "hello", session=own)
+    if own.session_settings is not None:
+        own.session_settings.limit = 7
+    own.session_settings = None
 
 
 async def script(uri: str) -> None:

@@ -1,0 +1,49 @@
+"""Ways to use a session that bypass its policy: told once each, for they are silent."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .policies import Item
+
+logger = logging.getLogger("mongo_sessions")
+
+_ENVELOPE = {"__enc__", "v", "kid", "payload"}
+
+
+class Bypasses:
+    """Logs a warning at the first bypass of each kind."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def by_limit(self, session_id: str, limit: int) -> None:
+        """A run asks for the newest ``limit`` items of a session with a policy."""
+        self._tell(
+            f"RunConfig(session_settings=SessionSettings(limit={limit})) bypasses the policy of "
+            f"session {session_id!r}: with a limit, the SDK asks for the newest items as they are. "
+            "Take the limit out of the RunConfig, or use a session without a policy: "
+            f"store.session({session_id!r}, policy=None)",
+            kind="limit",
+        )
+
+    def by_encryption(self, session_id: str, items: Sequence[Item]) -> None:
+        """Items are added to a session with a policy: are they EncryptedSession's envelopes?"""
+        if any(item.get("__enc__") == 1 and item.keys() >= _ENVELOPE for item in items):
+            self._tell(
+                f"EncryptedSession bypasses the policy of session {session_id!r}: where encrypted "
+                "items may be cut cannot be known, so all of them are shown, whatever the budget. "
+                "Limit them by number, with this as the inner session: "
+                f"store.session({session_id!r}, policy=None, "
+                "session_settings=SessionSettings(limit=100))",
+                kind="encryption",
+            )
+
+    def _tell(self, message: str, *, kind: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            logger.warning("%s", message)

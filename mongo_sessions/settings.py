@@ -1,0 +1,53 @@
+"""The SDK's settings of a session; the SDK is imported when there are some, or it asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .policies.names import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents.memory import SessionSettings
+
+    from .policies import RetrievalPolicy
+
+GivenSettings: TypeAlias = "SessionSettings | dict[str, Any] | None"
+
+
+def checked(given: GivenSettings, policy: RetrievalPolicy | None) -> SessionSettings | None:
+    """``given`` as an object; None if there is none.
+
+    Raises:
+        TypeError: it is neither settings nor a dict, or a dict with a key that the SDK lacks.
+        ValueError: it has a limit, and there is a policy.
+    """
+    if given is None:
+        return None
+    from agents.memory.session_settings import coerce_session_settings  # noqa: PLC0415
+
+    settings = coerce_session_settings(given)
+    if settings.limit is not None and policy is not None:
+        raise ValueError(
+            f"session_settings.limit={settings.limit} and a policy ({name_of(policy)}) exclude "
+            "each other: with a limit, the SDK asks for the newest items as they are, and the "
+            "policy would never be asked"
+        )
+    return settings
+
+
+def for_the_sdk(
+    settings: SessionSettings | None, on_limit: Callable[[int], None] | None
+) -> SessionSettings:
+    """The settings that the SDK reads: never None.
+
+    ``on_limit`` is called when a run puts a limit on top of them; None where that is no problem.
+    """
+    from .watched_settings import SessionSettings, WatchedSettings  # noqa: PLC0415
+
+    settings = settings or SessionSettings()
+    # A class of the user's own, with fields that are not known here, stays as it is.
+    if on_limit is None or type(settings) is not SessionSettings:
+        return settings
+    return WatchedSettings(on_limit)
