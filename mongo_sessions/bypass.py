@@ -35,9 +35,9 @@ class Bypasses:
         """Items are added to a session with a policy: are they EncryptedSession's envelopes?"""
         if any(item.get("__enc__") == 1 and item.keys() >= _ENVELOPE for item in items):
             self._tell(
-                f"EncryptedSession bypasses the policy of session {session_id!r}: where encrypted "
-                "items may be cut cannot be known, so all of them are shown, whatever the budget. "
-                "Limit them by number, with this as the inner session: "
+                f"EncryptedSession hides the items of session {session_id!r} from its policy: it "
+                "counts encrypted text, and may show an output without its call, which an API "
+                "rejects. Limit them by number, with this as the inner session: "
                 f"store.session({session_id!r}, policy=None, "
                 "session_settings=SessionSettings(limit=100))",
                 kind="encryption",
