@@ -111,9 +111,10 @@ class Log:
             )
         return popped
 
-    async def clear(self, session_id: str) -> None:
-        """Remove everything of a session."""
-        await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
+    async def clear(self, session_id: str) -> int:
+        """Remove everything of a session; return how many documents that were."""
+        deleted = await self._patiently(lambda: self._items.delete_many({"session_id": session_id}))
+        return int(deleted.deleted_count)
 
     async def latest_summary(
         self, session_id: str, fields: Document | None = None

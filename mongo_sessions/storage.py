@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
 from .bypass import Bypasses
+from .clients import ClientPerLoop
 from .deployment import Deployment
-from .drivers import ClientPerLoop, GivenDatabase
+from .drivers import GivenDatabase
 from .history import Known, SessionHistory
 from .indexes import Indexes
 from .log import Log
@@ -76,6 +77,9 @@ class Storage:
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
         self.bypasses = Bypasses()
+
+    def __str__(self) -> str:
+        return f"{self._source}.{self._collection}"
 
     @property
     def counts_tokens(self) -> bool:
