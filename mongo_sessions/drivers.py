@@ -1,15 +1,17 @@
-"""Motor and PyMongo's async client: what differs between them, and which event loop they serve."""
+"""Motor and PyMongo's async client: what differs between them; a database through one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
+from importlib.metadata import version
 from typing import Any, TypeAlias
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+import pymongo
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.uri_parser import parse_uri
+from pymongo.driver_info import DriverInfo
+from pymongo.topology_description import TopologyDescription
 
 from .errors import StoreClosed, WrongEventLoop
 
@@ -28,7 +30,12 @@ async def resolved(result: AnyDriver) -> AnyDriver:
     return await result if inspect.isawaitable(result) else result
 
 
-_CLOSED = "the session store is closed"
+CLOSED = "the session store is closed"
+
+# Our name in the handshake, for the server's log. Motor has no place for it: it joins it to its own
+# name by "|", which newer versions of PyMongo refuse.
+DRIVER_INFO = DriverInfo("mongo-sessions", version("mongo-sessions"))
+_FIRST_WITH_APPEND_METADATA = (4, 14)
 
 
 class GivenDatabase:
@@ -45,13 +52,28 @@ class GivenDatabase:
                 "database must be Motor's AsyncIOMotorDatabase or PyMongo's AsyncDatabase, as in "
                 f'AsyncIOMotorClient(uri)["agents"], got {kind}'
             )
+        if (
+            isinstance(database, AsyncDatabase)
+            and pymongo.version_tuple >= _FIRST_WITH_APPEND_METADATA
+        ):
+            database.client.append_metadata(DRIVER_INFO)
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
+    def __str__(self) -> str:
+        """Hosts and database, without what a URI says of users."""
+        client: AnyDriver = self._database.client
+        topology = client.topology_description
+        if isinstance(topology, TopologyDescription):
+            hosts = ",".join(f"{host}:{port}" for host, port in topology.server_descriptions())
+        else:  # mongomock, which is nowhere
+            hosts = type(client).__name__
+        return f"{hosts}/{self._database.name}"
+
     def database(self) -> AnyDriver:
         if self._closed:
-            raise StoreClosed(_CLOSED)
+            raise StoreClosed(CLOSED)
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
@@ -63,44 +85,3 @@ class GivenDatabase:
 
     async def close(self) -> None:
         self._closed = True
-
-
-class ClientPerLoop:
-    """Motor clients of our own, one per event loop, made at the first use in that loop.
-
-    They are closed in threads: Motor's close waits for the server's answer.
-    """
-
-    def __init__(self, uri: str, database: str) -> None:
-        if not isinstance(uri, str):
-            raise TypeError(f"uri must be a str, got {uri!r}")
-        if not uri.startswith("mongodb+srv://"):  # would ask the name server
-            parse_uri(uri)
-        self._uri = uri
-        self._name = database
-        self._databases: dict[asyncio.AbstractEventLoop, AsyncIOMotorDatabase[Any]] = {}
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def database(self) -> AnyDriver:
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if self._closed:
-                raise StoreClosed(_CLOSED)
-            if loop not in self._databases:
-                self._close_clients_of_closed_loops()
-                client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(self._uri)
-                self._databases[loop] = client.get_database(self._name)
-            return self._databases[loop]
-
-    async def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            databases, self._databases = self._databases, {}
-        for database in databases.values():
-            await asyncio.to_thread(database.client.close)
-
-    def _close_clients_of_closed_loops(self) -> None:
-        for loop in [loop for loop in self._databases if loop.is_closed()]:
-            client = self._databases.pop(loop).client
-            threading.Thread(target=client.close, name="mongo-sessions-close").start()

@@ -6,8 +6,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from .clients import ClientPerLoop
 from .documents import NewItem, pack, unpack
-from .drivers import ClientPerLoop
 from .history import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
+    from .clients import DriverName
     from .history import SessionHistory
     from .policies import Entry, Item, RetrievalPolicy
     from .settings import GivenSettings
@@ -74,15 +75,18 @@ class MongoSession:
         *,
         uri: str,
         database: str = "agents",
+        driver: DriverName = "motor",
         policy: RetrievalPolicy | None = None,
         session_settings: GivenSettings = None,
         **options: Unpack[StorageOptions],
     ) -> Self:
         """A session with a client of its own, for scripts; ``options`` are the store's.
 
+        ``driver`` is ``"motor"`` or ``"pymongo"``.
+
         Close it, or use it in ``async with``. An application makes one store instead.
         """
-        storage = Storage(ClientPerLoop(uri, database), **options)
+        storage = Storage(ClientPerLoop(uri, database, driver), **options)
         session = cls(storage, session_id, policy=policy, session_settings=session_settings)
         session._owns_storage = True
         return session

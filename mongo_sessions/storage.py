@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypedDict
 
 from .background import Background
 from .bypass import Bypasses
+from .clients import ClientPerLoop
 from .count_check import CountCheck
 from .deployment import Deployment
-from .drivers import ClientPerLoop, GivenDatabase
+from .drivers import GivenDatabase
 from .history import Known, SessionHistory
 from .indexes import Indexes
 from .log import Log
@@ -78,6 +79,9 @@ class Storage:
         self.background = Background()
         self._count_check = CountCheck(self.count_all)
         self.bypasses = Bypasses()
+
+    def __str__(self) -> str:
+        return f"{self._source}.{self._collection}"
 
     @property
     def counts_tokens(self) -> bool:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pymongo
 from pymongo.errors import PyMongoError
 
+from .clients import ClientPerLoop
 from .documents import in_utc
-from .drivers import ClientPerLoop
 from .history import Known
 from .pending import FoldProgress, pending, tokens_gone
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
 from .policies.fold import NotFolded
 from .recount import Recount, RecountProgress
+from .retries import settled
 from .server import explaining
 from .session import MongoSession
 from .session_ids import check_part_of_id
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from .clients import DriverName
     from .documents import Document
     from .drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
@@ -109,13 +111,27 @@ class MongoSessionStore:
         self.session("any")  # a policy and settings that do not go together fail here
 
     @classmethod
-    def from_uri(cls, uri: str, database: str = "agents", **options: Unpack[StoreOptions]) -> Self:
-        """A store with Motor clients of its own: one per event loop that uses it.
+    def from_uri(
+        cls,
+        uri: str,
+        database: str = "agents",
+        *,
+        driver: DriverName = "motor",
+        **options: Unpack[StoreOptions],
+    ) -> Self:
+        """A store with clients of its own: one per event loop that uses it.
 
         ``database`` is where the sessions are kept; one in the URI is for authentication alone.
-        ``options`` are those of the class. Close the store, or use it in ``async with``.
+        ``driver`` makes the clients: ``"motor"``, or ``"pymongo"`` for PyMongo's own. ``options``
+        are those of the class. Close the store, or use it in ``async with``.
+
+        PyMongo's clients serve one event loop each, and are closed when that ends, by
+        ``asyncio.run`` or ``loop.shutdown_asyncgens()``.
         """
-        return cls(ClientPerLoop(uri, database), **options)
+        return cls(ClientPerLoop(uri, database, driver), **options)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._storage)!r}, policy={self._policy!r})"
 
     def session(
         self,
@@ -157,6 +173,9 @@ class MongoSessionStore:
     ) -> list[SessionInfo]:
         """Sessions in the order of their ids: those that start with ``prefix``.
 
+        A prefix is no more than the beginning of a text: "user-1" lists user-12, too. End it with
+        the separator of your ids: "user-1/".
+
         ``after`` is the last id of the page before. The server looks at two index keys per session
         from there on, not at their items.
         """
@@ -168,9 +187,11 @@ class MongoSessionStore:
         return [_info(session) for session in await log.sessions(prefix, after, limit)]
 
     @explaining
-    async def delete_session(self, session_id: str) -> None:
-        """Remove everything that is stored of a session. Nothing happens if there is none."""
-        await self.session(session_id).clear_session()
+    async def delete_session(self, session_id: str) -> int:
+        """Remove everything that is stored of a session; return how many items that were."""
+        self.session(session_id)  # or raise
+        log = await self._storage.log()
+        return await settled(log.clear(session_id))
 
     @explaining
     async def fold_pending(

@@ -262,7 +262,8 @@ async def test_sessions_are_listed_in_pages(any_database):
 async def test_a_deleted_session_is_gone_from_the_listing(store):
     await store.session("a").add_items(ITEMS)
     await store.session("b").add_items(ITEMS)
-    await store.delete_session("a")
+    assert await store.delete_session("a") == len(ITEMS)
+    assert await store.delete_session("a") == 0
     assert [info.session_id for info in await store.list_sessions()] == ["b"]
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import subprocess
 import sys
 import threading
+import traceback
+from functools import partial
 
 import pytest
-from pymongo.errors import InvalidURI
+from mongomock_motor import AsyncMongoMockClient
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import InvalidOperation, InvalidURI
 
 from mongo_sessions import (
     MongoSession,
@@ -17,8 +23,10 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
+from mongo_sessions.drivers import DRIVER_INFO, resolved
 from mongo_sessions.once import Once
 
+from .clients import open_client
 from .conftest import open_database
 from .scribes import Scribe
 
@@ -44,13 +52,16 @@ def run_in_thread(make):
 
 
 @pytest.fixture
-def store(replica_set, request):
-    store = MongoSessionStore.from_uri(replica_set, "test_loops", collection=request.node.name[:50])
+def store(driver, replica_set, request):
+    collection = request.node.name[:50]
+    store = MongoSessionStore.from_uri(
+        replica_set, "test_loops", driver=driver, collection=collection
+    )
     yield store
 
     async def clean_up():
         async with store:
-            await store._storage._source.database().drop_collection(request.node.name[:50])
+            await store._storage.database().drop_collection(collection)
 
     asyncio.run(clean_up())
 
@@ -82,7 +93,7 @@ def test_a_read_that_stops_in_the_middle_leaves_nothing_to_be_closed(store, poli
 def test_clients_of_closed_loops_are_closed(store):
     for _ in range(5):
         asyncio.run(store.ping())
-    assert len(store._storage._source._databases) == 1
+    assert len(store._storage._source._clients) == 1
 
 
 def test_loops_in_many_threads_at_once(store):
@@ -105,8 +116,68 @@ def test_loops_in_many_threads_at_once(store):
     assert asyncio.run(seqs()) == list(range(1, 41))
 
 
-def test_a_closed_store_refuses_in_every_loop(replica_set):
-    store = MongoSessionStore.from_uri(replica_set, "test_loops")
+SCRIPT = """if True:
+    import asyncio, sys, threading
+    from mongo_sessions import MongoSessionStore
+
+    store = MongoSessionStore.from_uri(sys.argv[1], "test_loops", driver=sys.argv[2])
+
+    async def use():
+        for _ in range(3):
+            await store.session("script").add_items([{"role": "user", "content": "hello"}])
+
+    for _ in range(2):
+        asyncio.run(use())
+        thread = threading.Thread(target=asyncio.run, args=(use(),))
+        thread.start()
+        thread.join()
+
+    async def end():
+        async with store:
+            assert await store.delete_session("script") == 12
+
+    asyncio.run(end())
+"""
+
+
+def test_a_script_with_many_loops_ends_without_a_warning(driver, replica_set):
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", SCRIPT, replica_set, driver]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_a_store_that_was_left_open_ends_with_its_loops(driver, replica_set):
+    """PyMongo warns of an open client that is collected."""
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
+    assert asyncio.run(store.ping())
+    client = store._storage._source._clients.popitem()[1]
+    if driver == "motor":
+        asyncio.run(client.close())
+    del store, client
+    gc.collect()
+
+
+async def test_closing_closes_the_clients_of_loops_in_other_threads(driver, replica_set):
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
+    used, closed = threading.Event(), threading.Event()
+
+    async def use() -> None:
+        assert await store.ping()
+        client = store._storage.database().client
+        used.set()
+        await asyncio.to_thread(closed.wait)
+        with pytest.raises(InvalidOperation):
+            await client.admin.command("ping")
+
+    using = asyncio.ensure_future(asyncio.to_thread(run_in_thread, use))
+    await asyncio.to_thread(used.wait)
+    await store.close()
+    closed.set()
+    await using
+
+
+def test_a_closed_store_refuses_in_every_loop(replica_set, driver):
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
     assert asyncio.run(store.ping())
     asyncio.run(store.close())
     with pytest.raises(StoreClosed, match="is closed"):
@@ -122,8 +193,9 @@ async def test_a_given_client_is_refused_in_another_loop(driver, replica_set):
         assert await store.session("a").get_items() == [USER]
 
 
-async def test_a_session_of_its_own_for_scripts(replica_set):
-    async with MongoSession.from_uri("a", uri=replica_set, database="test_loops") as session:
+async def test_a_session_of_its_own_for_scripts(replica_set, driver):
+    own = {"uri": replica_set, "database": "test_loops", "driver": driver}
+    async with MongoSession.from_uri("a", **own) as session:
         await session.add_items([USER])
         assert await session.get_items() == [USER]
         await session.clear_session()
@@ -209,6 +281,81 @@ def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others()
 def test_a_uri_that_is_none_is_refused_at_once(uri):
     with pytest.raises(InvalidURI):
         MongoSessionStore.from_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://ann:hun/ter2@localhost/",
+        "mongodb://ann:hun@ter2@localhost/",
+        "mongodb://ann:hun:ter2@localhost/",
+        "mongodb+srv://ann:hun/ter2@example.org/",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_an_error_that_says_so(uri):
+    with pytest.raises(InvalidURI, match="must be percent-escaped") as raised:
+        MongoSessionStore.from_uri(uri)
+    assert "ter2" not in "".join(traceback.format_exception(raised.value)).replace(repr(uri), "")
+
+
+@pytest.mark.parametrize("driver", ["mongo", None, "Motor"])
+def test_a_driver_of_another_name_is_refused_at_once(driver):
+    for make in (MongoSessionStore.from_uri, partial(MongoSession.from_uri, "a")):
+        with pytest.raises(ValueError, match=f"driver must be one of .*'pymongo'.*got {driver!r}"):
+            make(uri="mongodb://localhost", driver=driver)
+
+
+@pytest.mark.parametrize(
+    ("uri", "where"),
+    [
+        ("mongodb://ann:hunter2@one:27017,two:27018/admin?tls=true", "one:27017,two:27018/agents"),
+        ("mongodb+srv://ann:hunter2@cluster.example.org/?w=1", "cluster.example.org/agents"),
+        ("mongodb://one", "one/agents"),
+    ],
+)
+def test_a_store_says_where_it_is_and_nothing_of_users(uri, where):
+    store = MongoSessionStore.from_uri(uri, collection="items", policy=TokenLimit(8_000))
+    assert repr(store) == (
+        f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=2000))"
+    )
+
+
+async def test_a_store_with_a_given_client_says_where_it_is(driver):
+    uri = "mongodb://ann:hunter2@127.0.0.1:1,127.0.0.1:2/"
+    async with open_client(driver, uri) as client:
+        store = MongoSessionStore(client["agents"])
+        assert repr(store) == (
+            "MongoSessionStore('127.0.0.1:1,127.0.0.1:2/agents.session_items', policy=None)"
+        )
+    assert "/test.session_items'" in repr(MongoSessionStore(AsyncMongoMockClient()["test"]))
+
+
+async def driver_names(database, app: str) -> set[str]:
+    """What the clients of an application, which are connected, call their driver."""
+    match = {"$match": {"clientMetadata.application.name": app}}
+    pipeline = [{"$currentOp": {"allUsers": True, "idleConnections": True}}, match]
+    cursor = await resolved(database.client.admin.aggregate(pipeline))
+    operations = await cursor.to_list(None)
+    return {operation["clientMetadata"]["driver"]["name"] for operation in operations}
+
+
+async def test_the_server_is_told_our_name_where_the_driver_allows_it(replica_set):
+    async with open_client("pymongo", replica_set, appname="given") as client:
+        for _ in range(2):
+            await MongoSessionStore(client["test_loops"]).ping()
+        names = await driver_names(client["test"], "given")
+        assert max(name.count("|mongo-sessions") for name in names) == 1
+    uri = f"{replica_set}&appName=own"
+    async with MongoSessionStore.from_uri(uri, driver="pymongo") as store:
+        database = store._storage.database()
+        names = await driver_names(database, "own")
+        assert {name.count("|mongo-sessions") for name in names} == {1}
+
+
+def test_motor_allows_no_name_of_ours():
+    """It joins it to its own by "|". Once this fails, from_uri may give one."""
+    with pytest.raises(ValueError, match="must not contain"):
+        AsyncIOMotorClient("mongodb://localhost", driver=DRIVER_INFO)
 
 
 @pytest.mark.parametrize("database", [None, "agents", object()])

@@ -99,6 +99,7 @@ async def script(uri: str) -> None:
     async with MongoSession.from_uri("a", uri=uri, policy=TokenLimit(8_000)) as session:
         entries: list[Entry] = [entry async for entry in session.entries(after_seq=5)]
         assert entries
+    MongoSessionStore.from_uri(uri, "chats", driver="pymongo", retention=timedelta(days=90))
     async with EmbeddedMongo() as own, MongoSessionStore.from_uri(own, token_counter=None) as store:
         infos: list[SessionInfo] = await store.list_sessions("user/", after="user/5", limit=10)
         assert infos
