@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from .documents import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
+    from .counting import Counting
     from .documents import Document
     from .policies import Item
 
@@ -23,10 +22,8 @@ _LONGEST = 8_192
 class CountCheck:
     """Counts one stored item of a session again; one warning per store."""
 
-    def __init__(
-        self, count_all: Callable[[Sequence[Item], int], Awaitable[Sequence[int | None]]]
-    ) -> None:
-        self._count_all = count_all
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
         self._has_warned = False
 
     async def check(self, session_id: str, document: Document) -> bool:
@@ -37,7 +34,7 @@ class CountCheck:
         item = unpack(document["item"])
         if (size := _size(item)) > _LONGEST:
             return False
-        (count,) = await self._count_all([item], size)
+        (count,) = await self._counting.all([item], size)
         if count not in (None, stored) and not self._has_warned:
             self._has_warned = True
             logger.warning(

@@ -85,7 +85,7 @@ class Recount:
     ) -> tuple[dict[object, Document], int]:
         """The fields that differ, by the ``_id`` of their document, and the total at the end."""
         items = [unpack(document["item"]) for document in documents]
-        counts = await self._storage.count_all(items, size=sys.maxsize)  # in a thread
+        counts = await self._storage.counting.all(items, size=sys.maxsize)  # in a thread
         summaries = await asyncio.to_thread(self._summaries, documents)
         changes: dict[object, Document] = {}
         for document, tokens in zip(documents, counts, strict=True):
@@ -99,7 +99,7 @@ class Recount:
 
     def _summaries(self, documents: Sequence[Document]) -> dict[object, Document]:
         def count(text: str) -> int:
-            return self._storage.count_tokens({"role": "user", "content": text})
+            return self._storage.counting.one({"role": "user", "content": text})
 
         return {
             document["_id"]: recounted_summary(document["summary"], count)

@@ -59,7 +59,7 @@ class MongoSession:
             check_coroutine_function("policy", policy)
         if isinstance(policy, Maintained):
             check_coroutine_function("policy.maintain", policy.maintain)
-        if isinstance(policy, TokenBudget) and not storage.counts_tokens:
+        if isinstance(policy, TokenBudget) and not storage.counting.is_on:
             raise ValueError(f"{name_of(policy)} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
@@ -227,7 +227,7 @@ class MongoSession:
         packed, sizes = zip(
             *(pack(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
         )
-        counts = await self._storage.count_all(items, sum(sizes))
+        counts = await self._storage.counting.all(items, sum(sizes))
         return [
             NewItem(p, size, tokens, starts_turn(item))
             for p, size, tokens, item in zip(packed, sizes, counts, items, strict=True)

@@ -11,6 +11,7 @@ from .background import Background
 from .bypass import Bypasses
 from .clients import ClientPerLoop
 from .count_check import CountCheck
+from .counting import Counting
 from .deployment import Deployment
 from .drivers import GivenDatabase
 from .history import Known, SessionHistory
@@ -23,15 +24,10 @@ from .retries import patiently
 from .server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .drivers import AnyDriver, Database
-    from .policies import Item, TokenCounter
+    from .policies import TokenCounter
 
 DEFAULT_COUNTER = TiktokenCounter()
-
-# A counter takes some 25 µs per KB: a longer batch would hold up the event loop.
-_COUNT_IN_THREAD_BYTES = 64 * 1024
 
 
 class StorageOptions(TypedDict, total=False):
@@ -66,8 +62,7 @@ class Storage:
             check_callable("token_counter", token_counter)
         self._source = database if isinstance(database, ClientPerLoop) else GivenDatabase(database)
         self._collection = collection
-        self._counter = token_counter
-        self._counter_is_loaded = False
+        self.counting = Counting(token_counter)
         self._retention = retention
         self._create_indexes = create_indexes
         self.retry_for = retry_for
@@ -77,15 +72,11 @@ class Storage:
         self._servers: dict[asyncio.AbstractEventLoop, Server] = {}
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
-        self._count_check = CountCheck(self.count_all)
+        self._count_check = CountCheck(self.counting)
         self.bypasses = Bypasses()
 
     def __str__(self) -> str:
         return f"{self._source}.{self._collection}"
-
-    @property
-    def counts_tokens(self) -> bool:
-        return self._counter is not None
 
     def database(self) -> AnyDriver:
         """The database, through the client of the running event loop.
@@ -152,30 +143,11 @@ class Storage:
         return SessionHistory(
             await self.log(),
             session_id,
-            count_tokens=self.count_tokens,
+            count_tokens=self.counting.one,
             background=self.background,
             known=known,
             count_check=self._count_check,
         )
-
-    def count_tokens(self, item: Item) -> int:
-        """Tokens of one item; 0 where none are counted."""
-        return 0 if self._counter is None else self._counter(item)
-
-    async def count_all(self, items: Sequence[Item], size: int) -> Sequence[int | None]:
-        """Tokens of each item, where they have ``size`` bytes together."""
-        counter = self._counter
-        if counter is None:
-            return [None] * len(items)
-        if self._counter_is_loaded and size < _COUNT_IN_THREAD_BYTES:
-            counts = [counter(item) for item in items]
-        else:
-            counts = await asyncio.to_thread(lambda: [counter(item) for item in items])
-            self._counter_is_loaded = True
-        for count in counts:
-            if not isinstance(count, int) or count < 0:
-                raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
-        return counts
 
     async def close(self, seconds: float) -> None:
         """Refuse every operation from now on, after at most so many seconds for the background."""

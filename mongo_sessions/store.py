@@ -261,7 +261,7 @@ class MongoSessionStore:
             ValueError: the store counts no tokens.
         """
         check_part_of_id("prefix", prefix)
-        if not self._storage.counts_tokens:
+        if not self._storage.counting.is_on:
             raise ValueError("recount needs token counts, and token_counter is None")
         run = Recount(self._storage, await self._storage.log())
         await run.run(prefix, progress)

@@ -252,3 +252,13 @@ async def test_finding_what_is_due_asks_the_long_sessions_alone(database, sent):
     assert sent.names == ["aggregate", "aggregate", "find", "aggregate"]
     assert sent.started_events[2].command["filter"]["session_id"] == "long"
     assert await examined(database, sent.started_events[2]) == 1
+
+
+async def test_a_query_on_the_items_of_one_session_uses_the_index(database):
+    """As the README has it."""
+    await fill_with_turns(database, 50, session_id="other")
+    await fill_with_turns(database, 5, session_id="user-123")
+    query = {"session_id": "user-123", "item.name": "refund"}
+    plan = await database.command({"explain": {"find": "session_items", "filter": query}})
+    assert plan["queryPlanner"]["winningPlan"]["inputStage"]["indexName"] == "session_seq"
+    assert plan["executionStats"]["totalDocsExamined"] == 20

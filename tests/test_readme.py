@@ -67,5 +67,5 @@ def test_the_quickstart_is_what_the_type_checkers_see():
 
 
 def test_the_readme_has_its_blocks():
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     assert "AsyncIOMotorClient" in BLOCKS[0]
