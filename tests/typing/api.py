@@ -16,6 +16,7 @@ from mongo_sessions import (
     ListHistory,
     MongoSession,
     MongoSessionStore,
+    RecountProgress,
     RetrievalPolicy,
     SessionInfo,
     SummarizeOlder,
@@ -67,6 +68,13 @@ async def cron_job(store: MongoSessionStore) -> int:
         print(progress.session_id, progress.session_number, progress.sessions)
 
     return await store.fold_pending(SummarizeOlder(shout), prefix="user/", progress=tell)
+
+
+async def another_counter(store: MongoSessionStore) -> int:
+    def tell(progress: RecountProgress) -> None:
+        print(progress.session_id, progress.session_number, progress.documents, progress.changed)
+
+    return await store.recount(prefix="user/", progress=tell)
 
 
 def counters() -> list[TokenCounter]:
