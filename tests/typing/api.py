@@ -19,6 +19,7 @@ from mongo_sessions import (
     ListHistory,
     MongoSession,
     MongoSessionStore,
+    RecountProgress,
     RetrievalPolicy,
     SessionInfo,
     SummarizeOlder,
@@ -79,6 +80,13 @@ async def cron_job(store: MongoSessionStore) -> int:
         bill(progress.report)
 
     return await store.fold_pending(SummarizeOlder(shout), prefix="user/", progress=tell)
+
+
+async def another_counter(store: MongoSessionStore) -> int:
+    def tell(progress: RecountProgress) -> None:
+        print(progress.session_id, progress.session_number, progress.documents, progress.changed)
+
+    return await store.recount(prefix="user/", progress=tell)
 
 
 def counters() -> list[TokenCounter]:
