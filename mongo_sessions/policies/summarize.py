@@ -5,30 +5,23 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from .block import latest_anchor
 from .budget import Budget
 from .checks import check_callable, check_coroutine_function, check_seconds
 from .fold import Folder, NotFolded
-from .late_outputs import complete_window
 from .names import name_of
 from .segments import from_summary, render, without_beginning
 from .summary_message import summary_message
-from .token_limit import TokenLimit
-from .window import Stretch
+from .tail import TailReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from typing_extensions import Self
-
     from .fold_report import FoldFailure, FoldReport
     from .policy import Entry, History, Item
     from .summarizers import Summarizer
-    from .window import Window
+    from .tail import Tail
 
 Role = Literal["user", "assistant", "developer", "system"]
 
@@ -113,7 +106,7 @@ class SummarizeOlder:
         self.role = role
         self.background = background
         self.wait_seconds = wait_seconds
-        self._window = TokenLimit(self.budget.verbatim_tokens)
+        self._tails = TailReader(self.budget)
         self._folder = Folder(
             summarizer,
             self.budget,
@@ -128,9 +121,9 @@ class SummarizeOlder:
         return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
-        tail = await self._tail(history)
+        tail = await self._tails.read(history)
         if await self._has_caught_up(history, tail):
-            tail = await self._tail(history)
+            tail = await self._tails.read(history)
         shown = tail.window.items
         if tail.anchor is None:
             return shown
@@ -144,40 +137,7 @@ class SummarizeOlder:
         """Fold the oldest block, if one is due. The result is true if that was done."""
         return await self._folder.fold(history)
 
-    async def _tail(self, history: History) -> _Tail:
-        unfolded = _Unfolded(history)
-        read: list[Entry] = []
-        tokens = 0
-        async for entry in unfolded:
-            read.append(entry)
-            tokens += entry.tokens
-            if tokens > self.budget.verbatim_tokens:
-                return await self._cut_tail(history, read, unfolded)
-        newest = read[0] if read else unfolded.anchor
-        total_tokens = newest.total_tokens if newest else 0
-        history.maintain_from(total_tokens + self.budget.due_tokens - tokens)
-        window = await complete_window(history, Stretch(read[::-1]), 0)
-        if window.tokens <= self.budget.verbatim_tokens:
-            return _Tail(replace(window, is_whole=True), unfolded.anchor, tokens)
-        # The items fit, but not together with the earlier calls that they answer.
-        unfolded.put_back(read)
-        return _Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
-
-    async def _cut_tail(self, history: History, read: list[Entry], older: _Unfolded) -> _Tail:
-        newest, oldest = read[0], read[-1]
-        older.put_back(read)
-        window = await self._window.window(history, older)
-        anchor = older.anchor
-        if not older.has_ended:
-            anchor = await latest_anchor(history)
-            if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
-                return await self._tail(history)
-        # What was stored without counts is not part of the totals.
-        unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
-        tokens = max(unfolded, sum(entry.tokens for entry in read))
-        return _Tail(window, anchor, tokens)
-
-    async def _has_caught_up(self, history: History, tail: _Tail) -> bool:
+    async def _has_caught_up(self, history: History, tail: Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
         if not self.background:
             return tail.tokens >= self.budget.due_tokens and bool(await self.fold(history))
@@ -213,43 +173,3 @@ class SummarizeOlder:
             segments = without_beginning(segments)
             shown = message(is_cut=True)
         return shown
-
-
-class _Tail(NamedTuple):
-    """The newest items, and the item that carries the summary of what is before them."""
-
-    window: Window
-    """What is shown of the items after the anchor."""
-    anchor: Entry | None
-    tokens: int
-    """Of everything after the anchor, shown or not."""
-
-
-class _Unfolded:
-    """The entries after the newest summary, newest first."""
-
-    def __init__(self, history: History) -> None:
-        self._older = history.newest_first()
-        self._put_back: deque[Entry] = deque()
-        self.anchor: Entry | None = None
-        """What carries that summary, once everything was read, and if there is one."""
-        self.has_ended = False
-
-    def put_back(self, entries: list[Entry]) -> None:
-        """Give these once more, before what has not been read yet."""
-        self._put_back.extend(entries)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Entry:
-        if self._put_back:
-            return self._put_back.popleft()
-        entry = None if self.has_ended else await anext(self._older, None)
-        if entry is None:
-            self.has_ended = True
-        elif from_summary(entry.summary):
-            self.anchor, self.has_ended = entry, True
-        else:
-            return entry
-        raise StopAsyncIteration

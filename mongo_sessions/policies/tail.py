@@ -1,0 +1,102 @@
+"""The tail: the items after the newest summary, and what is shown of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from .block import latest_anchor
+from .late_outputs import complete_window
+from .segments import from_summary
+from .token_limit import TokenLimit
+from .window import Stretch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .budget import Budget
+    from .policy import Entry, History
+    from .window import Window
+
+
+class Tail(NamedTuple):
+    """The newest items, and the item that carries the summary of what is before them."""
+
+    window: Window
+    """What is shown of the items after the anchor."""
+    anchor: Entry | None
+    tokens: int
+    """Of everything after the anchor, shown or not."""
+
+
+class TailReader:
+    """Reads tails within the tokens that a budget has for them."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._window = TokenLimit(budget.verbatim_tokens)
+
+    async def read(self, history: History) -> Tail:
+        """Read back to the newest summary, or to where the window is full."""
+        unfolded = _Unfolded(history)
+        read: list[Entry] = []
+        tokens = 0
+        async for entry in unfolded:
+            read.append(entry)
+            tokens += entry.tokens
+            if tokens > self._budget.verbatim_tokens:
+                return await self._cut(history, read, unfolded)
+        newest = read[0] if read else unfolded.anchor
+        total_tokens = newest.total_tokens if newest else 0
+        history.maintain_from(total_tokens + self._budget.due_tokens - tokens)
+        window = await complete_window(history, Stretch(read[::-1]), 0)
+        if window.tokens <= self._budget.verbatim_tokens:
+            return Tail(replace(window, is_whole=True), unfolded.anchor, tokens)
+        # The items fit, but not together with the earlier calls that they answer.
+        unfolded.put_back(read)
+        return Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
+
+    async def _cut(self, history: History, read: list[Entry], older: _Unfolded) -> Tail:
+        newest, oldest = read[0], read[-1]
+        older.put_back(read)
+        window = await self._window.window(history, older)
+        anchor = older.anchor
+        if not older.has_ended:
+            anchor = await latest_anchor(history)
+            if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
+                return await self.read(history)
+        # What was stored without counts is not part of the totals.
+        unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
+        tokens = max(unfolded, sum(entry.tokens for entry in read))
+        return Tail(window, anchor, tokens)
+
+
+class _Unfolded:
+    """The entries after the newest summary, newest first."""
+
+    def __init__(self, history: History) -> None:
+        self._older = history.newest_first()
+        self._put_back: deque[Entry] = deque()
+        self.anchor: Entry | None = None
+        """What carries that summary, once everything was read, and if there is one."""
+        self.has_ended = False
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """Give these once more, before what has not been read yet."""
+        self._put_back.extend(entries)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Entry:
+        if self._put_back:
+            return self._put_back.popleft()
+        entry = None if self.has_ended else await anext(self._older, None)
+        if entry is None:
+            self.has_ended = True
+        elif from_summary(entry.summary):
+            self.anchor, self.has_ended = entry, True
+        else:
+            return entry
+        raise StopAsyncIteration
