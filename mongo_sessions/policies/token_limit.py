@@ -73,14 +73,15 @@ class TokenLimit:
             spent += entry.tokens
             # The sum is watched, too: it holds even where a running total does not.
             is_full = entry.tokens_before < start or spent > self.max_tokens
-            is_group = not is_broken and _is_group(read, before=entry)
-            if is_full and (is_group or len(read) >= next_attempt):
+            if is_full and (
+                len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
+            ):
                 window = await self._cut(history, read[::-1], start, before=entry.item)
                 if window.entries:
                     return window
                 # Each attempt looks at all that was read, so the next one waits for twice as much.
                 next_attempt = 2 * len(read)
-                is_broken = is_broken or is_group
+                is_broken = is_broken or _is_group(read, before=entry)
             read.append(entry)
         whole = await complete_window(history, Stretch(read[::-1]), 0)
         if whole.tokens <= self.max_tokens:
@@ -95,18 +96,18 @@ class TokenLimit:
         cuts = stretch.cuts(before)
         if not cuts:
             return Window([])
-        starts = self._starts(start, entries[-1].total_tokens)
-        positions = [self._preferred(cuts, entries, first).position for first in starts]
+        first = self._preferred(cuts, entries, start).position
         # Later windows are parts of the first one, and answer no other calls.
-        calls = await earlier_calls(history, stretch, positions[0])
+        calls = await earlier_calls(history, stretch, first)
         complete = Stretch([*calls, *entries]) if calls else stretch
-        largest = complete.window(len(calls) + positions[0])
+        largest = complete.window(len(calls) + first)
         if not largest.entries:
             # A broken history: what is over the budget may be what is not valid.
             largest = await complete_window(history, stretch, cuts[0].position)
         if largest.tokens <= self.max_tokens:
             return largest
-        for position in positions[1:]:
+        for later in self._later_starts(start, entries[-1].total_tokens):
+            position = self._preferred(cuts, entries, later).position
             window = complete.window(len(calls) + position)
             if window.entries and window.tokens <= self.max_tokens:
                 return window
@@ -117,12 +118,11 @@ class TokenLimit:
         blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
         return max(0, blocks) * self.block_tokens
 
-    def _starts(self, start: int, total_tokens: int) -> Iterator[int]:
-        """Running totals to start at: ``start``, and then ever later ones, by whole blocks.
+    def _later_starts(self, start: int, total_tokens: int) -> Iterator[int]:
+        """Running totals after ``start`` at which a smaller window may start, by whole blocks.
 
-        The later ones are for windows that bring calls along, and for items larger than a block.
+        For a window that brings calls along, and for items larger than a block.
         """
-        yield start
         blocks = 1
         while start + blocks * self.block_tokens < total_tokens:
             yield start + blocks * self.block_tokens
@@ -134,11 +134,18 @@ class TokenLimit:
         Not the best wherever it is: inside one huge turn, that would drop all of it at the next
         user message.
         """
-        later = [cut for cut in cuts if entries[cut.position].tokens_before >= start]
-        near = [
-            cut for cut in later if entries[cut.position].tokens_before < start + self.block_tokens
-        ]
-        return min(near, key=lambda cut: cut.kind) if near else [*later, cuts[-1]][0]
+        best: Cut | None = None
+        for cut in cuts:
+            tokens_before = entries[cut.position].tokens_before
+            if tokens_before < start:
+                continue
+            if tokens_before >= start + self.block_tokens:
+                return best or cut
+            if best is None or cut.kind < best.kind:
+                best = cut
+            if best.kind is CutKind.TURN:
+                return best
+        return best or cuts[-1]
 
     def _newest_group(self, window: Window) -> Window:
         group = window.newest_group()
