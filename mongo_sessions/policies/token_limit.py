@@ -73,42 +73,41 @@ class TokenLimit:
             spent += entry.tokens
             # The sum is watched, too: it holds even where a running total does not.
             is_full = entry.tokens_before < start or spent > self.max_tokens
-            if is_full and (
-                len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
-            ):
-                window = await self._cut(history, read[::-1], start, before=entry.item)
-                if window.entries:
+            is_due = len(read) >= next_attempt
+            if is_full and (is_due or (not is_broken and _is_group(read, before=entry))):
+                # Of a broken history, what is over the budget may be what is not valid.
+                first = 0 if is_broken else start
+                window = await self._cut(history, read[::-1], first, before=entry.item)
+                if window is not None and window.entries:
                     return window
                 # Each attempt looks at all that was read, so the next one waits for twice as much.
                 next_attempt = 2 * len(read)
-                is_broken = is_broken or _is_group(read, before=entry)
+                is_broken = is_broken or window is not None
             read.append(entry)
         whole = await complete_window(history, Stretch(read[::-1]), 0)
         if whole.tokens <= self.max_tokens:
             return replace(whole, is_whole=True)
-        return await self._cut(history, read[::-1], start, before=None)
+        first = 0 if is_broken else start
+        return await self._cut(history, read[::-1], first, before=None) or Window([])
 
     async def _cut(
         self, history: History, entries: list[Entry], start: int, before: Item | None
-    ) -> Window:
-        """What is shown of entries that are too many; nothing if nothing of them is valid."""
+    ) -> Window | None:
+        """What is shown of entries that are too many; None if there is no place for a cut."""
         stretch = Stretch(entries)
         cuts = stretch.cuts(before)
         if not cuts:
-            return Window([])
+            return None
         first = self._preferred(cuts, entries, start).position
         # Later windows are parts of the first one, and answer no other calls.
         calls = await earlier_calls(history, stretch, first)
-        complete = Stretch([*calls, *entries]) if calls else stretch
-        largest = complete.window(len(calls) + first)
-        if not largest.entries:
-            # A broken history: what is over the budget may be what is not valid.
-            largest = await complete_window(history, stretch, cuts[0].position)
+        complete, offset = Stretch([*calls, *entries]) if calls else stretch, len(calls)
+        largest = complete.window(offset + first)
         if largest.tokens <= self.max_tokens:
             return largest
         for later in self._later_starts(start, entries[-1].total_tokens):
             position = self._preferred(cuts, entries, later).position
-            window = complete.window(len(calls) + position)
+            window = complete.window(offset + position)
             if window.entries and window.tokens <= self.max_tokens:
                 return window
         return self._newest_group(largest)
