@@ -15,6 +15,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .listing import SessionInfo
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -30,8 +31,9 @@ from .policies import (
     TokenCounter,
     TokenLimit,
 )
+from .readiness import StoreCheck
 from .session import MongoSession
-from .store import MongoSessionStore, SessionInfo
+from .store import MongoSessionStore
 
 __version__ = version("mongo-sessions")
 
@@ -51,6 +53,7 @@ __all__ = [
     "RetrievalPolicy",
     "ServerUnavailable",
     "SessionInfo",
+    "StoreCheck",
     "StoreClosed",
     "SummarizeOlder",
     "Summarizer",

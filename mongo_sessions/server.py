@@ -7,7 +7,7 @@ import math
 import re
 import time
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pymongo import common
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
@@ -16,14 +16,13 @@ from pymongo.topology_description import TopologyDescription
 from .errors import ServerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from .drivers import AnyDriver
 
 logger = logging.getLogger("mongo_sessions")
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Method = TypeVar("Method", bound="Callable[..., Awaitable[Any]]")
 
 _WHAT_TO_LOOK_AT = (
     "Is the server running, and reachable from here? On Atlas, is this machine on the IP access "
@@ -66,15 +65,16 @@ class Server:
         self._is_missing = False
 
 
-def explaining(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def explaining(method: Method) -> Method:
     """Let a coroutine function say in one paragraph that no server was found: see Explained."""
 
     @wraps(method)
-    async def explained(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def explained(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         with Explained():
             return await method(*args, **kwargs)
 
-    return explained
+    # Pyright tells the coroutine of a function from what is declared as one.
+    return cast("Method", explained)
 
 
 class Explained:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pymongo
 from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
-from .documents import in_utc
 from .history import Known
-from .pending import FoldProgress, pending, tokens_gone
+from .listing import SessionInfo, info_of
+from .pending import FoldProgress, pending
 from .policies import SummarizeOlder
 from .policies.checks import check_seconds, check_whole_number
 from .policies.fold import Outcome
@@ -22,29 +21,16 @@ from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from types import EllipsisType
 
     from typing_extensions import Self, Unpack
 
     from .clients import DriverName
-    from .documents import Document
     from .drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
+    from .readiness import StoreCheck
     from .settings import GivenSettings
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What a listing says about a session."""
-
-    session_id: str
-    items: int
-    total_tokens: int
-    """Of the stored items; 0 where the store counts none. Both may be a little too high where items
-    were popped by some while others appended."""
-    updated_at: datetime
-    """When the newest item was added, in UTC."""
 
 
 class StoreOptions(StorageOptions, total=False):
@@ -72,6 +58,9 @@ class MongoSessionStore:
         create_indexes: Whether the first operation creates the indexes that are missing. A user
             without the right to needs no setting if they are there.
         retry_for: Seconds that an operation keeps trying through network errors and elections.
+            While no server is reached, a warning says after two seconds what to look at, and at the
+            end :class:`ServerUnavailable` is raised. A client with a ``serverSelectionTimeoutMS``
+            of its own (not the driver's default of 30 seconds) gives up looking after that.
             A process that is killed between a batch and its commit can make other writers of the
             same session wait longer: until the server gives its transaction up, after 60 seconds
             (``transactionLifetimeLimitSeconds``).
@@ -181,7 +170,7 @@ class MongoSessionStore:
         if after is not None:
             _check_text("after", after)
         log = await self._storage.log()
-        return [_info(session) for session in await log.sessions(prefix, after, limit)]
+        return [info_of(session) for session in await log.sessions(prefix, after, limit)]
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
@@ -242,6 +231,19 @@ class MongoSessionStore:
             return False
         return True
 
+    async def check(self, timeout: float = 5.0) -> StoreCheck:
+        """Whether the store can be used, for a readiness probe: look at server, rights, indexes.
+
+        It takes ``timeout`` seconds at most, creates nothing, and raises nothing if it cannot be
+        used: the result is false then, and its ``reason`` says why. Indexes that are missing are no
+        reason where the first operation will create them. Rights are those that sessions need: to
+        find, insert, update and remove.
+
+        Raises:
+            StoreClosed, WrongEventLoop: as every operation.
+        """
+        return await self._storage.check(timeout)
+
     async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
@@ -261,12 +263,3 @@ class MongoSessionStore:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {value!r}")
-
-
-def _info(session: Document) -> SessionInfo:
-    return SessionInfo(
-        session_id=session["_id"],
-        items=session["seq"] - session["first"]["seq"] + 1,
-        total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
-        updated_at=in_utc(session["created_at"]),
-    )

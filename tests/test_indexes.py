@@ -14,7 +14,7 @@ from mongomock_motor import AsyncMongoMockClient
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore
+from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore, StoreCheck
 
 from .faults import failing
 
@@ -258,3 +258,25 @@ async def test_mongomock_has_no_partial_indexes_and_all_goes_on(caplog):
         store = MongoSessionStore(database, create_indexes=create_indexes)
         await store.session("a").add_items([USER])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+async def test_a_check_looks_at_the_indexes_and_creates_none(any_database):
+    store = MongoSessionStore(any_database)
+    check = await store.check()
+    assert check
+    assert check.reason == "ready: the first operation creates the indexes"
+    without = MongoSessionStore(any_database, create_indexes=False)
+    check = await without.check()
+    assert not check
+    assert "has no index session_seq" in check.reason
+    assert await any_database.list_collection_names() == []
+    await store.ensure_indexes()
+    assert await store.check() == await without.check() == StoreCheck(ok=True, reason="ready")
+
+
+async def test_a_check_of_a_foreign_collection_is_false(database, items):
+    await items.insert_one({"session_id": "a", "messages": [USER]})
+    check = await MongoSessionStore(database).check()
+    assert not check
+    assert "not of mongo-sessions" in check.reason
+    assert "secret" not in check.reason
