@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import traceback
@@ -15,6 +16,7 @@ from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore, StoreCheck
+from mongo_sessions.indexes import Indexes
 
 from .faults import failing
 
@@ -280,3 +282,14 @@ async def test_a_check_of_a_foreign_collection_is_false(database, items):
     assert not check
     assert "not of mongo-sessions" in check.reason
     assert "secret" not in check.reason
+
+
+async def test_a_check_ends_in_time_whatever_hangs(database, monkeypatch):
+    """A name server, say, which no driver bounds."""
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Indexes, "check_one_document", hang)
+    check = await asyncio.wait_for(MongoSessionStore(database).check(timeout=0.05), timeout=30)
+    assert check == StoreCheck(ok=False, reason="no answer within 0.05 s")
