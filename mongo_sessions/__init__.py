@@ -15,6 +15,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .listing import SessionInfo
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -33,9 +34,10 @@ from .policies import (
     TokenCounter,
     TokenLimit,
 )
+from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
-from .store import MongoSessionStore, SessionInfo
+from .store import MongoSessionStore
 
 __version__ = version("mongo-sessions")
 
@@ -58,6 +60,7 @@ __all__ = [
     "RetrievalPolicy",
     "ServerUnavailable",
     "SessionInfo",
+    "StoreCheck",
     "StoreClosed",
     "SummarizeOlder",
     "Summarizer",

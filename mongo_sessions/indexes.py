@@ -39,28 +39,52 @@ class Indexes:
         self._items = database.get_collection(collection)
         self._wanted = wanted_indexes(retention)
 
-    async def refuse_foreign(self) -> None:
-        """Look at one document: its fields tell whether the collection is one of ours.
+    def __str__(self) -> str:
+        return ".".join(self.namespace)
 
-        An empty collection is fine, and so is one that this user may not read: what follows fails.
+    @property
+    def namespace(self) -> tuple[str, str]:
+        """Database and collection."""
+        return self._database.name, self._collection
+
+    async def refuse_foreign(self) -> None:
+        """Look at one document; a user who may not is believed, for what follows fails.
 
         Raises:
             ForeignCollection: the document is of another kind.
         """
         try:
-            found = await self._items.find_one({}, dict.fromkeys(_FIELDS, 1))
+            await self.check_one_document()
         except OperationFailure as error:
             if error.code != _UNAUTHORIZED:
                 raise
-            return
+
+    async def check_one_document(self) -> None:
+        """Look at one document: it tells whether the collection is one of ours. Empty is fine.
+
+        Raises:
+            ForeignCollection: the document is of another kind.
+        """
+        found = await self._items.find_one({}, dict.fromkeys(_FIELDS, 1))
         if found is not None and not all(
             isinstance(found.get(field), kind) for field, kind in _FIELDS.items()
         ):
             raise ForeignCollection(
-                f"{self._database.name}.{self._collection} holds documents that are not of "
-                "mongo-sessions: they lack session_id, seq, turn or created_at. Nothing was "
-                "created there. Use another collection: MongoSessionStore(…, collection=…)"
+                f"{self} holds documents that are not of mongo-sessions: they lack session_id, "
+                "seq, turn or created_at. Nothing was created there. Use another collection: "
+                "MongoSessionStore(…, collection=…)"
             )
+
+    async def missing(self) -> IndexesMissing | None:
+        """The error about an index that is needed and not there; None if there is no such."""
+        existing = await self._existing()
+        if existing is None:
+            return None
+        for index in self._wanted:
+            if index.is_needed and not index.is_among(existing):
+                in_its_way = index.of_the_same_name(existing)
+                return self._missing(index, existing, "as a check has found", in_its_way)
+        return None
 
     async def ensure(self, *, create: bool) -> None:
         """Look whether they are there: one command. Create what is missing, if ``create``.
@@ -152,7 +176,7 @@ class Indexes:
             named = json.dumps({"name": index.name, **index.options})
             command = f"{items}.createIndex({key}, {named})"
         return IndexesMissing(
-            f"{self._database.name}.{self._collection} has no index {index.name} on {key} with "
+            f"{self} has no index {index.name} on {key} with "
             f"{options} ({reason}), and without it {index.without_it}. {drops}Let a user with the "
             f"right to call `await store.ensure_indexes()`, or in mongosh: {command}"
         )

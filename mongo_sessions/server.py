@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mongo_sessions")
 
-F = TypeVar("F", bound="Callable[..., Awaitable[Any]]")
+Method = TypeVar("Method", bound="Callable[..., Awaitable[Any]]")
 
 _WHAT_TO_LOOK_AT = (
     "Is the server running, and reachable from here? On Atlas, is this machine on the IP access "
@@ -65,16 +65,16 @@ class Server:
         self._is_missing = False
 
 
-def explaining(method: F) -> F:
+def explaining(method: Method) -> Method:
     """Let a coroutine function say in one paragraph that no server was found: see Explained."""
 
     @wraps(method)
-    async def explained(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - those of any method
+    async def explained(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         with Explained():
             return await method(*args, **kwargs)
 
-    # With its own type: Pyright tells a Coroutine from what an async def returns.
-    return cast("F", explained)
+    # Pyright tells the coroutine of a function from what is declared as one.
+    return cast("Method", explained)
 
 
 class Explained:

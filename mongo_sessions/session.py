@@ -134,9 +134,9 @@ class MongoSession:
 
         One item is one insert, several are one transaction. After a network error or an election,
         it is found out whether the batch was written, and gone on until it is, for at most
-        ``retry_for`` seconds; then the driver's error is raised. A cancelled call first settles,
-        unless the event loop itself ends. Only if somebody pops a single item before that has been
-        found out, it is written again.
+        ``retry_for`` seconds; then the driver's error or ServerUnavailable is raised. A cancelled
+        call first settles, unless the event loop itself ends. Only if somebody pops a single item
+        before that has been found out, it is written again.
 
         Calls for one session in one process wait for each other, and what waits is written
         together, in one transaction: so many tasks may write to one session. Each batch still has

@@ -20,12 +20,14 @@ from .log import Log
 from .once import Once
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
+from .readiness import readiness
 from .retries import patiently
 from .server import Server
 
 if TYPE_CHECKING:
     from .drivers import AnyDriver, Database
     from .policies import TokenCounter
+    from .readiness import StoreCheck
 
 DEFAULT_COUNTER = TiktokenCounter()
 
@@ -90,6 +92,15 @@ class Storage:
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing, once."""
         await self._ensure_indexes(self._indexes_were_made, create=True)
+
+    async def check(self, seconds: float) -> StoreCheck:
+        """Look at server, rights and indexes."""
+        check_seconds("timeout", seconds)
+        database = self.database()
+        indexes = Indexes(database, self._collection, self._retention)
+        return await readiness(
+            database, indexes, create_indexes=self._create_indexes, seconds=seconds
+        )
 
     async def _ensure_indexes(self, once: Once[None], *, create: bool) -> None:
         indexes = Indexes(self.database(), self._collection, self._retention)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pymongo
 from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
-from .documents import in_utc
 from .history import Known
-from .pending import FoldProgress, pending, tokens_gone
+from .listing import SessionInfo, info_of
+from .pending import FoldProgress, pending
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
 from .policies.fold import NotFolded
@@ -24,29 +23,16 @@ from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from types import EllipsisType
 
     from typing_extensions import Self, Unpack
 
     from .clients import DriverName
-    from .documents import Document
     from .drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
+    from .readiness import StoreCheck
     from .settings import GivenSettings
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What a listing says about a session."""
-
-    session_id: str
-    items: int
-    total_tokens: int
-    """Of the stored items; 0 where the store counts none. Both may be a little too high where items
-    were popped by some while others appended."""
-    updated_at: datetime
-    """When the newest item was added, in UTC."""
 
 
 class StoreOptions(StorageOptions, total=False):
@@ -74,6 +60,9 @@ class MongoSessionStore:
         create_indexes: Whether the first operation creates the indexes that are missing. A user
             without the right to needs no setting if they are there.
         retry_for: Seconds that an operation keeps trying through network errors and elections.
+            While no server is reached, a warning says after two seconds what to look at, and at the
+            end :class:`ServerUnavailable` is raised. A client with a ``serverSelectionTimeoutMS``
+            of its own (not the driver's default of 30 seconds) gives up looking after that.
             A process that is killed between a batch and its commit can make other writers of the
             same session wait longer: until the server gives its transaction up, after 60 seconds
             (``transactionLifetimeLimitSeconds``).
@@ -184,7 +173,7 @@ class MongoSessionStore:
         if after is not None:
             check_part_of_id("after", after)
         log = await self._storage.log()
-        return [_info(session) for session in await log.sessions(prefix, after, limit)]
+        return [info_of(session) for session in await log.sessions(prefix, after, limit)]
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
@@ -236,6 +225,7 @@ class MongoSessionStore:
                 break
         return made
 
+    @explaining
     async def recount(
         self,
         *,
@@ -261,6 +251,8 @@ class MongoSessionStore:
             ValueError: the store counts no tokens.
         """
         check_part_of_id("prefix", prefix)
+        if progress is not None:
+            check_callable("progress", progress)
         if not self._storage.counting.is_on:
             raise ValueError("recount needs token counts, and token_counter is None")
         run = Recount(self._storage, await self._storage.log())
@@ -278,6 +270,19 @@ class MongoSessionStore:
             return False
         return True
 
+    async def check(self, timeout: float = 5.0) -> StoreCheck:
+        """Whether the store can be used, for a readiness probe: look at server, rights, indexes.
+
+        It takes ``timeout`` seconds at most, creates nothing, and raises nothing if it cannot be
+        used: the result is false then, and its ``reason`` says why. Indexes that are missing are no
+        reason where the first operation will create them. Rights are those that sessions need: to
+        find, insert, update and remove.
+
+        Raises:
+            StoreClosed, WrongEventLoop: as every operation.
+        """
+        return await self._storage.check(timeout)
+
     async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
@@ -292,12 +297,3 @@ class MongoSessionStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _info(session: Document) -> SessionInfo:
-    return SessionInfo(
-        session_id=session["_id"],
-        items=session["seq"] - session["first"]["seq"] + 1,
-        total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
-        updated_at=in_utc(session["created_at"]),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import traceback
@@ -14,7 +15,8 @@ from mongomock_motor import AsyncMongoMockClient
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore
+from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore, StoreCheck
+from mongo_sessions.indexes import Indexes
 
 from .faults import failing
 
@@ -258,3 +260,36 @@ async def test_mongomock_has_no_partial_indexes_and_all_goes_on(caplog):
         store = MongoSessionStore(database, create_indexes=create_indexes)
         await store.session("a").add_items([USER])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+async def test_a_check_looks_at_the_indexes_and_creates_none(any_database):
+    store = MongoSessionStore(any_database)
+    check = await store.check()
+    assert check
+    assert check.reason == "ready: the first operation creates the indexes"
+    without = MongoSessionStore(any_database, create_indexes=False)
+    check = await without.check()
+    assert not check
+    assert "has no index session_seq" in check.reason
+    assert await any_database.list_collection_names() == []
+    await store.ensure_indexes()
+    assert await store.check() == await without.check() == StoreCheck(ok=True, reason="ready")
+
+
+async def test_a_check_of_a_foreign_collection_is_false(database, items):
+    await items.insert_one({"session_id": "a", "messages": [USER]})
+    check = await MongoSessionStore(database).check()
+    assert not check
+    assert "not of mongo-sessions" in check.reason
+    assert "secret" not in check.reason
+
+
+async def test_a_check_ends_in_time_whatever_hangs(database, monkeypatch):
+    """A name server, say, which no driver bounds."""
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Indexes, "check_one_document", hang)
+    check = await asyncio.wait_for(MongoSessionStore(database).check(timeout=0.05), timeout=30)
+    assert check == StoreCheck(ok=False, reason="no answer within 0.05 s")

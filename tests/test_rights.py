@@ -12,7 +12,13 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from mongo_sessions import IndexesMissing, MongoSession, MongoSessionStore, TokenLimit
+from mongo_sessions import (
+    IndexesMissing,
+    MongoSession,
+    MongoSessionStore,
+    StoreCheck,
+    TokenLimit,
+)
 from mongo_sessions.mongod import Mongod
 from mongo_sessions.retries import Patience
 from mongo_sessions.testing import START_SECONDS
@@ -251,3 +257,37 @@ async def test_no_credentials_are_an_error(driver, owned, guarded):
             assert "requires authentication" in everything_said(raised.value)
             assert "secret" not in everything_said(raised.value)
     assert await documents(owned) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        ("owner", None),
+        ("readwriter", None),
+        ("writer", None),
+        ("reader", "this user lacks rights in {}.session_items: insert, update, remove"),
+    ],
+)
+async def test_a_check_looks_at_the_rights(owned, seen_by, user, reason):
+    await MongoSessionStore(owned).ensure_indexes()
+    check = await MongoSessionStore(await seen_by(user)).check()
+    assert check == StoreCheck(ok=not reason, reason=(reason or "ready").format(owned.name))
+
+
+async def test_a_check_of_what_the_user_may_not_create_is_false(owned, seen_by):
+    for user, ok in [("writer", False), ("readwriter", True)]:
+        check = await MongoSessionStore(await seen_by(user)).check()
+        assert bool(check) is ok
+        assert ("has no index session_seq" in check.reason) is not ok
+    assert await owned.list_collection_names() == []
+
+
+async def test_a_check_without_the_right_credentials_is_false(driver, owned, guarded, seen_by):
+    check = await MongoSessionStore(await seen_by("writer", "hunter2")).check()
+    assert not check
+    assert check.reason.startswith("Authentication failed.")
+    assert "hunter2" not in check.reason
+    async with open_client(driver, f"mongodb://{guarded}/?replicaSet=guarded") as client:
+        check = await MongoSessionStore(client[owned.name], create_indexes=False).check()
+        assert not check
+        assert "requires authentication" in check.reason

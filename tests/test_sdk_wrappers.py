@@ -65,7 +65,14 @@ async def test_encrypted_items_can_be_limited_by_number(database, caplog):
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("item", [{"role": "user", "content": "__enc__"}, {"__enc__": 1}])
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"role": "user", "content": "__enc__"},
+        {"__enc__": 1},
+        {"__enc__": 2, "v": 1, "kid": "k", "payload": "p"},
+    ],
+)
 async def test_what_is_no_envelope_is_not_taken_for_one(database, item, caplog):
     await MongoSessionStore(database, policy=TokenLimit(40)).session("a").add_items([item])
     assert caplog.records == []

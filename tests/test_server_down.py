@@ -84,6 +84,9 @@ async def test_the_error_is_clear_and_the_same_session_works_once_there_is_a_ser
             assert len(spoken(raised.value).splitlines()) < 20
             assert "secret" not in spoken(raised.value)
         assert not await store.ping(timeout=0.1)
+        check = await store.check(timeout=2)
+        assert not check.ok
+        assert check.reason.startswith("no MongoDB server was reached in ")
         member.start()
         await client.admin.command("ping")  # waits for it, by the driver's own patience
         await session.add_items(ITEMS)
@@ -156,3 +159,24 @@ async def test_an_operation_waits_for_a_server_that_comes_up_in_time(driver, ser
         member.start()
         await using
         assert await session.get_items() == ITEMS[:size]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_check_of_a_server_that_stands_still_ends_in_time(driver, server, is_known):
+    """Its connections stay open. The driver's own patience would be a test of 30 seconds."""
+    uri, member = server
+    member.start()
+    async with open_client(driver, uri) as client, open_client(driver, uri) as another:
+        await another.admin.command("ping")  # waits for it
+        store = MongoSessionStore(client["agents"])
+        if is_known:
+            assert await store.check()
+        member.pause()
+        try:
+            check = await store.check(timeout=0.5)
+            assert not check.ok
+            assert check.reason
+            assert not await store.ping(timeout=0.5)
+        finally:
+            member.resume()
+        assert await store.check(timeout=30)

@@ -1,0 +1,97 @@
+"""Whether a store can be used: for a readiness probe."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from .errors import ForeignCollection, IndexesMissing, ServerUnavailable
+from .server import Explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .drivers import AnyDriver
+    from .indexes import Indexes
+
+_NEEDED_RIGHTS = ("find", "insert", "update", "remove")
+
+# The driver is given so much less time (but half of it), for its errors say more than ours. It may
+# be late by half a second when it looks for a server.
+_MARGIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCheck:
+    """What a check has found; true if the store can be used."""
+
+    ok: bool
+    reason: str
+    """In words, for a log: why it cannot be used, or what is about to be done."""
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+async def readiness(
+    database: AnyDriver, indexes: Indexes, *, create_indexes: bool, seconds: float
+) -> StoreCheck:
+    """Look at server, rights and indexes; nothing is created. It takes at most so many seconds."""
+    try:
+        with Explained(), pymongo.timeout(max(seconds - _MARGIN_SECONDS, seconds / 2)):
+            looking = _look(database, indexes, create_indexes=create_indexes)
+            return await asyncio.wait_for(looking, seconds)
+    except (ServerUnavailable, ForeignCollection, IndexesMissing) as error:
+        return StoreCheck(ok=False, reason=str(error))
+    except PyMongoError as error:
+        return StoreCheck(ok=False, reason=str(error).partition(", full error: ")[0])
+    except asyncio.TimeoutError:
+        return StoreCheck(ok=False, reason=f"no answer within {seconds:g} s")
+
+
+async def _look(database: AnyDriver, indexes: Indexes, *, create_indexes: bool) -> StoreCheck:
+    await indexes.check_one_document()
+    rights = await _Rights.of(database)
+    if lacking := [action for action in _NEEDED_RIGHTS if not rights.allow(action, indexes)]:
+        missing_rights = ", ".join(lacking)
+        return StoreCheck(ok=False, reason=f"this user lacks rights in {indexes}: {missing_rights}")
+    missing = await indexes.missing()
+    if missing is None:
+        return StoreCheck(ok=True, reason="ready")
+    if create_indexes and rights.allow("createIndex", indexes):
+        return StoreCheck(ok=True, reason="ready: the first operation creates the indexes")
+    raise missing
+
+
+@dataclass(frozen=True)
+class _Rights:
+    """What the user of a client may do; None if nothing is known, as without access control."""
+
+    privileges: Iterable[Mapping[str, Any]] | None
+
+    @classmethod
+    async def of(cls, database: AnyDriver) -> _Rights:
+        try:
+            status = await database.command("connectionStatus", showPrivileges=True)
+        except NotImplementedError:  # mongomock
+            return cls(None)
+        info = status["authInfo"]
+        return cls(info["authenticatedUserPrivileges"] if info["authenticatedUsers"] else None)
+
+    def allow(self, action: str, indexes: Indexes) -> bool:
+        return self.privileges is None or any(
+            action in privilege["actions"] and _covers(privilege["resource"], indexes)
+            for privilege in self.privileges
+        )
+
+
+def _covers(resource: Mapping[str, Any], indexes: Indexes) -> bool:
+    """Whether a resource is the collection, or all of a kind that it belongs to."""
+    if resource.get("anyResource"):
+        return True
+    database, collection = indexes.namespace
+    return resource.get("db") in ("", database) and resource.get("collection") in ("", collection)
