@@ -3,7 +3,7 @@
 A policy is a callable that takes a :class:`History` and returns a list of items.
 """
 
-from .cuts import Cut, CutKind, allowed_cuts, may_start, valid
+from .cuts import Cut, CutKind, may_start
 from .fold_report import FoldFailure, FoldReport
 from .items import starts_turn
 from .list_history import ListHistory
@@ -18,6 +18,7 @@ from .policy import (
     TokenBudget,
 )
 from .segments import recounted_summary
+from .structure import allowed_cuts, valid
 from .summarize import SummarizeOlder
 from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .token_limit import TokenLimit

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .cuts import LONGEST_RESPONSE
 from .items import counterpart_ids, traits_of
+from .structure import LONGEST_RESPONSE
 from .window import Stretch
 
 if TYPE_CHECKING:

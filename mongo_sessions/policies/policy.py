@@ -132,7 +132,7 @@ class RetrievalPolicy(Protocol):
     """Decides what the model sees of a session's history.
 
     Any ``async def policy(history) -> list[Item]`` is one. The list must be valid input for a
-    model: what :mod:`mongo_sessions.policies.cuts` allows, and nothing that it would drop.
+    model: what :mod:`mongo_sessions.policies.structure` allows, and nothing that it would drop.
     """
 
     async def __call__(self, history: History, /) -> list[Item]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .cuts import Structure
+from .structure import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,8 @@ class Window:
         return [entry.item for entry in self.entries]
 
     def newest_group(self) -> Window:
-        """The last item; or the last model response, with its calls and outputs."""
-        stretch = Stretch(self.entries)
-        return stretch.window(stretch.cuts(before=None)[-1].position)
+        """See :meth:`Stretch.newest_group`."""
+        return Stretch(self.entries).newest_group()
 
 
 class Stretch:
@@ -59,6 +58,10 @@ class Stretch:
             return Stretch([*(self.entries[index] for index in brought), *entries]).window(0)
         kept = self._kept[position:]
         return Window([entry for entry, valid in zip(entries, kept, strict=True) if valid])
+
+    def newest_group(self) -> Window:
+        """The last item; or the last model response, with its calls and outputs."""
+        return self.window(self.cuts(before=None)[-1].position)
 
     @cached_property
     def _kept(self) -> list[bool]:
