@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
+from mongo_sessions.policies.fold import Outcome
 from mongo_sessions.policies.segments import from_summary, render
 
+from mongo_sessions.policies.summary_message import summary_message
+
+from .standins import tokens_of
 from .conversation import LASTING_FACTS, facts_in, newest, told, turn
 from .rolling import RollingSummary
 
@@ -61,7 +66,9 @@ async def recalls(
     """After each fold: of our summary, and of a rolling one of the same room and blocks."""
     policy = SummarizeOlder(standin, max_tokens=max_tokens, background=False, **options)
     history = ListHistory([], token_counter=TiktokenCounter())
-    rolling = RollingSummary(standin, policy.budget.summary_tokens)
+    # Its message would need a label, too.
+    label = summary_message([], datetime.now(timezone.utc), has_gap=True)
+    rolling = RollingSummary(standin, policy.budget.summary_tokens - tokens_of(label["content"]) + tokens_of(""))
     ours, theirs = Record(), Record()
     facts: list[Fact] = []
     done = folded_items = 0
@@ -69,7 +76,10 @@ async def recalls(
         facts.append(fact)
         for item in turn(fact, policy.budget.fold_tokens // FACTS_A_FOLD, len(facts)):
             history.append(item)
-        if not await policy.fold(history):
+        outcome = await policy.fold(history)
+        if outcome is Outcome.FAILED:
+            raise RuntimeError(f"the fold after {done} folds failed")
+        if not outcome:
             continue
         done += 1
         anchor = await history.latest_summary()

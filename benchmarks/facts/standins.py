@@ -45,7 +45,7 @@ class Standin:
 
             for m in _FACT.finditer(request.transcript):
                 facts[m[1]] = m[2]
-        chance = random.Random(request.transcript)
+        chance = random.Random(str(facts))
         kept = [Fact(*fact) for fact in facts.items() if chance.random() >= self.forgets]
         before = facts_in(request.summary_so_far) if self.corrects_first else {}
         corrections = [f for f in kept if before.get(f.key, f.value) != f.value]

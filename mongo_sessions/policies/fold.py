@@ -8,10 +8,11 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from .answers import ClaimLostError, SummaryFailedError, named
 from .block import next_block
 from .segments import to_summary
 from .summary_message import summary_message
-from .writer import ClaimLostError, SummaryFailedError, Writer, named
+from .writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

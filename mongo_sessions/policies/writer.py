@@ -1,25 +1,30 @@
-"""The writing of a summary: what a summariser is asked, and which answers are good enough."""
+"""The writing of a summary: what a summariser is asked, and how everything finds room.
+
+A new segment is asked for at its full length. What is too long then is, in this order: merged, two
+neighbours at a time; cut, oldest first, down to what each segment can always have; cut, oldest
+first, down to nothing. Only merges cost requests, and each leaves one segment fewer, so writing
+ends after a bounded number of requests in a summary that fits, whatever counts the tokens.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import traceback
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .answers import Answers, SummaryFailedError
 from .segments import (
     Segment,
-    fold_tokens_wanted,
-    merge_tokens_wanted,
+    end_of,
+    fold_tokens,
+    least_tokens,
+    merge_tokens,
     merged,
     newest_within,
     next_merge,
     render,
 )
 from .summarizers import SummaryRequest
-from .tags import neutralised
 from .transcript import halves
 from .transcript import parts as transcribed
 
@@ -30,13 +35,11 @@ if TYPE_CHECKING:
     from .budget import Budget
     from .summarizers import Summarizer
 
+MOST_BYTES = 500_000
+"""Of a summary, in UTF-8: it is stored in a document, and some counters hardly count a text."""
 
-class SummaryFailedError(Exception):
-    """Why there is no summary, in words that hold nothing of the conversation."""
-
-
-class ClaimLostError(Exception):
-    """The item is gone, or another worker is at it: nothing more is to be paid for."""
+# Fewer tokens than this costs are never asked for: no summariser could keep to them.
+_SHORT_ANSWER = "Nothing happened here that has to be remembered."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,116 +51,131 @@ class Writer:
     timeout: float
     """Seconds for one answer."""
     count_tokens: Callable[[str], int]
+    """Of a message with this text."""
     shown_tokens: Callable[[Sequence[Segment]], int]
-    """Of segments, where they are shown."""
+    """Of the message that shows these segments."""
     claim: Callable[[], Awaitable[bool]]
-    """Whether the summary is still ours to make: asked before each request."""
+    """Whether the summary is still this worker's to make: asked before each request."""
 
     async def segments(self, block: Block) -> list[Segment]:
         """The summary of everything up to the end of ``block``.
 
         Raises:
-            SummaryFailedError: the summariser did not do its work.
-            ClaimLostError: it is not ours to do any more.
+            SummaryFailedError: the summariser did not do its work, or there is no room at all.
+            ClaimLostError: another worker makes the summary.
         """
+        if self._room < 0:
+            raise SummaryFailedError(
+                f"a summary without any text has {self.budget.summary_tokens - self._room} tokens, "
+                f"with room for {self.budget.summary_tokens}"
+            )
         segments = [*block.segments, await self._fold(block)]
-        while self.shown_tokens(segments) > self.budget.summary_tokens:
-            segments = await self._shortened(segments)
-        return segments
+        while not self._fit(segments) and (index := next_merge(segments)) is not None:
+            segments = await self._merged(segments, index, self._merge_tokens(segments, index))
+        # In a thread: an answer may have megabytes.
+        least = least_tokens(self._room, len(segments))
+        segments = await asyncio.to_thread(self._cut, segments, len(segments) - 1, least)
+        if not self._fit(segments):
+            segments[-1] = await self._shortened(segments[-1])
+        return await asyncio.to_thread(self._cut, segments, len(segments), 0)
 
     async def _fold(self, block: Block) -> Segment:
         first, last = block.entries[0], block.entries[-1]
-        wanted = fold_tokens_wanted(self.shown_tokens(block.segments), self.budget.summary_tokens)
+        free = self.budget.summary_tokens - self.shown_tokens(block.segments)
+        wanted = self._wanted(fold_tokens(self._room, free))
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
         transcripts = await asyncio.to_thread(transcribed, block.entries, room, self.count_tokens)
         replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
-        for transcript in transcripts:
-            so_far = newest_within([*block.segments, *pieces], self.budget.context_tokens)
-            request = SummaryRequest("fold", transcript, render(so_far), wanted)
-            text = await self._ask(request, at_most=replaced - 1)
-            pieces.append(Segment(first.seq, last.seq, 0, text, self.count_tokens(text)))
+        for text in transcripts:
+            # What is short enough loses nothing.
+            if self.count_tokens(text) > wanted:
+                so_far = self._context([*block.segments, *pieces])
+                request = SummaryRequest("fold", text, so_far, wanted)
+                text = await self._answers.to(request, at_most=replaced - 1)
+            pieces.append(self._with_text(Segment(first.seq, last.seq, 0, "", 0), text))
         while len(pieces) > 1:
-            pieces = await self._merged(pieces, next_merge(pieces), wanted)
+            index = next_merge(pieces)
+            pieces = await self._merged(pieces, len(pieces) - 2 if index is None else index, wanted)
         # Nothing to tell: the items had no text that a summariser could read.
-        return pieces[0] if pieces else Segment(first.seq, last.seq, 0, "", 0)
-
-    async def _shortened(self, segments: list[Segment]) -> list[Segment]:
-        shown, room = self.shown_tokens(segments), self.budget.summary_tokens
-        if len(segments) > 1:
-            index = next_merge(segments)
-            wanted = merge_tokens_wanted(segments, index, shown, room)
-            return await self._merged(segments, index, wanted)
-        # A summariser that wrote more than there is room for is given its own words.
-        text = await self._rewritten("fold", segments, room // 3)
-        return [replace(segments[0], text=text, tokens=self.count_tokens(text))]
+        return replace(pieces[0], level=0) if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
-        both = segments[index : index + 2]
-        # What is short enough loses nothing. A summariser could hardly make it shorter.
-        is_short = sum(segment.tokens for segment in both) <= wanted
-        text = render(both) if is_short else await self._rewritten("merge", both, wanted)
+        text = render(segments[index : index + 2])
+        if self.count_tokens(text) > wanted:
+            text = await self._rewritten("merge", text, wanted)
         return merged(segments, index, text, self.count_tokens(text) if text else 0)
 
-    async def _rewritten(
-        self, kind: Literal["fold", "merge"], segments: list[Segment], wanted: int
-    ) -> str:
-        """One text in place of those of ``segments``, which may have been made for more room."""
-        lines = render(segments).split("\n")
-        pieces = list(halves(lines, self.budget.input_tokens, self.count_tokens))
-        wanted = max(1, wanted // len(pieces))
-        return "\n".join([await self._shorter(kind, text, wanted) for text in pieces])
+    def _merge_tokens(self, segments: list[Segment], index: int) -> int:
+        least = least_tokens(self._room, len(segments) - 1)
+        spare = sum(max(0, self._text_tokens(older.text) - least) for older in segments[:index])
+        both = self._text_tokens(render(segments[index : index + 2]))
+        excess = self.shown_tokens(segments) - self.budget.summary_tokens
+        return self._wanted(merge_tokens(both, excess, spare, least))
+
+    async def _shortened(self, segment: Segment) -> Segment:
+        """A summariser that wrote more than there is room for is given its own words."""
+        wanted = self._wanted(fold_tokens(self._room, self._room))
+        return self._with_text(segment, await self._rewritten("fold", segment.text, wanted))
+
+    async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
+        """A shorter text, of several answers if ``text`` was made for more room."""
+        pieces = list(halves(text.split("\n"), self.budget.input_tokens, self.count_tokens))
+        wanted = self._wanted((wanted - self.count_tokens("")) // len(pieces))
+        return "\n".join([await self._shorter(kind, piece, wanted) for piece in pieces])
 
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
-        tokens = self.count_tokens(text)
-        # A text that lost a word at a time would be asked for for ever.
+        if (tokens := self.count_tokens(text)) <= wanted:
+            return text
+        # An answer that is hardly shorter is a failure: too much of it would be cut.
         at_most = min(tokens - 1, max(2 * wanted, tokens // 2))
-        return await self._ask(SummaryRequest(kind, text, "", wanted), at_most)
+        return await self._answers.to(SummaryRequest(kind, text, "", wanted), at_most)
 
-    async def _ask(self, request: SummaryRequest, at_most: int) -> str:
-        """An answer of at most so many tokens."""
-        if not await self.claim():
-            raise ClaimLostError
-        answer = await self._answer(request)
-        if not isinstance(answer, str):
-            raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
-        # A lone surrogate, which a model can write in JSON, is no text that can be stored.
-        text = neutralised(answer.strip().encode("utf-8", "replace").decode())
-        if not text:
-            raise SummaryFailedError("the answer was empty")
-        if (tokens := self.count_tokens(text)) > at_most:
-            raise SummaryFailedError(
-                f"the answer had {tokens} tokens, with {request.wanted_tokens} wanted and at most "
-                f"{at_most} of use"
-            )
-        return text
+    def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
+        """``segments`` that fit, if enough can be cut off the beginnings of the oldest ``number``.
 
-    async def _answer(self, request: SummaryRequest) -> object:
-        """What the summariser returns, whatever it does: it may hang, or cancel itself."""
+        Oldest first, and of each no more than leaves ``least`` tokens.
+        """
+        kept = list(segments)
+        for index in range(number):
+            if self._fit(kept):
+                break
+            segment = kept[index]
 
-        async def ask() -> object:
-            answer: object = self.summarizer(request)
-            return await answer if inspect.isawaitable(answer) else answer
+            def fits(text: str, index: int = index) -> bool:
+                others = [*kept[:index], replace(kept[index], text=text), *kept[index + 1 :]]
+                return self._fit(others) or 0 < self._text_tokens(text) <= least
 
-        task = asyncio.ensure_future(ask())
-        # What it raises when it is cancelled would be logged by asyncio, conversation and all.
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        try:
-            await asyncio.wait({task}, timeout=self.timeout)
-        finally:
-            task.cancel()
-        if not task.done():
-            raise SummaryFailedError(f"there was no answer within {self.timeout:g} seconds")
-        if task.cancelled():
-            raise SummaryFailedError("the summariser was cancelled")
-        if error := task.exception():
-            raise SummaryFailedError(f"the summariser raised {named(error)}")
-        return task.result()
+            kept[index] = self._with_text(segment, end_of(segment.text, fits))
+        return kept
 
+    def _fit(self, segments: list[Segment]) -> bool:
+        if self.shown_tokens(segments) > self.budget.summary_tokens:
+            return False
+        return len(render(segments).encode()) <= MOST_BYTES
 
-def named(error: BaseException) -> str:
-    """What was raised, and where: its message might hold what was said."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    return type(error).__name__ + place
+    def _context(self, segments: list[Segment]) -> str:
+        most = self.budget.context_tokens
+        return newest_within(segments, lambda text: self.count_tokens(text) <= most)
+
+    def _with_text(self, segment: Segment, text: str) -> Segment:
+        return replace(segment, text=text, tokens=self.count_tokens(text) if text else 0)
+
+    @property
+    def _answers(self) -> Answers:
+        return Answers(self.summarizer, self.timeout, self.count_tokens, self.claim)
+
+    @property
+    def _room(self) -> int:
+        """For text, next to what the message has besides."""
+        return self.budget.summary_tokens - self.shown_tokens([])
+
+    def _text_tokens(self, text: str) -> int:
+        """What a text adds to a message. A counter may have a fixed cost for each message."""
+        return max(0, self.count_tokens(text) - self.count_tokens(""))
+
+    def _wanted(self, text_tokens: int) -> int:
+        """What to ask for, as a store counts an answer: a message of its own."""
+        least = self.count_tokens(_SHORT_ANSWER)
+        return max(least, text_tokens + self.count_tokens(""))
