@@ -68,7 +68,9 @@ async def recalls(
     history = ListHistory([], token_counter=TiktokenCounter())
     # Its message would need a label, too.
     label = summary_message([], datetime.now(timezone.utc), has_gap=True)
-    rolling = RollingSummary(standin, policy.budget.summary_tokens - tokens_of(label["content"]) + tokens_of(""))
+    rolling = RollingSummary(
+        standin, policy.budget.summary_tokens - tokens_of(label["content"]) + tokens_of("")
+    )
     ours, theirs = Record(), Record()
     facts: list[Fact] = []
     done = folded_items = 0

@@ -97,7 +97,7 @@ def newest_within(segments: Sequence[Segment], fits: Callable[[str], bool]) -> s
 
 
 def end_of(text: str, fits: Callable[[str], bool]) -> str:
-    """The longest end of ``text`` that fits, from the beginning of a line or a word on.
+    """The longest end of ``text`` that fits, from the beginning of a line or a word on if one is near.
 
     Empty if nothing fits. ``fits`` is asked about 20 times for a megabyte.
     """
@@ -107,11 +107,12 @@ def end_of(text: str, fits: Callable[[str], bool]) -> str:
     while start - too_long > 1:
         middle = (too_long + start) // 2
         too_long, start = (too_long, middle) if fits(text[middle:]) else (middle, start)
-    left = len(text) - start
-    line, word = text.find("\n", start - 1) + 1, text.find(" ", start - 1) + 1
-    # A line without its beginning may say something else; a very long one is better than nothing.
-    start = line if line and line - start <= left // 2 else word or len(text)
-    return text[start:] if fits(text[start:]) else ""
+    for separator in ("\n", " "):
+        # A line without its beginning may say something else, but a long one is not left out whole.
+        begins = text.find(separator, start - 1) + 1
+        if begins and begins - start <= (len(text) - start) // 2 and fits(text[begins:]):
+            return text[begins:]
+    return text[start:]
 
 
 def without_beginning(segments: Sequence[Segment]) -> list[Segment]:

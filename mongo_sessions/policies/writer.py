@@ -72,11 +72,14 @@ class Writer:
         segments = [*block.segments, await self._fold(block)]
         while not self._fit(segments) and (index := next_merge(segments)) is not None:
             segments = await self._merged(segments, index, self._merge_tokens(segments, index))
+        if self._fit(segments):
+            return segments
         # In a thread: an answer may have megabytes.
         least = least_tokens(self._room, len(segments))
         segments = await asyncio.to_thread(self._cut, segments, len(segments) - 1, least)
-        if not self._fit(segments):
-            segments[-1] = await self._shortened(segments[-1])
+        if self._fit(segments):
+            return segments
+        segments[-1] = await self._shortened(segments[-1])
         return await asyncio.to_thread(self._cut, segments, len(segments), 0)
 
     async def _fold(self, block: Block) -> Segment:
