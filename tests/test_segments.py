@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import AsyncIterator
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +30,9 @@ from mongo_sessions.policies.segments import (
     without_beginning,
 )
 from mongo_sessions.policies.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 SUMMARY_TOKENS = 2_000
 

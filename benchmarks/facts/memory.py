@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
 from mongo_sessions.policies.fold import Outcome
 from mongo_sessions.policies.segments import from_summary, render
-
 from mongo_sessions.policies.summary_message import summary_message
 
-from .standins import tokens_of
 from .conversation import LASTING_FACTS, facts_in, newest, told, turn
 from .rolling import RollingSummary
+from .standins import tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from mongo_sessions import Item
+    from collections.abc import AsyncIterator
 
     from .conversation import Fact
     from .standins import Standin
 
-FACTS_A_FOLD = 12
 _SEED = 2026
 
 
@@ -32,66 +28,66 @@ _SEED = 2026
 class Recall:
     """What a summary tells after some folds."""
 
-    folds: int
     told: int
-    """Facts of which the conversation told a value so far."""
+    """Facts that the conversation told up to there."""
     right: int
     """Of these, told with their newest value."""
-    stale: int
-    """Told with an older value."""
-    first_right: int
+    first: int
     """Of the first facts of the conversation."""
-    stale_so_far: int
-    """Stale values after each fold, added up."""
+    stale: int
+    """Facts told with an older value after each fold, added up."""
 
 
 class Record:
     """Compares a summary with what it should tell, fold after fold."""
 
     def __init__(self) -> None:
-        self._stale_so_far = 0
+        self._stale = 0
 
-    def recall(self, folds: int, facts: list[Fact], text: str) -> Recall:
+    def recall(self, facts: list[Fact], text: str) -> Recall:
+        """After a further fold: the conversation told ``facts``, and the summary is ``text``."""
         shown, right = facts_in(text), newest(facts)
         rightly = {key for key, value in right.items() if shown.get(key) == value}
-        stale = len(shown.keys() - rightly)
-        self._stale_so_far += stale
+        self._stale += len(shown.keys() - rightly)
         first = sum(fact.key in rightly for fact in facts[:LASTING_FACTS])
-        return Recall(folds, len(right), len(rightly), stale, first, self._stale_so_far)
+        return Recall(len(right), len(rightly), first, self._stale)
 
 
 async def recalls(
-    standin: Standin, max_tokens: int, folds: int, seed: int = _SEED, **options: object
+    standin: Standin, max_tokens: int, facts_a_fold: int, folds: int
 ) -> AsyncIterator[tuple[Recall, Recall]]:
-    """After each fold: of our summary, and of a rolling one of the same room and blocks."""
-    policy = SummarizeOlder(standin, max_tokens=max_tokens, background=False, **options)
+    """After each fold: of our summary, and of a rolling one of the same room and blocks.
+
+    Raises:
+        RuntimeError: a fold failed.
+    """
+    policy = SummarizeOlder(standin, max_tokens=max_tokens, background=False)
     history = ListHistory([], token_counter=TiktokenCounter())
-    # Its message would need a label, too.
-    label = summary_message([], datetime.now(timezone.utc), has_gap=True)
-    rolling = RollingSummary(
-        standin, policy.budget.summary_tokens - tokens_of(label["content"]) + tokens_of("")
-    )
+    rolling = RollingSummary(standin, _room(policy))
     ours, theirs = Record(), Record()
     facts: list[Fact] = []
-    done = folded_items = 0
-    for fact in told(seed):
+    folded = done = 0
+    for fact in told(_SEED):
         facts.append(fact)
-        for item in turn(fact, policy.budget.fold_tokens // FACTS_A_FOLD, len(facts)):
+        for item in turn(fact, policy.budget.fold_tokens // facts_a_fold, len(facts)):
             history.append(item)
         outcome = await policy.fold(history)
         if outcome is Outcome.FAILED:
-            raise RuntimeError(f"the fold after {done} folds failed")
-        if not outcome:
-            continue
-        done += 1
+            raise RuntimeError(f"fold {done + 1} failed")
         anchor = await history.latest_summary()
-        block = history.entries[folded_items : anchor.seq]
-        folded_items = anchor.seq
-        await rolling.fold("\n".join(entry.item["content"] for entry in block))
+        if not outcome or anchor is None:
+            continue
+        block, folded = history.entries[folded : anchor.seq], anchor.seq
+        await rolling.fold("\n".join(str(entry.item["content"]) for entry in block))
         until = facts[: anchor.turn]
-        yield (
-            ours.recall(done, until, render(from_summary(anchor.summary))),
-            theirs.recall(done, until, rolling.text),
-        )
+        text = render(from_summary(anchor.summary))
+        yield ours.recall(until, text), theirs.recall(until, rolling.text)
+        done += 1
         if done == folds:
             return
+
+
+def _room(policy: SummarizeOlder) -> int:
+    """For a text, next to the label that its message needs."""
+    label = summary_message([], datetime.now(timezone.utc), has_gap=True)
+    return policy.budget.summary_tokens - tokens_of(str(label["content"])) + tokens_of("")

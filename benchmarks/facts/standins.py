@@ -32,38 +32,30 @@ class Standin:
     """Which facts it leaves out when there is too little room."""
     forgets: float = 0.0
     """The chance of each fact to be lost each time it is written."""
-    corrects_first: bool = False
-    """Whether what corrects the summary so far is left out last, as a request asks for."""
-    moves: bool = True
 
     async def __call__(self, request: SummaryRequest) -> str:
-        if self.moves:
-            facts = facts_in(request.transcript)
-        else:
-            facts = {}
-            from .conversation import _FACT
-
-            for m in _FACT.finditer(request.transcript):
-                facts[m[1]] = m[2]
+        facts = [Fact(*fact) for fact in facts_in(request.transcript).items()]
         chance = random.Random(str(facts))
-        kept = [Fact(*fact) for fact in facts.items() if chance.random() >= self.forgets]
-        before = facts_in(request.summary_so_far) if self.corrects_first else {}
-        corrections = [f for f in kept if before.get(f.key, f.value) != f.value]
-        others = [f for f in kept if f not in corrections]
-        # What is left out first comes first.
-        if self.drops == "newest":
-            kept = [*others[::-1], *corrections[::-1]]
+        kept = [fact for fact in facts if chance.random() >= self.forgets]
+        if self.drops == "oldest":
+            fitting = _first_within(kept[::-1], request.wanted_tokens)[::-1]
         else:
-            kept = [*others, *corrections]
-        fitting = set(_last_within(kept, request.wanted_tokens))
-        return "\n".join(str(Fact(*fact)) for fact in facts.items() if fact in fitting) or "-"
+            fitting = _first_within(kept, request.wanted_tokens)
+        return "\n".join(map(str, fitting)) or "-"
 
 
-def _last_within(facts: list[Fact], tokens: int) -> list[Fact]:
-    """The last facts that have at most so many tokens together."""
-    left = tokens - tokens_of("")
-    for index, fact in reversed(list(enumerate(facts))):
-        left -= tokens_of(f"{fact}\n") - tokens_of("")
-        if left < 0:
-            return facts[index + 1 :]
+STANDINS = (
+    Standin("keeps the newest", drops="oldest"),
+    Standin("keeps the first", drops="newest"),
+    Standin("forgets 5 %", drops="oldest", forgets=0.05),
+)
+
+
+def _first_within(facts: list[Fact], tokens: int) -> list[Fact]:
+    """The first facts that have at most so many tokens together."""
+    tokens -= tokens_of("")
+    for index, fact in enumerate(facts):
+        tokens -= tokens_of(f"{fact}\n") - tokens_of("")
+        if tokens < 0:
+            return facts[:index]
     return facts

@@ -97,9 +97,10 @@ def newest_within(segments: Sequence[Segment], fits: Callable[[str], bool]) -> s
 
 
 def end_of(text: str, fits: Callable[[str], bool]) -> str:
-    """The longest end of ``text`` that fits, from the beginning of a line or a word on if one is near.
+    """The longest end of ``text`` that fits, or nothing.
 
-    Empty if nothing fits. ``fits`` is asked about 20 times for a megabyte.
+    It begins with a line, or with a word, if that leaves out less than half of it. ``fits``
+    is asked about 20 times for a megabyte.
     """
     if fits(text):
         return text

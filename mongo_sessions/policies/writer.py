@@ -91,18 +91,22 @@ class Writer:
         transcripts = await asyncio.to_thread(transcribed, block.entries, room, self.count_tokens)
         replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
-        for text in transcripts:
-            # What is short enough loses nothing.
-            if self.count_tokens(text) > wanted:
-                so_far = self._context([*block.segments, *pieces])
-                request = SummaryRequest("fold", text, so_far, wanted)
-                text = await self._answers.to(request, at_most=replaced - 1)
+        for transcript in transcripts:
+            so_far = self._context([*block.segments, *pieces])
+            request = SummaryRequest("fold", transcript, so_far, wanted)
+            text = await self._told(request, replaced)
             pieces.append(self._with_text(Segment(first.seq, last.seq, 0, "", 0), text))
         while len(pieces) > 1:
             index = next_merge(pieces)
             pieces = await self._merged(pieces, len(pieces) - 2 if index is None else index, wanted)
         # Nothing to tell: the items had no text that a summariser could read.
         return replace(pieces[0], level=0) if pieces else Segment(first.seq, last.seq, 0, "", 0)
+
+    async def _told(self, request: SummaryRequest, replaced: int) -> str:
+        """In fewer tokens than are ``replaced``, or as few as are wanted."""
+        if self.count_tokens(request.transcript) <= request.wanted_tokens:
+            return request.transcript  # it is short enough, and so loses nothing
+        return await self._answers.to(request, at_most=replaced - 1)
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
         text = render(segments[index : index + 2])
