@@ -18,6 +18,7 @@ from mongo_sessions.policies.policy import Entry
 from mongo_sessions.policies.segments import (
     Segment,
     end_of,
+    first_lines,
     fold_tokens,
     from_summary,
     least_tokens,
@@ -167,6 +168,16 @@ def test_the_newest_segments_that_fit():
 
     assert [newest(tokens) for tokens in (1, 2, 3, 5, 6, 99)] == [0, 2, 3, 3, 6, 6]
     assert newest_within(segments, lambda text: count(text) <= 3) == render(segments[1:])
+
+
+@given(text=st.text("ab \n", max_size=40), most=st.integers(0, 40))
+def test_the_first_lines_that_fit_are_whole(text, most):
+    lines = first_lines(text, lambda text: len(text) <= most)
+    assert text.startswith(lines)
+    assert len(lines) <= most
+    rest = text[len(lines) :]
+    assert not rest or lines == "" or lines.endswith("\n")
+    assert not rest or len(lines + rest.splitlines(keepends=True)[0]) > most
 
 
 @given(text=st.text("ab \n", max_size=60), most=st.integers(0, 60))

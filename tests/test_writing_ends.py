@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
+import re
 from functools import lru_cache
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +15,7 @@ from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
 from mongo_sessions.policies.block import next_block
 from mongo_sessions.policies.budget import LEAST_SUMMARY_TOKENS, Budget
 from mongo_sessions.policies.fold import Outcome
-from mongo_sessions.policies.segments import from_summary
+from mongo_sessions.policies.segments import from_summary, render
 from mongo_sessions.policies.summary_message import summary_message
 from mongo_sessions.policies.writer import MOST_BYTES
 
@@ -133,3 +136,119 @@ async def test_every_fold_ends_in_a_summary_that_fits(counter, options, how, wor
         assert scribe.requests - before <= 20 + characters // 50, "they are bounded"
         if folds == 24:
             return
+
+
+class Forgetful:
+    """Says what it is told to, however long that is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    async def __call__(self, request) -> str:
+        return self.text
+
+
+async def folded(summarizer, history: ListHistory, **options) -> list[str]:
+    """The texts of all segments, after everything was folded that can be."""
+    policy = SummarizeOlder(summarizer, **{"max_tokens": 1_000, **options})
+    while await policy.fold(history):
+        pass
+    anchor = await history.latest_summary()
+    assert message_tokens(history, [], anchor) <= policy.budget.summary_tokens
+    segments = from_summary(anchor.summary)
+    assert message_tokens(history, segments, anchor) <= policy.budget.summary_tokens
+    assert anchor.seq > len(history.entries) - 40
+    return [segment.text for segment in segments]
+
+
+def of_words(item: dict) -> int:
+    return len(item["content"].split())
+
+
+async def test_a_text_that_costs_nothing_is_cut_at_its_beginning():
+    """A document has room for 16 MB, and a counter may say the same of every text."""
+    history = ListHistory(
+        [{"role": "user", "content": f"{n} {'語' * 30_000}"} for n in range(60)],
+        token_counter=lambda item: 100,
+    )
+    texts = await folded(Forgetful("語" * 100_000), history)
+    stored = sum(len(text.encode()) for text in texts)
+    assert MOST_BYTES * 0.8 < stored <= MOST_BYTES
+    newest = (await history.latest_summary()).item["content"]
+    assert texts[-1].endswith(newest)
+
+
+async def test_one_long_answer_is_cut_at_its_beginning():
+    """After it was shortened as far as the summariser would."""
+    history = ListHistory(
+        [{"role": "user", "content": "word " * 3_000}] * 2, token_counter=of_words
+    )
+    answers = ["first " * 1_400, " ".join(f"w{n}" for n in range(700))]
+
+    async def told(request) -> str:
+        return answers.pop(0)
+
+    (text,) = await folded(told, history, fold_tokens=300, input_tokens=4_000)
+    assert text.endswith("w698 w699")
+    assert len(text.split()) > 150
+    assert answers == []
+
+
+async def test_no_request_is_made_where_no_message_is_short_enough():
+    history = ListHistory(
+        [{"role": "user", "content": "word"}] * 40, token_counter=lambda item: 257
+    )
+
+    async def told(request) -> str:
+        raise AssertionError("it was asked")
+
+    assert await SummarizeOlder(told, max_tokens=1_000).fold(history) is Outcome.FAILED
+
+
+async def test_a_transcript_that_is_short_enough_is_kept_as_it_is():
+    history = ListHistory(
+        [{"role": "user", "content": f"fact {n}"} for n in range(12)], token_counter=of_words
+    )
+
+    async def told(request) -> str:
+        raise AssertionError("it was asked")
+
+    texts = await folded(told, history, fold_tokens=5)
+    facts = [line.split("user: ")[1] for text in texts for line in text.split("\n") if line]
+    assert facts == [f"fact {n}" for n in range(9)]
+
+
+class Notes:
+    """Writes down ``key = value``: of two values the later, and the first or the last that fit."""
+
+    def __init__(self, keeps: str) -> None:
+        self.keeps = keeps
+
+    async def __call__(self, request) -> str:
+        facts = dict(re.findall(r"(\w+) = (\w+)", request.transcript))
+        number = request.wanted_tokens // 3
+        kept = list(facts.items())
+        kept = kept[:number] if self.keeps == "first" else kept[max(0, len(kept) - number) :]
+        return "\n".join(f"{key} = {value}" for key, value in kept) or "-"
+
+
+@pytest.mark.parametrize("keeps", ["first", "last"])
+async def test_in_a_full_summary_the_newest_value_of_a_fact_is_the_last_one_told(keeps):
+    """With room for about 50 of 100 facts, which change all the time."""
+    policy = SummarizeOlder(Notes(keeps), max_tokens=1_000, background=False)
+    history = ListHistory([], token_counter=of_words)
+    dice = random.Random(1)
+    right = stale = folds = 0
+    facts: list[tuple[str, str]] = []
+    while folds < 100:
+        facts.append((f"k{dice.randrange(100)}", f"v{len(facts)}"))
+        history.append({"role": "user", "content": " = ".join(facts[-1]) + " word" * 60})
+        if await policy.fold(history):
+            folds += 1
+            anchor = await history.latest_summary()
+            told = dict(re.findall(r"(\w+) = (\w+)", render(from_summary(anchor.summary))))
+            newest = dict(facts[: anchor.turn])
+            right += sum(newest[key] == value for key, value in told.items())
+            stale += sum(newest[key] != value for key, value in told.items())
+    assert right / folds > 45
+    assert stale / folds < 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from mongo_sessions import ListHistory
@@ -83,19 +84,21 @@ async def prefix(
 
 def _turns(tokens: Callable[[random.Random], int], total: int) -> Iterator[tuple[Item, Item]]:
     chance = random.Random(_SEED)
-    while total > 0:
-        length = max(16, tokens(chance))
+    for number in count():
+        if total <= 0:
+            return
+        length = max(24, tokens(chance))
         total -= length
         asked = length // 4
         yield (
-            {"role": "user", "content": "word " * (asked - 4)},
-            {"role": "assistant", "content": "word " * (length - asked - 4)},
+            {"role": "user", "content": f"{number} " + "word " * (asked - 5)},
+            {"role": "assistant", "content": f"{number} " + "word " * (length - asked - 5)},
         )
 
 
 def _in_common(prompt: list[Item], before: list[Item]) -> int:
-    """Items at the beginning of both. The same objects are the same; a summary is compared."""
+    """How many items at their beginnings are the same."""
     for number, (item, other) in enumerate(zip(prompt, before, strict=False)):
-        if item is not other and (number or item != other):
+        if item != other:
             return number
     return min(len(prompt), len(before))

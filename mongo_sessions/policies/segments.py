@@ -10,6 +10,7 @@ Pure functions over lists of segments, oldest first.
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -114,6 +115,13 @@ def end_of(text: str, fits: Callable[[str], bool]) -> str:
         if begins and begins - start <= (len(text) - start) // 2 and fits(text[begins:]):
             return text[begins:]
     return text[start:]
+
+
+def first_lines(text: str, fits: Callable[[str], bool]) -> str:
+    """As many of the first lines as fit, with their line ends."""
+    lines = text.splitlines(keepends=True)
+    numbers = range(1, len(lines) + 1)
+    return "".join(lines[: bisect(numbers, 0, key=lambda n: not fits("".join(lines[:n])))])
 
 
 def without_beginning(segments: Sequence[Segment]) -> list[Segment]:

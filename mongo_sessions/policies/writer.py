@@ -16,6 +16,7 @@ from .answers import Answers, SummaryFailedError
 from .segments import (
     Segment,
     end_of,
+    first_lines,
     fold_tokens,
     least_tokens,
     merge_tokens,
@@ -140,21 +141,27 @@ class Writer:
         return await self._answers.to(SummaryRequest(kind, text, "", wanted), at_most)
 
     def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
-        """``segments`` that fit, if enough can be cut off the beginnings of the oldest ``number``.
+        """``segments`` that fit, if enough can be cut out of the oldest ``number``.
 
-        Oldest first, and of each no more than leaves ``least`` tokens.
+        Oldest first, and of each no more than leaves ``least`` tokens, from its beginning on. Half
+        of what is left of the very first is its beginning: it is often about the whole.
         """
         kept = list(segments)
         for index in range(number):
             if self._fit(kept):
                 break
-            segment = kept[index]
+            text = kept[index].text
+            head = ""
+            if least and not index:
+                head = first_lines(text, lambda lines: self._text_tokens(lines) <= least // 2)
 
-            def fits(text: str, index: int = index) -> bool:
-                others = [*kept[:index], replace(kept[index], text=text), *kept[index + 1 :]]
-                return self._fit(others) or 0 < self._text_tokens(text) <= least
+            def fits(end: str, index: int = index, head: str = head) -> bool:
+                changed = replace(kept[index], text=head + end)
+                others = [*kept[:index], changed, *kept[index + 1 :]]
+                return self._fit(others) or 0 < self._text_tokens(head + end) <= least
 
-            kept[index] = self._with_text(segment, end_of(segment.text, fits))
+            end = end_of(text[len(head) :], fits)
+            kept[index] = self._with_text(kept[index], head + end)
         return kept
 
     def _fit(self, segments: list[Segment]) -> bool:
