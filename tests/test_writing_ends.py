@@ -138,16 +138,6 @@ async def test_every_fold_ends_in_a_summary_that_fits(counter, options, how, wor
             return
 
 
-class Forgetful:
-    """Says what it is told to, however long that is."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    async def __call__(self, request) -> str:
-        return self.text
-
-
 async def folded(summarizer, history: ListHistory, **options) -> list[str]:
     """The texts of all segments, after everything was folded that can be."""
     policy = SummarizeOlder(summarizer, **{"max_tokens": 1_000, **options})
@@ -171,11 +161,15 @@ async def test_a_text_that_costs_nothing_is_cut_at_its_beginning():
         [{"role": "user", "content": f"{n} {'語' * 30_000}"} for n in range(60)],
         token_counter=lambda item: 100,
     )
-    texts = await folded(Forgetful("語" * 100_000), history)
+    answers = [f"{n} {'語' * 100_000} {n}" for n in range(60)]
+
+    async def told(request) -> str:
+        return answers.pop(0)
+
+    texts = await folded(told, history)
     stored = sum(len(text.encode()) for text in texts)
     assert MOST_BYTES * 0.8 < stored <= MOST_BYTES
-    newest = (await history.latest_summary()).item["content"]
-    assert texts[-1].endswith(newest)
+    assert texts[-1].endswith(f" {59 - len(answers)}")
 
 
 async def test_one_long_answer_is_cut_at_its_beginning():

@@ -105,8 +105,10 @@ class Writer:
 
     async def _told(self, request: SummaryRequest, replaced: int) -> str:
         """In fewer tokens than are ``replaced``, or as few as are wanted."""
-        if self.count_tokens(request.transcript) <= request.wanted_tokens:
-            return request.transcript  # it is short enough, and so loses nothing
+        transcript = request.transcript
+        # What is short enough loses nothing, if the counter says anything about its length.
+        if 0 < self._text_tokens(transcript) <= request.wanted_tokens - self.count_tokens(""):
+            return transcript
         return await self._answers.to(request, at_most=replaced - 1)
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
