@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test check torture bench demo
+.PHONY: test check torture bench facts demo
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -28,6 +28,9 @@ torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything
 
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
 	$(BIN)/python -m benchmarks --json benchmarks.json --picture benchmarks/figures.svg
+
+facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: two minutes
+	$(BIN)/python -m benchmarks.facts
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
 	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg

@@ -387,7 +387,7 @@ async def test_a_summariser_that_leaves_out_a_word_at_a_time_is_not_asked_for_ev
 async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
     """Its newest part: the options may change while a session lives."""
     history = history_of(turns(1, 90))
-    generous = in_foreground(Scribe(), max_tokens=4_000, summary_tokens=1_000)
+    generous = in_foreground(Scribe(), max_tokens=4_000, summary_tokens=800)
     while await generous.fold(history):
         pass
     segments = from_summary((await history.latest_summary()).summary)

@@ -9,13 +9,14 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal
 
+from .answers import ClaimLostError, SummaryFailedError
 from .block import next_block
 from .fold_report import FoldFailure, FoldReport, tell
 from .names import describe_error
 from .segments import to_summary
 from .summary_message import summary_message
 from .usage import UsageMeter
-from .writer import ClaimLostError, SummaryFailedError, Writer
+from .writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

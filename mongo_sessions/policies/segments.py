@@ -5,11 +5,15 @@ lost at some time. Here a fold adds one segment. When the segments need more roo
 neighbours of the same level are merged into one of the next level, as the digits of a binary
 counter are carried. So after n folds a fact was rewritten about log2(n) times.
 
+When merges alone do not make enough room, the oldest segments are cut: an older value of a fact
+must not outlive a newer one. Each keeps an equal part of half of the room.
+
 Pure functions over lists of segments, oldest first.
 """
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -32,47 +36,48 @@ class Segment:
     tokens: int
 
 
-def fold_tokens_wanted(shown_tokens: int, summary_tokens: int) -> int:
-    """How long a new segment should be at most, next to a summary of ``shown_tokens``.
+def fold_tokens(room: int, free: int) -> int:
+    """How long a new segment may be, in a summary with ``room`` tokens of which ``free`` are left.
 
-    A third of what is still free, as the first things said are often about the whole; an eighth of
-    the room when there is little.
+    A quarter of the room: what is newest is told in full, and older segments are shortened for it.
+    More while there is more, as the first things said are often about the whole.
     """
-    return max(summary_tokens // 8, (summary_tokens - shown_tokens) // 3)
+    return max(room // 4, free // 3)
 
 
-def merge_tokens_wanted(
-    segments: Sequence[Segment], index: int, shown_tokens: int, summary_tokens: int
-) -> int:
-    """How long the merge at ``index`` should be at most, in a summary that has outgrown its room.
+def least_tokens(room: int, number: int) -> int:
+    """What each of ``number`` segments can always have: half of the room, in equal parts.
 
-    No shorter than makes room for another fold. And no shorter than what a segment of its level
-    can always have: a fifth less for each level, at least a twentieth of the room. So one segment
-    of each of the levels 0 to 13 fits: the digits of a counter up to 16,383 folds.
+    The other half is for the newest segment, and for what is not rewritten yet.
     """
-    both = segments[index : index + 2]
-    level = max(segment.level for segment in both) + 1
-    always = summary_tokens * max(0.8**level / 8, 1 / 20)
-    excess = shown_tokens - summary_tokens + summary_tokens // 8
-    return max(1, int(always), sum(segment.tokens for segment in both) - excess)
+    return room // (2 * max(1, number))
 
 
-def next_merge(segments: Sequence[Segment]) -> int:
+def merge_tokens(both: int, excess: int, spare: int, least: int) -> int:
+    """How long a merge of two segments may be.
+
+    Args:
+        both: Tokens of the two.
+        excess: Tokens by which the summary is too long.
+        spare: Tokens that the segments before them have beyond ``least``. These go first: an older
+            value must not outlive a newer one.
+        least: As of :func:`least_tokens`.
+    """
+    return max(least, both - max(1, excess - spare))
+
+
+def next_merge(segments: Sequence[Segment]) -> int | None:
     """The index of the older one of the two neighbours to merge next.
 
-    The oldest two of the lowest level that two neighbours share; the newest two if none do.
-
-    Raises:
-        ValueError: there are less than two.
+    The oldest two of the lowest level that two neighbours share. None if no two do: then there are
+    at most as many segments as levels, which is the logarithm of the number of folds.
     """
-    if len(segments) < 2:  # noqa: PLR2004 - two are needed for a merge
-        raise ValueError(f"a merge needs two segments, got {len(segments)}")
     shared = [
         (older.level, index)
         for index, (older, newer) in enumerate(pairwise(segments))
         if older.level == newer.level
     ]
-    return min(shared)[1] if shared else len(segments) - 2
+    return min(shared)[1] if shared else None
 
 
 def merged(segments: Sequence[Segment], index: int, text: str, tokens: int) -> list[Segment]:
@@ -87,15 +92,39 @@ def render(segments: Sequence[Segment]) -> str:
     return "\n\n".join(segment.text for segment in segments if segment.text)
 
 
-def newest_within(segments: Sequence[Segment], tokens: int) -> list[Segment]:
-    """The newest segments that have at most so many tokens together."""
-    newest: list[Segment] = []
-    for segment in reversed(segments):
-        tokens -= segment.tokens
-        if tokens < 0:
-            break
-        newest.insert(0, segment)
-    return newest
+def newest_within(segments: Sequence[Segment], fits: Callable[[str], bool]) -> str:
+    """The text of as many of the newest segments as fit."""
+    number = len(segments)
+    while number and not fits(render(segments[-number:])):
+        number -= 1
+    return render(segments[-number:]) if number else ""
+
+
+def end_of(text: str, fits: Callable[[str], bool]) -> str:
+    """The longest end of ``text`` that fits, or nothing.
+
+    It begins with a line, or with a word, if that leaves out less than half of it. ``fits``
+    is asked about 20 times for a megabyte.
+    """
+    if fits(text):
+        return text
+    too_long, start = 0, len(text)  # what starts here is too long; what starts there fits
+    while start - too_long > 1:
+        middle = (too_long + start) // 2
+        too_long, start = (too_long, middle) if fits(text[middle:]) else (middle, start)
+    for separator in ("\n", " "):
+        # A line without its beginning may say something else, but a long one is not left out whole.
+        begins = text.find(separator, start - 1) + 1
+        if begins and begins - start <= (len(text) - start) // 2 and fits(text[begins:]):
+            return text[begins:]
+    return text[start:]
+
+
+def first_lines(text: str, fits: Callable[[str], bool]) -> str:
+    """As many of the first lines as fit, with their line ends."""
+    lines = text.splitlines(keepends=True)
+    numbers = range(1, len(lines) + 1)
+    return "".join(lines[: bisect(numbers, 0, key=lambda n: not fits("".join(lines[:n])))])
 
 
 def without_beginning(segments: Sequence[Segment]) -> list[Segment]:

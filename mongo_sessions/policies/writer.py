@@ -1,4 +1,10 @@
-"""The writing of a summary: what a summariser is asked, and which answers are good enough."""
+"""The writing of a summary: what a summariser is asked, and how everything finds room.
+
+A new segment is asked for at its full length. What is too long then is, in this order: merged, two
+neighbours at a time; cut, oldest first, down to what each segment can always have; cut, oldest
+first, down to nothing. Only merges cost requests, and each leaves one segment fewer, so writing
+ends after a bounded number of requests in a summary that fits, whatever counts the tokens.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +12,20 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .names import describe_error
+from .answers import Answers, SummaryFailedError
 from .segments import (
     Segment,
-    fold_tokens_wanted,
-    merge_tokens_wanted,
+    end_of,
+    first_lines,
+    fold_tokens,
+    least_tokens,
+    merge_tokens,
     merged,
     newest_within,
     next_merge,
     render,
 )
-from .summarizers import SummaryError, SummaryRequest
-from .tags import neutralised
+from .summarizers import SummaryRequest
 from .transcript import halves
 from .transcript import parts as transcribed
 
@@ -29,16 +37,11 @@ if TYPE_CHECKING:
     from .summarizers import Summarizer
     from .usage import UsageMeter
 
+MOST_BYTES = 500_000
+"""Of a summary, in UTF-8: it is stored in a document, and some counters hardly count a text."""
 
-class SummaryFailedError(SummaryError):
-    """Why there is no summary, in words that hold nothing of the conversation.
-
-    Its cause is what the summariser raised, if it raised an error.
-    """
-
-
-class ClaimLostError(Exception):
-    """The item is gone, or another worker is at it: nothing more is to be paid for."""
+# Fewer tokens than this costs are never asked for: no summariser could keep to them.
+_SHORT_ANSWER = "Nothing happened here that has to be remembered."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +53,42 @@ class Writer:
     timeout: float
     """Seconds for one answer."""
     count_tokens: Callable[[str], int]
+    """Of a message with this text."""
     shown_tokens: Callable[[Sequence[Segment]], int]
-    """Of segments, where they are shown."""
+    """Of the message that shows these segments."""
     claim: Callable[[], Awaitable[bool]]
-    """Whether the summary is still ours to make: asked before each request."""
+    """Whether the summary is still this worker's to make: asked before each request."""
     meter: UsageMeter
 
     async def segments(self, block: Block) -> list[Segment]:
         """The summary of everything up to the end of ``block``.
 
         Raises:
-            SummaryFailedError: the summariser did not do its work.
-            ClaimLostError: it is not ours to do any more.
+            SummaryFailedError: the summariser did not do its work, or there is no room at all.
+            ClaimLostError: another worker makes the summary.
         """
+        if self._room < 0:
+            raise SummaryFailedError(
+                f"a summary without any text has {self.budget.summary_tokens - self._room} tokens, "
+                f"with room for {self.budget.summary_tokens}"
+            )
         segments = [*block.segments, await self._fold(block)]
-        while self.shown_tokens(segments) > self.budget.summary_tokens:
-            segments = await self._shortened(segments)
-        return segments
+        while not self._fit(segments) and (index := next_merge(segments)) is not None:
+            segments = await self._merged(segments, index, self._merge_tokens(segments, index))
+        if self._fit(segments):
+            return segments
+        # In a thread: an answer may have megabytes.
+        least = least_tokens(self._room, len(segments))
+        segments = await asyncio.to_thread(self._cut, segments, len(segments) - 1, least)
+        if self._fit(segments):
+            return segments
+        segments[-1] = await self._shortened(segments[-1])
+        return await asyncio.to_thread(self._cut, segments, len(segments), 0)
 
     async def _fold(self, block: Block) -> Segment:
         first, last = block.entries[0], block.entries[-1]
-        wanted = fold_tokens_wanted(self.shown_tokens(block.segments), self.budget.summary_tokens)
+        free = self.budget.summary_tokens - self.shown_tokens(block.segments)
+        wanted = self._wanted(fold_tokens(self._room, free))
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
         transcripts = await asyncio.to_thread(
@@ -79,88 +97,105 @@ class Writer:
         replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
         for transcript in transcripts:
-            so_far = newest_within([*block.segments, *pieces], self.budget.context_tokens)
-            request = SummaryRequest("fold", transcript, render(so_far), wanted)
-            text = await self._ask(request, at_most=replaced - 1)
-            pieces.append(Segment(first.seq, last.seq, 0, text, self.count_tokens(text)))
+            so_far = self._context([*block.segments, *pieces])
+            request = SummaryRequest("fold", transcript, so_far, wanted)
+            text = await self._told(request, replaced)
+            pieces.append(self._with_text(Segment(first.seq, last.seq, 0, "", 0), text))
         while len(pieces) > 1:
-            pieces = await self._merged(pieces, next_merge(pieces), wanted)
+            index = next_merge(pieces)
+            pieces = await self._merged(pieces, len(pieces) - 2 if index is None else index, wanted)
         # Nothing to tell: the items had no text that a summariser could read.
-        return pieces[0] if pieces else Segment(first.seq, last.seq, 0, "", 0)
+        return replace(pieces[0], level=0) if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
-    async def _shortened(self, segments: list[Segment]) -> list[Segment]:
-        shown, room = self.shown_tokens(segments), self.budget.summary_tokens
-        if len(segments) > 1:
-            index = next_merge(segments)
-            wanted = merge_tokens_wanted(segments, index, shown, room)
-            return await self._merged(segments, index, wanted)
-        # A summariser that wrote more than there is room for is given its own words.
-        text = await self._rewritten("fold", segments, room // 3)
-        return [replace(segments[0], text=text, tokens=self.count_tokens(text))]
+    async def _told(self, request: SummaryRequest, replaced: int) -> str:
+        """In fewer tokens than are ``replaced``, or as few as are wanted."""
+        transcript = request.transcript
+        # What is short enough loses nothing, if the counter says anything about its length.
+        if 0 < self._text_tokens(transcript) <= request.wanted_tokens - self.count_tokens(""):
+            return transcript
+        return await self._answers.to(request, at_most=replaced - 1)
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
-        both = segments[index : index + 2]
-        # What is short enough loses nothing. A summariser could hardly make it shorter.
-        is_short = sum(segment.tokens for segment in both) <= wanted
-        text = render(both) if is_short else await self._rewritten("merge", both, wanted)
+        text = render(segments[index : index + 2])
+        if self.count_tokens(text) > wanted:
+            text = await self._rewritten("merge", text, wanted)
         return merged(segments, index, text, self.count_tokens(text) if text else 0)
 
-    async def _rewritten(
-        self, kind: Literal["fold", "merge"], segments: list[Segment], wanted: int
-    ) -> str:
-        """One text in place of those of ``segments``, which may have been made for more room."""
-        lines = render(segments).split("\n")
-        pieces = list(halves(lines, self.budget.input_tokens, self.count_tokens))
-        wanted = max(1, wanted // len(pieces))
-        return "\n".join([await self._shorter(kind, text, wanted) for text in pieces])
+    def _merge_tokens(self, segments: list[Segment], index: int) -> int:
+        least = least_tokens(self._room, len(segments) - 1)
+        spare = sum(max(0, self._text_tokens(older.text) - least) for older in segments[:index])
+        both = self._text_tokens(render(segments[index : index + 2]))
+        excess = self.shown_tokens(segments) - self.budget.summary_tokens
+        return self._wanted(merge_tokens(both, excess, spare, least))
+
+    async def _shortened(self, segment: Segment) -> Segment:
+        """A summariser that wrote more than there is room for is given its own words."""
+        wanted = self._wanted(fold_tokens(self._room, self._room))
+        return self._with_text(segment, await self._rewritten("fold", segment.text, wanted))
+
+    async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
+        """A shorter text, of several answers if ``text`` was made for more room."""
+        pieces = list(halves(text.split("\n"), self.budget.input_tokens, self.count_tokens))
+        wanted = self._wanted((wanted - self.count_tokens("")) // len(pieces))
+        return "\n".join([await self._shorter(kind, piece, wanted) for piece in pieces])
 
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
-        tokens = self.count_tokens(text)
-        # A text that lost a word at a time would be asked for for ever.
+        if (tokens := self.count_tokens(text)) <= wanted:
+            return text
+        # An answer that is hardly shorter is a failure: too much of it would be cut.
         at_most = min(tokens - 1, max(2 * wanted, tokens // 2))
-        return await self._ask(SummaryRequest(kind, text, "", wanted), at_most)
+        return await self._answers.to(SummaryRequest(kind, text, "", wanted), at_most)
 
-    async def _ask(self, request: SummaryRequest, at_most: int) -> str:
-        """An answer of at most so many tokens."""
-        if not await self.claim():
-            raise ClaimLostError
-        # In threads: the texts may be long, and an answer of any length.
-        await asyncio.to_thread(self.meter.count_request, request)
-        answer = await self._answer(request)
-        return await asyncio.to_thread(self._checked, answer, request.wanted_tokens, at_most)
+    def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
+        """``segments`` that fit, if enough can be cut out of the oldest ``number``.
 
-    def _checked(self, answer: object, wanted: int, at_most: int) -> str:
-        """The text of an answer.
-
-        Raises:
-            SummaryFailedError: it is no summary.
+        Oldest first, and of each no more than leaves ``least`` tokens, from its beginning on. Half
+        of what is left of the very first is its beginning: it is often about the whole.
         """
-        if not isinstance(answer, str):
-            raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
-        self.meter.count_answer(answer)
-        # A lone surrogate, which a model can write in JSON, is no text that can be stored.
-        text = neutralised(answer.strip().encode("utf-8", "replace").decode())
-        if not text:
-            raise SummaryFailedError("the answer was empty")
-        if (tokens := self.count_tokens(text)) > at_most:
-            raise SummaryFailedError(
-                f"the answer had {tokens} tokens, with {wanted} wanted and at most {at_most} of use"
-            )
-        return text
+        kept = list(segments)
+        for index in range(number):
+            if self._fit(kept):
+                break
+            text = kept[index].text
+            head = ""
+            if least and not index:
+                head = first_lines(text, lambda lines: self._text_tokens(lines) <= least // 2)
 
-    async def _answer(self, request: SummaryRequest) -> object:
-        """What the summariser returns, whatever it does: it may hang, or cancel itself."""
-        task = asyncio.ensure_future(self.summarizer(request))
-        # What it raises when it is cancelled would be logged by asyncio, conversation and all.
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        try:
-            await asyncio.wait({task}, timeout=self.timeout)
-        finally:
-            task.cancel()
-        if not task.done():
-            raise SummaryFailedError(f"there was no answer within {self.timeout:g} seconds")
-        if task.cancelled():
-            raise SummaryFailedError("the summariser was cancelled")
-        if error := task.exception():
-            raise SummaryFailedError(f"the summariser raised {describe_error(error)}") from error
-        return task.result()
+            def fits(end: str, index: int = index, head: str = head) -> bool:
+                changed = replace(kept[index], text=head + end)
+                others = [*kept[:index], changed, *kept[index + 1 :]]
+                return self._fit(others) or 0 < self._text_tokens(head + end) <= least
+
+            end = end_of(text[len(head) :], fits)
+            kept[index] = self._with_text(kept[index], head + end)
+        return kept
+
+    def _fit(self, segments: list[Segment]) -> bool:
+        if self.shown_tokens(segments) > self.budget.summary_tokens:
+            return False
+        return len(render(segments).encode()) <= MOST_BYTES
+
+    def _context(self, segments: list[Segment]) -> str:
+        most = self.budget.context_tokens
+        return newest_within(segments, lambda text: self.count_tokens(text) <= most)
+
+    def _with_text(self, segment: Segment, text: str) -> Segment:
+        return replace(segment, text=text, tokens=self.count_tokens(text) if text else 0)
+
+    @property
+    def _answers(self) -> Answers:
+        return Answers(self.summarizer, self.timeout, self.count_tokens, self.claim, self.meter)
+
+    @property
+    def _room(self) -> int:
+        """For text, next to what the message has besides."""
+        return self.budget.summary_tokens - self.shown_tokens([])
+
+    def _text_tokens(self, text: str) -> int:
+        """What a text adds to a message. A counter may have a fixed cost for each message."""
+        return max(0, self.count_tokens(text) - self.count_tokens(""))
+
+    def _wanted(self, text_tokens: int) -> int:
+        """What to ask for, as a store counts an answer: a message of its own."""
+        least = self.count_tokens(_SHORT_ANSWER)
+        return max(least, text_tokens + self.count_tokens(""))

@@ -1,0 +1,53 @@
+"""python -m benchmarks.facts [--quick]: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from functools import partial
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .tables import FULL, QUICK, memory_table, prefix_table
+
+_COLUMNS_NEEDED = 150  # of characters, by the tables
+
+
+def _progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.facts", description="What is remembered, and sent again."
+    )
+    parser.add_argument("--quick", action="store_true", help="to see that all works: no figures")
+    is_quick = parser.parse_args().quick
+    scale = QUICK if is_quick else FULL
+    # A turn of heavy-tailed ones may be longer than the smallest budget: that is not news here.
+    logging.getLogger("mongo_sessions").setLevel(logging.ERROR)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_COLUMNS_NEEDED)
+    with _progress_bar() as progress:
+        tick = partial(progress.advance, progress.add_task("facts, prefixes", total=scale.steps()))
+        tables = [await memory_table(scale, tick), await prefix_table(scale, tick)]
+    for table in tables:
+        console.print(table)
+    if is_quick:
+        console.print("A quick run shows that all works; its figures mean nothing.", style="yellow")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,110 @@
+"""The two questions, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from mongo_sessions import SummarizeOlder, TokenLimit
+
+from .conversation import LASTING_FACTS
+from .memory import recalls
+from .prefix import TURNS, prefix, verbose
+from .standins import STANDINS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mongo_sessions import RetrievalPolicy
+
+    from .memory import Recall
+    from .standins import Standin
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of everything: for a run whose figures count, and for a smoke run."""
+
+    after_folds: tuple[int, ...]
+    memory_budgets: tuple[int, ...]
+    facts_a_fold: tuple[int, ...]
+    prefix_budgets: tuple[int, ...]
+    views: int
+    """How many times the budget of a view a conversation is long, where prefixes are compared."""
+
+    def steps(self) -> int:
+        memory = len(self.memory_budgets) * len(self.facts_a_fold) * len(STANDINS)
+        return memory + len(self.prefix_budgets) * len(POLICIES)
+
+
+FULL = Scale((10, 100, 300), (4_000, 16_000), (4, 12), (2_000, 8_000, 32_000), 20)
+QUICK = Scale((2, 5), (4_000,), (4,), (2_000,), 4)
+
+
+def _summarize(max_tokens: int, eighths: float = 3) -> SummarizeOlder:
+    default = SummarizeOlder(verbose, max_tokens=max_tokens)
+    fold_tokens = int(default.budget.verbatim_tokens * eighths / 8)
+    return SummarizeOlder(verbose, max_tokens=max_tokens, fold_tokens=fold_tokens, background=False)
+
+
+POLICIES: dict[str, Callable[[int], RetrievalPolicy]] = {
+    "TokenLimit, blocks of a quarter": lambda size: TokenLimit(size, block_tokens=size // 4),
+    "TokenLimit, blocks of a half": lambda size: TokenLimit(size, block_tokens=size // 2),
+    "SummarizeOlder, folds of 3/8": lambda size: _summarize(size, 3),
+    "SummarizeOlder, folds of 7/16": lambda size: _summarize(size, 3.5),
+}
+
+
+async def memory_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    table = Table(title="Facts told rightly: ours / a rolling summary", title_justify="left")
+    for name in ("max_tokens", "facts a fold", "the summariser"):
+        table.add_column(name)
+    for folds in scale.after_folds:
+        table.add_column(f"after {folds} folds", justify="right")
+    table.add_column(f"of the first {LASTING_FACTS}", justify="right")
+    table.add_column("older values told, all folds", justify="right")
+    for max_tokens in scale.memory_budgets:
+        for facts_a_fold in scale.facts_a_fold:
+            for standin in STANDINS:
+                cells = await _memory_cells(standin, max_tokens, facts_a_fold, scale.after_folds)
+                table.add_row(f"{max_tokens:,}", str(facts_a_fold), standin.name, *cells)
+                tick()
+            table.add_section()
+    return table
+
+
+async def _memory_cells(
+    standin: Standin, max_tokens: int, facts_a_fold: int, after_folds: tuple[int, ...]
+) -> list[str]:
+    found: list[tuple[Recall, Recall]] = []
+    async for both in recalls(standin, max_tokens, facts_a_fold, max(after_folds)):
+        found.append(both)  # noqa: PERF401 - ruff's suggestion is no shorter with its types
+    at = [found[folds - 1] for folds in after_folds]
+    ours, rolling = at[-1]
+    return [
+        *(f"{ours.right} / {rolling.right} of {ours.told}" for ours, rolling in at),
+        f"{ours.first} / {rolling.first}",
+        f"{ours.stale:,} / {rolling.stale:,}",
+    ]
+
+
+async def prefix_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    title = "Tokens sent in a prefix identical to the prompt before (mean view, of max_tokens)"
+    table = Table(title=title, title_justify="left")
+    table.add_column("max_tokens")
+    table.add_column("")
+    for name in TURNS:
+        table.add_column(f"{name} turns", justify="right")
+    for max_tokens in scale.prefix_budgets:
+        for name, policy in POLICIES.items():
+            found = [
+                await prefix(policy(max_tokens), tokens, scale.views * max_tokens)
+                for tokens in TURNS.values()
+            ]
+            cells = [f"{one.same:.1%} ({one.shown / max_tokens:.0%})" for one in found]
+            table.add_row(f"{max_tokens:,}", name, *cells)
+            tick()
+        table.add_section()
+    return table
