@@ -66,7 +66,9 @@ class GivenDatabase:
         client: AnyDriver = self._database.client
         topology = client.topology_description
         if isinstance(topology, TopologyDescription):
-            hosts = ",".join(f"{host}:{port}" for host, port in topology.server_descriptions())
+            hosts = ",".join(
+                f"{host}:{port}" for host, port in sorted(topology.server_descriptions())
+            )
         else:  # mongomock, which is nowhere
             hosts = type(client).__name__
         return f"{hosts}/{self._database.name}"

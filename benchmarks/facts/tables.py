@@ -51,8 +51,9 @@ def _summarize(max_tokens: int, eighths: float = 3) -> SummarizeOlder:
 
 POLICIES: dict[str, Callable[[int], RetrievalPolicy]] = {
     "TokenLimit, blocks of a quarter": lambda size: TokenLimit(size, block_tokens=size // 4),
+    "TokenLimit, blocks of 3/8 (default)": TokenLimit,
     "TokenLimit, blocks of a half": lambda size: TokenLimit(size, block_tokens=size // 2),
-    "SummarizeOlder, folds of 3/8": lambda size: _summarize(size, 3),
+    "SummarizeOlder, folds of 3/8 (default)": lambda size: _summarize(size, 3),
     "SummarizeOlder, folds of 7/16": lambda size: _summarize(size, 3.5),
 }
 

@@ -25,16 +25,18 @@ class TokenLimit:
 
     The window does not slide: it starts at an absolute position and moves on by ``block_tokens``
     only when it is full. In between, every prompt begins with the whole of the previous one, which
-    is what a provider's prompt cache needs. So a view holds between ``max_tokens`` less two blocks
-    and ``max_tokens``. It starts at a user message if there is one within the block, otherwise at a
-    model response, otherwise at any item that can stand first. An output whose call lies before
-    the window brings the call along.
+    is what a provider's prompt cache needs. It starts at a user message if there is one within a
+    block, or a quarter of ``max_tokens`` if that is less; otherwise at a model response; otherwise
+    at any item that can stand first. So a view of a long history holds at least three eighths of
+    ``max_tokens``, and three quarters on the average. An output whose call lies before the window
+    brings the call along.
 
     Args:
         max_tokens: Budget of the history, as the store's token counter counts. Instructions,
             tools and the new input come on top.
-        block_tokens: How far the window moves at a time: at most half of ``max_tokens``,
-            a quarter of it by default.
+        block_tokens: How far the window moves at a time: at most half of ``max_tokens``, three
+            eighths of it by default. A larger block means a longer stand, so more of a prompt is
+            in the cache, and a smaller view.
 
     The newest group (one item, or one model response with its calls and outputs) is shown even if
     it alone is over the budget: a turn without its own context would be worse. A warning is logged
@@ -44,7 +46,7 @@ class TokenLimit:
     def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
         check_whole_number("max_tokens", max_tokens, at_least=1)
         if block_tokens is None:
-            block_tokens = max(1, max_tokens // 4)
+            block_tokens = max(1, max_tokens * 3 // 8)
         check_whole_number("block_tokens", block_tokens, at_least=1)
         if block_tokens > max(1, max_tokens // 2):
             raise ValueError(
@@ -53,6 +55,7 @@ class TokenLimit:
             )
         self.max_tokens = max_tokens
         self.block_tokens = block_tokens
+        self._reach = min(block_tokens, max(1, max_tokens // 4))
         self._warned = False
 
     def __repr__(self) -> str:
@@ -138,7 +141,7 @@ class TokenLimit:
             tokens_before = entries[cut.position].tokens_before
             if tokens_before < start:
                 continue
-            if tokens_before >= start + self.block_tokens:
+            if tokens_before >= start + self._reach:
                 return best or cut
             if best is None or cut.kind < best.kind:
                 best = cut
