@@ -1,9 +1,10 @@
 """The writing of a summary: what a summariser is asked, and how everything finds room.
 
 A new segment is asked for at its full length. What is too long then is, in this order: merged, two
-neighbours at a time; cut, oldest first, down to what each segment can always have; cut, oldest
-first, down to nothing. Only merges cost requests, and each leaves one segment fewer, so writing
-ends after a bounded number of requests in a summary that fits, whatever counts the tokens.
+neighbours at a time; rewritten in fewer words, oldest first, down to what each segment can always
+have; cut, oldest first, down to that, and then to nothing. Each merge leaves one segment fewer, and
+each segment is rewritten once at most, so writing ends after a bounded number of requests in a
+summary that fits, whatever counts the tokens.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ class Writer:
             segments = await self._merged(segments, index, self._merge_tokens(segments, index))
         if self._fit(segments):
             return segments
-        # In a thread: an answer may have megabytes.
         least = least_tokens(self._room, len(segments))
+        segments = await self._with_less_before_the_newest(segments, least)
+        # In a thread: an answer may have megabytes.
         segments = await asyncio.to_thread(self._cut, segments, len(segments) - 1, least)
         if self._fit(segments):
             return segments
@@ -127,6 +129,26 @@ class Writer:
         both = self._text_tokens(render(segments[index : index + 2]))
         excess = self.shown_tokens(segments) - self.budget.summary_tokens
         return self._wanted(merge_tokens(both, excess, spare, least))
+
+    async def _with_less_before_the_newest(
+        self, segments: list[Segment], least: int
+    ) -> list[Segment]:
+        """The oldest rewritten in fewer words, one after the other, until all fit.
+
+        Each gives twice what is needed, so that it is not asked for again at the next fold, and
+        keeps ``least`` tokens.
+        """
+        kept = list(segments)
+        for index, segment in enumerate(segments[:-1]):
+            if self._fit(kept):
+                break
+            excess = self.shown_tokens(kept) - self.budget.summary_tokens
+            tokens = self._text_tokens(segment.text)
+            if tokens > least:
+                wanted = self._wanted(max(least, tokens - 2 * excess))
+                text = await self._rewritten("fold", segment.text, wanted)
+                kept[index] = self._with_text(segment, text)
+        return kept
 
     async def _shortened(self, segment: Segment) -> Segment:
         """A summariser that wrote more than there is room for is given its own words."""
