@@ -154,8 +154,11 @@ class Log:
         """Remove the newest document, and return it.
 
         Tried again by the driver alone, and only where the server remembers its answer (a replica
-        set or a cluster): a second attempt of ours could remove a second item.
+        set or a cluster): a second attempt of ours could remove a second item. So if no server is
+        known, one is looked for first, as every other operation does it.
         """
+        if not self._server.is_known():
+            await self._patiently(lambda: self._items.database.command("ping"))
         with pymongo.timeout(self._retry_for):
             popped: Document | None = await self._items.find_one_and_delete(
                 {"session_id": session_id}, sort=NEWEST_FIRST

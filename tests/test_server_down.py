@@ -106,6 +106,27 @@ async def test_a_server_selection_timeout_of_the_client_is_heeded(driver, server
     assert caplog.messages == []
 
 
+async def test_a_pop_looks_for_a_server_as_every_operation_does(driver, warned, caplog):
+    """One try of it may remove an item, so it is not just tried again."""
+    own = {"enableTestCommands": 1}
+    async with (embedded := EmbeddedMongo(parameters=own)) as uri:
+        [member] = embedded.members
+        failures = Failures()
+        async with open_client(driver, uri, event_listeners=[failures]) as client:
+            session = MongoSessionStore(client["agents"]).session("a")
+            await session.add_items(ITEMS)
+            await asyncio.to_thread(member.kill)
+            await failures.seen.wait()
+            popping = asyncio.ensure_future(session.pop_item())
+            warning = asyncio.ensure_future(warned.wait())
+            done, _ = await asyncio.wait({popping, warning}, return_when=asyncio.FIRST_COMPLETED)
+            assert done == {warning}
+            member.start()
+            assert await popping == ITEMS[-1]
+            assert await session.get_items() == ITEMS[:-1]
+    assert len(caplog.messages) == 1
+
+
 class Warnings(logging.Handler):
     """Sets an event at the first warning."""
 
