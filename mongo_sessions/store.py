@@ -10,8 +10,8 @@ from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
 from .documents import in_utc
-from .history import Known
-from .pending import FoldProgress, pending, tokens_gone
+from .known import Known
+from .pending import FoldProgress, pending
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
 from .policies.fold import NotFolded
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .clients import DriverName
-    from .documents import Document
     from .drivers import Database
+    from .listing import Listed
     from .policies import RetrievalPolicy, TokenCounter
     from .settings import GivenSettings
 
@@ -43,8 +43,8 @@ class SessionInfo:
     session_id: str
     items: int
     total_tokens: int
-    """Of the stored items; 0 where the store counts none. Both may be a little too high where items
-    were popped by some while others appended."""
+    """Of the stored items; 0 where the store counts none. Both are too high by an item that one
+    worker popped, if another appended after it without a read since."""
     updated_at: datetime
     """When the newest item was added, in UTC."""
 
@@ -70,10 +70,11 @@ class MongoSessionStore:
         session_settings: The SDK's settings for every session, unless it has its own.
         retention: Items older than this are deleted by the server, one by one as they age.
             Another value than before changes the index; None leaves an index as it is (to end it,
-            drop ``created_at_retention``).
+            drop ``created_at_retention``). At least an hour.
         create_indexes: Whether the first operation creates the indexes that are missing. A user
             without the right to needs no setting if they are there.
-        retry_for: Seconds that an operation keeps trying through network errors and elections.
+        retry_for: Seconds that an operation keeps trying through network errors and elections; at
+            most 600.
             A process that is killed between a batch and its commit can make other writers of the
             same session wait longer: until the server gives its transaction up, after 60 seconds
             (``transactionLifetimeLimitSeconds``).
@@ -184,11 +185,14 @@ class MongoSessionStore:
         if after is not None:
             check_part_of_id("after", after)
         log = await self._storage.log()
-        return [_info(session) for session in await log.sessions(prefix, after, limit)]
+        return [_info(listed) for listed in await log.sessions(prefix, after, limit)]
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
-        """Remove everything that is stored of a session; return how many items that were."""
+        """Remove everything that is stored of a session; return how many items that were.
+
+        See :meth:`MongoSession.clear_session`. The number is too low if a command was tried again.
+        """
         self.session(session_id)  # or raise
         log = await self._storage.log()
         return await settled(log.clear(session_id))
@@ -294,10 +298,10 @@ class MongoSessionStore:
         await self.close()
 
 
-def _info(session: Document) -> SessionInfo:
+def _info(listed: Listed) -> SessionInfo:
     return SessionInfo(
-        session_id=session["_id"],
-        items=session["seq"] - session["first"]["seq"] + 1,
-        total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
-        updated_at=in_utc(session["created_at"]),
+        session_id=listed.session_id,
+        items=listed.items,
+        total_tokens=(listed.total_tokens or 0) - listed.tokens_before,
+        updated_at=in_utc(listed.updated_at),
     )
