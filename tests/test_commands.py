@@ -186,7 +186,7 @@ async def documents_examined(database: Any, sent: Commands, session: Any) -> int
 
 
 async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, sent):
-    store = MongoSessionStore(database, policy=TokenLimit(8_000))
+    store = MongoSessionStore(database, policy=TokenLimit(8_000, block_tokens=2_000))
     await fill_with_turns(database, 50, session_id="200 items")
     await fill_with_turns(database, 25_000, session_id="100,000 items")
     assert await documents_examined(database, sent, store.session("200 items")) == 200

@@ -164,9 +164,8 @@ class Writer:
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         if (tokens := self.count_tokens(text)) <= wanted:
             return text
-        # An answer that is hardly shorter is a failure: too much of it would be cut.
-        at_most = min(tokens - 1, max(2 * wanted, tokens // 2))
-        return await self._answers.to(SummaryRequest(kind, text, "", wanted), at_most)
+        # Longer than wanted is long enough: what does not fit is cut, and not asked for again.
+        return await self._answers.to(SummaryRequest(kind, text, "", wanted), tokens - 1)
 
     def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
         """``segments`` that fit, if enough can be cut out of the oldest ``number``.
