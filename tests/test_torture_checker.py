@@ -469,6 +469,23 @@ def test_what_a_poller_saw_twice_or_out_of_order_is_found(story):
     assert list(story.wrong()) == ["doubled"]
 
 
+@pytest.mark.parametrize("removal", ["pop", "clear", "replace"])
+def test_what_a_poller_saw_after_its_removal_is_kept(story, removal):
+    last = story.poll()[-1]
+    {"pop": story.pop, "clear": story.clear, "replace": lambda: story.replace(1)}[removal]()
+    assert story.wrong() == {}
+    story.history.polled = [Polled("a", "p", 0, (last,), begin=74)]
+    assert "kept" not in story.wrong(), "it may have been read before the removal"
+    story.history.polled = [Polled("a", "p", 0, (last,), begin=76)]
+    assert "kept" in story.wrong()
+
+
+def test_what_was_handed_out_after_a_clear_is_kept(story):
+    story.pop(begin=90)
+    story.clear(70)
+    assert list(story.wrong()) == ["kept"]
+
+
 def test_a_place_that_somebody_saw_taken_by_another_is_misplaced(story):
     story.poll()
     story.documents[-1]["_id"] = "another"
@@ -545,7 +562,8 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     clear = writing.begin("clear", session="a")
     writing.end(clear, "acknowledged")
     writing.begin("replace", session="a", batch="e", size=1, gone=[Mark("b", 0, 2)])
-    writing.polled("a", "p", 3, [Seen(4, "id", Mark("b", 1, 2))])
+    seen = Seen(4, "id", Mark("b", 1, 2))
+    writing.polled(session="a", poller="p", after=3, begin=7.5, seen=[seen])
     writing.problem("a view that is wrong")
     writing.close()
     with file.open("a") as torn:
@@ -559,7 +577,7 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     assert history.cleared[0].outcome == "acknowledged"
     assert history.added["e"].outcome == history.replaced[0].outcome == "killed"
     assert history.replaced[0].gone == (Mark("b", 0, 2),)
-    assert history.polled == [Polled("a", "p", 3, (Seen(4, "id", Mark("b", 1, 2)),))]
+    assert history.polled == [Polled("a", "p", 3, (seen,), 7.5)]
     assert history.problems == ["a view that is wrong"]
 
 

@@ -90,6 +90,7 @@ class Polled:
     poller: str
     after: int
     seen: tuple[Seen, ...]
+    begin: float = 0.0
 
 
 @dataclass
@@ -119,8 +120,8 @@ class Journal:
     def end(self, number: int, outcome: str, **facts: Any) -> None:
         self._write(number=number, end=time.monotonic(), outcome=outcome, **facts)
 
-    def polled(self, session: str, poller: str, after: int, seen: list[Seen]) -> None:
-        self._write(polled={"session": session, "poller": poller, "after": after, "seen": seen})
+    def polled(self, **facts: Any) -> None:
+        self._write(polled=facts)
 
     def problem(self, text: str) -> None:
         self._write(problem=text)

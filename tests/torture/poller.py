@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class Poller:
 
     async def _poll(self, session: str) -> None:
         """What was given before an error counts, too."""
-        after, seen = self._last[session], []
+        after, begin, seen = self._last[session], time.monotonic(), list[Seen]()
         try:
             async for entry in self._sessions[session].entries(after_seq=after):
                 (mark,) = marks_in(json.dumps(entry.item))
@@ -48,4 +49,6 @@ class Poller:
             print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if seen:
             self._last[session] = seen[-1].seq
-            self._journal.polled(session, self._name, after, seen)
+            self._journal.polled(
+                session=session, poller=self._name, after=after, begin=begin, seen=seen
+            )

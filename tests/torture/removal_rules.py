@@ -5,11 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING
+
+from .journal import Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .marks import Mark
     from .story import Story
 
 
@@ -123,7 +127,30 @@ def nothing_is_left_of_what_was_removed(story: Story) -> Iterator[tuple[str, str
             yield "kept", f"{place.state} at {place.seq} has a {sorted(left)} left"
 
 
+def nothing_is_given_after_its_removal(story: Story) -> Iterator[tuple[str, str]]:
+    """Neither to a poller nor to a pop that began when the removal was acknowledged."""
+    ends: dict[Mark, float] = {}
+    clears = [c for c in story.cleared if c.outcome == "acknowledged"]
+    for removal in [*story.popped, *story.replaced]:
+        if removal.outcome == "acknowledged":
+            gone = removal.gone if isinstance(removal, Replaced) else [removal.mark]
+            ends |= {mark: removal.end for mark in gone if mark is not None}
+
+    def was_removed(mark: Mark, begin: float) -> bool:
+        added = story.added.get(mark.batch)
+        return any(added and added.end < c.begin and c.end < begin for c in clears)
+
+    for polled in story.polled:
+        for seen in polled.seen:
+            if ends.get(seen.mark, inf) < polled.begin or was_removed(seen.mark, polled.begin):
+                yield "kept", f"{polled.poller} saw {seen} at {polled.begin}, which was removed"
+    for popped in story.popped:
+        if popped.mark is not None and was_removed(popped.mark, popped.begin):
+            yield "kept", f"{popped} was handed out after a clear"
+
+
 REMOVAL_RULES = (
+    nothing_is_given_after_its_removal,
     pops_take_one_item_each,
     pops_take_the_newest,
     clears_leave_nothing,
