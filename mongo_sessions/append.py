@@ -66,7 +66,9 @@ class Appender:
             known, head = head, None  # for one attempt
             if known is None:
                 with patience.attempt():
-                    known = await newest_head(self._items, session_id)
+                    # Not what an election may take back: its place would be left out, and another
+                    # writer could fill it later, before what is behind it.
+                    known = await newest_head(self._lasting_items, session_id)
             documents = number(session_id, pending, known)
             await self._insert(documents, pending, patience)
             return Head.of(documents[-1])

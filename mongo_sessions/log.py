@@ -78,6 +78,7 @@ class Log:
             )
 
         self._items, lasting_items = items("local"), items("majority")
+        self._lasting_items = lasting_items
         self._retries = retries
         self._cleaning = cleaning
         self._time = server_time if deployment.has_clock else client_time
@@ -191,10 +192,11 @@ class Log:
         return newest_page(documents, limit)[0].documents
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
+        # Lasting: appends are numbered after what is read, and pollers go on behind it.
         # batch_size: or the server's first answer ends at 101 documents.
         return await self._retries.run(
             lambda: (
-                self._items.find(query)
+                self._lasting_items.find(query)
                 .sort("seq", direction)
                 .limit(limit)
                 .batch_size(limit)
