@@ -47,7 +47,9 @@ async def test_encrypted_session(store, session):
 
 async def test_a_policy_around_encrypted_items_is_bounded_and_warned_of(database, caplog):
     """It sees envelopes, and cannot tell which of them belong together."""
-    store = MongoSessionStore(database, token_counter=lambda item: 10, policy=TokenLimit(40))
+    store = MongoSessionStore(
+        database, token_counter=lambda item: 10, policy=TokenLimit(40, block_tokens=10)
+    )
     seen = await talk(EncryptedSession("a", store.session("a"), KEY), *(str(n) for n in range(5)))
     assert [len(prompt) for prompt in seen] == [1, 3, 5, 5, 5]
     await talk(EncryptedSession("b", store.session("b"), KEY), "once a store")
