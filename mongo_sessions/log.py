@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# In characters, of the ids that one query looks for. They are what a model or a client wrote.
+_LONGEST_IDS = 1_000_000
 # MongoDB bounds a regular expression to 32,764 bytes ("Query and Projection Operators: $regex").
-_LONGEST_ID_IN_TEXT = 64
+_LONGEST_PATTERN = 16_000
 
 # MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
 # of transactions). And a group should take hardly longer than one batch.
@@ -105,10 +108,10 @@ class Log:
         The server looks at the session's documents from there back, until it has found enough. An
         item that is stored as JSON text is found if one of ``ids`` is a string anywhere in it.
         """
-        wanted = [one for one in ids if is_utf8(one)]
+        wanted = [one for one in _within(ids, _LONGEST_IDS) if is_utf8(one)]
         places: list[Document] = [{"item.call_id": {"$in": wanted}}, {"item.id": {"$in": wanted}}]
-        if in_text := [json.dumps(one) for one in ids if len(one) <= _LONGEST_ID_IN_TEXT]:
-            places.append({"item": {"$regex": "|".join(map(re.escape, in_text[:limit]))}})
+        if in_text := _within([re.escape(json.dumps(one)) for one in ids], _LONGEST_PATTERN):
+            places.append({"item": {"$regex": "|".join(in_text)}})
         query = {"session_id": session_id, "seq": {"$lt": before_seq}, "$or": places}
         return await self._read(query, limit, pymongo.DESCENDING)
 
@@ -293,6 +296,12 @@ class Log:
 
     async def _patiently(self, command: Callable[[], Awaitable[T]]) -> T:
         return await patiently(command, self._retry_for, server=self._server)
+
+
+def _within(texts: Collection[str], characters: int) -> list[str]:
+    """The first of the texts that have at most so many characters together."""
+    lengths = accumulate(len(text) + 1 for text in texts)
+    return [text for text, end in zip(texts, lengths, strict=True) if end <= characters]
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:

@@ -182,3 +182,47 @@ async def test_any_text_may_be_the_id_of_a_late_output(any_database, call_id):
     await session.add_items(turns(1, 10))
     await session.add_items([output])
     assert output not in await session.get_items()
+
+
+def with_id(item: dict, call_id: str) -> dict:
+    return {**item, "call_id": call_id}
+
+
+MANY = {
+    "one id for all": lambda: [
+        *(item for n in range(200) for item in (user(n), CALL, OUTPUT)),
+        *turns(1, 6),
+        OUTPUT,
+    ],
+    "one response": lambda: [
+        user(0),
+        *(with_id(CALL, f"c{n}") for n in range(40)),
+        *turns(1, 20),
+        *(with_id(OUTPUT, f"c{n}") for n in range(40)),
+    ],
+    "without any call": lambda: [*turns(1, 20), *(with_id(OUTPUT, f"c{n}") for n in range(100))],
+}
+
+
+@pytest.mark.parametrize("shape", MANY)
+async def test_however_many_outputs_are_late_a_few_queries_find_their_calls(database, sent, shape):
+    items = MANY[shape]()
+    await fill(database, items, tokens)
+    session = MongoSessionStore(database, token_counter=tokens, policy=TokenLimit(700)).session("a")
+    await session.get_items(limit=1)
+    sent.clear()
+    view = await session.get_items()
+    assert rejections(view) == []
+    assert sent.names.count("find") <= 5
+    assert view[-1] == valid(items)[-1]
+
+
+@pytest.mark.parametrize("call_id", ["\u3042" * 60, "(" * 60, "x" * 200_000])
+async def test_many_long_ids_of_late_outputs_are_no_error(database, call_id):
+    """Neither a regular expression nor a command that is too large for the server."""
+    late = [with_id(OUTPUT, f"{call_id}{n}") for n in range(100)]
+    await fill(database, [*turns(1, 20), *late, user(21)], tokens)
+    session = MongoSessionStore(database, token_counter=tokens, policy=TokenLimit(700)).session("a")
+    view = await session.get_items()
+    assert view[-1] == user(21)
+    assert rejections(view) == []

@@ -39,12 +39,16 @@ async def earlier_calls(history: History, stretch: Stretch, position: int = 0) -
     late = stretch.without_call(position)
     if not late or (first_seq := stretch.entries[0].seq) == 1:
         return []
-    ids = {one for entry in late for one in counterpart_ids(entry.item)}
-    found = {entry.seq: entry for entry in await history.find(ids, before_seq=first_seq)}
-    for entry in list(found.values()):
-        if traits_of(entry.item).from_model:  # not another output with the same id
-            found |= await _response_around(history, entry, first_seq)
-    return [found[seq] for seq in sorted(found)]
+    ids = dict.fromkeys(one for entry in reversed(late) for one in counterpart_ids(entry.item))
+    found = await history.find(list(ids), before_seq=first_seq)
+    # Some providers use an id again and again: only a call that is answered late is looked around.
+    calls = Stretch([*found, *stretch.entries]).brought_along(len(found) + position)
+    around: dict[int, Entry] = {}
+    for call in reversed(calls):
+        if call.seq < first_seq and call.seq not in around and traits_of(call.item).from_model:
+            around |= await _response_around(history, call, first_seq)
+    known = {entry.seq: entry for entry in found} | around
+    return [known[seq] for seq in sorted(known)]
 
 
 async def _response_around(history: History, call: Entry, end_seq: int) -> dict[int, Entry]:

@@ -83,7 +83,8 @@ class History(Protocol):
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         """The newest entries before ``before_seq`` with one of ``ids``, oldest first.
 
-        An id is the ``call_id`` or the ``id`` of an item. At most :data:`MOST_FOUND` entries.
+        An id is the ``call_id`` or the ``id`` of an item; the first of them matter most. At most
+        :data:`MOST_FOUND` entries.
         """
 
     async def latest_summary(self) -> Entry | None:

@@ -51,11 +51,15 @@ class Stretch:
         """The outputs from ``position`` on whose call is not in the stretch."""
         return [self.entries[index] for index in self._structure.without_call(position)]
 
+    def brought_along(self, position: int) -> list[Entry]:
+        """The entries before ``position`` that a window which starts there cannot do without."""
+        return [self.entries[index] for index in self._structure.brought_along(position)]
+
     def window(self, position: int) -> Window:
         """The valid entries from ``position`` on, behind the earlier calls that they answer."""
         entries = self.entries[position:]
-        if brought := self._structure.brought_along(position):
-            return Stretch([*(self.entries[index] for index in brought), *entries]).window(0)
+        if brought := self.brought_along(position):
+            return Stretch([*brought, *entries]).window(0)
         kept = self._kept[position:]
         return Window([entry for entry, valid in zip(entries, kept, strict=True) if valid])
 
