@@ -12,9 +12,9 @@ from pathlib import Path
 
 import agents
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .picture import picture
+from .progress import progress_bar
 from .run import Effort, run
 from .servers import all_servers
 
@@ -39,18 +39,6 @@ def read_options() -> tuple[Effort, argparse.Namespace]:
     except ValueError as error:
         parser.error(str(error))
     return effort, options
-
-
-def progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def allow_many_files() -> None:

@@ -5,27 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import sys
 from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.progress import progress_bar
 
 from .tables import FULL, QUICK, memory_table, prefix_table
 
 _COLUMNS_NEEDED = 150  # of characters, by the tables
-
-
-def _progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 async def main() -> None:
@@ -40,7 +28,7 @@ async def main() -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_COLUMNS_NEEDED)
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         tick = partial(progress.advance, progress.add_task("facts, prefixes", total=scale.steps()))
         tables = [await memory_table(scale, tick), await prefix_table(scale, tick)]
     for table in tables:
