@@ -5,8 +5,9 @@ lost at some time. Here a fold adds one segment. When the segments need more roo
 neighbours of the same level are merged into one of the next level, as the digits of a binary
 counter are carried. So after n folds a fact was rewritten about log2(n) times.
 
-When merges alone do not make enough room, the oldest segments are cut: an older value of a fact
-must not outlive a newer one. Each keeps an equal part of half of the room.
+When merges alone do not make enough room, the oldest segments are rewritten in fewer words, and
+then cut: an older value of a fact must not outlive a newer one. Each keeps an equal part of half of
+the room.
 
 Pure functions over lists of segments, oldest first.
 """

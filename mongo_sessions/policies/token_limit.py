@@ -131,7 +131,7 @@ class TokenLimit:
             blocks *= 2
 
     def _preferred(self, cuts: list[Cut], entries: list[Entry], start: int) -> Cut:
-        """The best cut within a block of ``start``, otherwise the first one after that.
+        """The best cut within reach of ``start``, otherwise the first one after that.
 
         Not the best wherever it is: inside one huge turn, that would drop all of it at the next
         user message.
