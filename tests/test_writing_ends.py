@@ -246,3 +246,34 @@ async def test_in_a_full_summary_the_newest_value_of_a_fact_is_the_last_one_told
             stale += sum(newest[key] != value for key, value in told.items())
     assert right / folds > 45
     assert stale / folds < 2
+
+
+async def overshoots(request) -> str:
+    """Twice as many tokens as are wanted, and the whole text if it has no more than that."""
+    words = request.transcript.split()
+    return " ".join(words[: 2 * request.wanted_tokens])
+
+
+async def says_the_same(request) -> str:
+    return " ".join(f"fact{number}" for number in range(40))
+
+
+@pytest.mark.parametrize("summarizer", [overshoots, says_the_same])
+@pytest.mark.parametrize("max_tokens", [1_000, 4_000])
+async def test_a_summariser_that_hardly_shortens_a_summary_does_not_stop_folding(
+    summarizer, max_tokens
+):
+    """Its answer would be the same at each attempt: what does not fit is cut instead."""
+    history = ListHistory([], token_counter=TiktokenCounter())
+    policy = SummarizeOlder(summarizer, max_tokens=max_tokens, background=False)
+    folds = 0
+    while folds < 20:
+        history.append({"role": "user", "content": "question " + "word " * 200})
+        history.append({"role": "assistant", "content": "answer " + "word " * 200})
+        outcome = await policy.fold(history)
+        assert outcome is not NotFolded.FAILED
+        folds += bool(outcome)
+    anchor = await history.latest_summary()
+    segments = from_summary(anchor.summary)
+    assert message_tokens(history, segments, anchor) <= policy.budget.summary_tokens
+    assert segments[-1].text

@@ -24,6 +24,10 @@ class SummaryFailedError(SummaryError):
     """
 
 
+class AnswerTooLongError(SummaryFailedError):
+    """The answer is not shorter than what it is about."""
+
+
 class ClaimLostError(Exception):
     """The item is gone, or another worker has its claim: nothing more is to be paid for."""
 
@@ -44,6 +48,7 @@ class Answers:
         """A text of at most ``at_most`` tokens, or of the length that the request wants.
 
         Raises:
+            AnswerTooLongError: the answer has more.
             SummaryFailedError: the summariser did not do its work.
             ClaimLostError: another worker makes the summary.
         """
@@ -65,7 +70,7 @@ class Answers:
         # A summariser that keeps to what is wanted is never refused: it would be asked for ever.
         at_most = max(at_most, wanted)
         if (tokens := self.count_tokens(text)) > at_most:
-            raise SummaryFailedError(
+            raise AnswerTooLongError(
                 f"the answer had {tokens} tokens, with {wanted} wanted and at most {at_most} of use"
             )
         return neutralised(text)

@@ -13,7 +13,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .answers import Answers, SummaryFailedError
+from .answers import Answers, AnswerTooLongError, SummaryFailedError
 from .segments import (
     Segment,
     end_of,
@@ -120,8 +120,20 @@ class Writer:
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
         text = render(segments[index : index + 2])
         if self.count_tokens(text) > wanted:
-            text = await self._rewritten("merge", text, wanted)
+            text = await self._shorter_if_it_can("merge", text, wanted)
         return merged(segments, index, text, self.count_tokens(text) if text else 0)
+
+    async def _shorter_if_it_can(
+        self, kind: Literal["fold", "merge"], text: str, wanted: int
+    ) -> str:
+        """``text`` itself from a summariser that does not shorten it.
+
+        As a failure, that would be asked for again, and answered in the same way, for ever.
+        """
+        try:
+            return await self._rewritten(kind, text, wanted)
+        except AnswerTooLongError:
+            return text
 
     def _merge_tokens(self, segments: list[Segment], index: int) -> int:
         least = least_tokens(self._room, len(segments) - 1)
@@ -146,7 +158,7 @@ class Writer:
             tokens = self._text_tokens(segment.text)
             if tokens > least:
                 wanted = self._wanted(max(least, tokens - 2 * excess))
-                text = await self._rewritten("fold", segment.text, wanted)
+                text = await self._shorter_if_it_can("fold", segment.text, wanted)
                 kept[index] = self._with_text(segment, text)
         return kept
 
@@ -164,7 +176,7 @@ class Writer:
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         if (tokens := self.count_tokens(text)) <= wanted:
             return text
-        # Longer than wanted is long enough: what does not fit is cut, and not asked for again.
+        # Longer than wanted is no failure: what does not fit is cut, and not asked for again.
         return await self._answers.to(SummaryRequest(kind, text, "", wanted), tokens - 1)
 
     def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
