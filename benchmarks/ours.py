@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
+from mongo_sessions.background import Background
 from mongo_sessions.deployment import Deployment
 from mongo_sessions.documents import Head, NewItem, number
 from mongo_sessions.log import Log
 from mongo_sessions.policies import starts_turn
 from mongo_sessions.policies.segments import Segment, to_summary
 from mongo_sessions.policies.summary_message import summary_message
+from mongo_sessions.retries import Retries
 from mongo_sessions.server import Server
 
 from .data import TURN_ITEMS, count_tokens, prose, token_counts, total_tokens
@@ -74,7 +76,7 @@ class Ours:
             NewItem(item, 0, counts[id(item)], starts_turn(item))
             for item in cast("Sequence[dict[str, Any]]", items)
         ]
-        head = Head(None, 0, -total_tokens(items) % TOKEN_LIMIT.block_tokens, 0)
+        head = Head(total_tokens=-total_tokens(items) % TOKEN_LIMIT.block_tokens)
         for start in range(0, len(new), _CHUNK):
             chunk = {ObjectId(): item for item in new[start : start + _CHUNK]}
             documents = number(session_id, chunk, head)
@@ -86,11 +88,12 @@ class Ours:
         log = Log(
             self._database,
             COLLECTION,
-            deployment=Deployment(has_transactions=True, is_sharded=False),
-            server=Server(self._database.client),
-            retry_for=30.0,
+            deployment=Deployment(has_transactions=True),
+            retries=Retries(Server(self._database.client), seconds=30.0),
+            cleaning=Background(),
         )
-        *_, anchor = await log.newest(session_id, _UNFOLDED_ITEMS + 1)
+        page, _ = await log.newest(session_id, _UNFOLDED_ITEMS + 1)
+        anchor = page.documents[-1]
         texts = [prose(_SEGMENT_CHARACTERS, seed) for seed in range(_SEGMENTS)]
         segments = [
             Segment(1, anchor["seq"], level, text, count_tokens({"role": "user", "content": text}))
@@ -98,7 +101,7 @@ class Ours:
         ]
         message = summary_message(segments, anchor["created_at"], has_gap=False)
         summary = to_summary(segments, count_tokens(message))
-        if not await log.save_summary(session_id, anchor["_id"], ObjectId(), summary):
+        if not await log.claims.save_summary(session_id, anchor["_id"], ObjectId(), summary):
             raise RuntimeError(f"{session_id} has a summary already")
 
     async def stored(self) -> Stored:

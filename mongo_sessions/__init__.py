@@ -15,7 +15,6 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
-from .listing import SessionInfo
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -37,6 +36,7 @@ from .policies import (
 from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
+from .session_info import SessionInfo
 from .store import MongoSessionStore
 
 __version__ = version("mongo-sessions")

@@ -6,7 +6,13 @@ Client clocks differ by minutes, which is as long as a claim lasts.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Time: TypeAlias = "Callable[[float], Any]"
+"""Given seconds, the time so many seconds from now."""
 
 
 def server_time(seconds: float) -> dict[str, Any]:

@@ -13,7 +13,6 @@ class Deployment(NamedTuple):
 
     has_transactions: bool
     """A replica set or a sharded cluster."""
-    is_sharded: bool
     has_clock: bool = True
     """Whether expressions may use ``$$NOW``."""
 
@@ -22,6 +21,5 @@ class Deployment(NamedTuple):
         try:
             hello = await database.command("hello")
         except NotImplementedError:  # mongomock, which is neither
-            return cls(has_transactions=False, is_sharded=False, has_clock=False)
-        is_sharded = hello.get("msg") == "isdbgrid"
-        return cls(has_transactions=is_sharded or "setName" in hello, is_sharded=is_sharded)
+            return cls(has_transactions=False, has_clock=False)
+        return cls(has_transactions=hello.get("msg") == "isdbgrid" or "setName" in hello)

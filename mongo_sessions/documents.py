@@ -46,19 +46,21 @@ _Place: TypeAlias = "tuple[_Place, str | int] | None"
 
 
 class Head(NamedTuple):
-    """The numbers of a session's newest item: what the next one is numbered after."""
+    """What the next item of a session is numbered after."""
 
-    id: ObjectId | None
-    seq: int
-    total_tokens: int
-    turn: int
+    seq: int = 0
+    """The newest place."""
+    items: int = 0
+    """Stored items, and those that retention has deleted."""
+    total_tokens: int = 0
+    turn: int = 0
 
     @classmethod
-    def of(cls, document: Document | None) -> Head:
-        if document is None:
-            return cls(None, 0, 0, 0)
+    def of(cls, document: Document) -> Head:
+        """The numbers of a document that holds an item."""
+        seq = document["seq"]
         total_tokens = document.get("total_tokens") or 0
-        return cls(document["_id"], document["seq"], total_tokens, document["turn"])
+        return cls(seq, seq - document.get("gaps", 0), total_tokens, document["turn"])
 
 
 class NewItem(NamedTuple):
@@ -139,6 +141,8 @@ def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> li
     """The documents of a batch that follows ``head``."""
     now = datetime.now(timezone.utc)
     seq, total_tokens, turn = head.seq, head.total_tokens, head.turn
+    # Places up to here without an item: pops and clears left them.
+    gaps = {"gaps": head.seq - head.items} if head.seq != head.items else {}
     documents = []
     for item_id, item in items.items():
         seq += 1
@@ -149,7 +153,7 @@ def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> li
             document |= {"tokens": item.tokens, "total_tokens": total_tokens}
         if item.size > ROOMY_ITEM_BYTES:
             document["is_full"] = True
-        documents.append({**document, "turn": turn, "created_at": now})
+        documents.append({**document, "turn": turn, "created_at": now, **gaps})
     return documents
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bson import ObjectId
 
-from .documents import Head, to_entry, unpack
+from .documents import to_entry, unpack
 from .policies.policy import MOST_FOUND
 
 if TYPE_CHECKING:
@@ -19,27 +18,13 @@ if TYPE_CHECKING:
     from .background import Background
     from .count_check import CountCheck
     from .documents import Document
+    from .known import Known
     from .log import Log
+    from .places import Page
     from .policies import Entry, Item, Summary, TokenCounter
 
 # Documents per round trip: few for a policy that stops soon, more for one that goes on.
 _FIRST_CHUNK, _LARGEST_CHUNK = 100, 2_000
-
-
-@dataclass
-class Known:
-    """What a session object remembers from its reads and writes, to save the next one some."""
-
-    head: Head | None = None
-    """The newest item; None if it is not known."""
-    maintain_from: int = 0
-    """How many tokens a session must have for its policy's ``maintain`` to have work."""
-    counts_are_checked: bool = False
-    """Whether the newest item was counted again: see :class:`CountCheck`."""
-
-    def forget(self) -> None:
-        """Items are removed: the newest, and how long a session is, are not known any more."""
-        self.head, self.maintain_from = None, 0
 
 
 class SessionHistory:
@@ -68,54 +53,66 @@ class SessionHistory:
         self._claimant = ObjectId()
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
-        async def read(chunk: int, last: Entry | None) -> list[Document]:
-            before = last.seq if last else before_seq
-            documents = await self._newest(chunk, before)
-            if documents and before is None and not self._known.counts_are_checked:
+        async def read(chunk: int, before: int | None) -> Page:
+            page = await self._newest(chunk, before)
+            if page.documents and before is None and not self._known.counts_are_checked:
                 self._known.counts_are_checked = await self._count_check.check(
-                    self.session_id, documents[0]
+                    self.session_id, page.documents[0]
                 )
-            return documents
+            return page
 
-        return _Chunked(read, self._entries)
+        return _Chunked(read, self._entries, before_seq)
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
-        async def read(chunk: int, last: Entry | None) -> list[Document]:
-            seq = last.seq if last else after_seq
-            return await self._log.oldest(self.session_id, chunk, seq)
+        async def read(chunk: int, after: int | None) -> Page:
+            return await self._log.oldest(self.session_id, chunk, after or 0)
 
-        return _Chunked(read, self._entries)
+        return _Chunked(read, self._entries, after_seq)
+
+    async def newest_documents(self, limit: int | None) -> list[Document]:
+        """The documents of the newest ``limit`` items (None: all), oldest first."""
+        found: list[Document] = []
+        chunk, before = 0, None
+        while limit is None or len(found) < limit:
+            missing = _LARGEST_CHUNK if limit is None else limit - len(found)
+            # Where items were removed, a chunk has fewer than were asked for.
+            chunk = min(max(missing, 2 * chunk), _LARGEST_CHUNK)
+            page = await self._newest(chunk, before)
+            found += page.documents
+            before = page.last_seq
+            if before is None:
+                break
+        return found[:limit][::-1]
 
     async def newest_items(self, limit: int | None) -> list[Item]:
         """The newest ``limit`` items (None: all), oldest first."""
-        found: list[Document] = []
-        while limit is None or len(found) < limit:
-            chunk = _LARGEST_CHUNK if limit is None else min(limit - len(found), _LARGEST_CHUNK)
-            documents = await self._newest(chunk, found[-1]["seq"] if found else None)
-            found += documents
-            if len(documents) < chunk:
-                break
-        return [unpack(document["item"]) for document in reversed(found)]
+        return [unpack(document["item"]) for document in await self.newest_documents(limit)]
+
+    def forget(self) -> None:
+        """Items are removed."""
+        self._known.forget()
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
         return list(await self._entries(documents[::-1]))
 
     async def latest_summary(self) -> Entry | None:
-        document = await self._log.latest_summary(self.session_id)
+        document = await self._log.claims.latest_summary(self.session_id)
         return None if document is None else next(await self._entries([document]))
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        return await self._log.claim(self.session_id, entry.id, self._claimant, seconds)
+        return await self._log.claims.claim(self.session_id, entry.id, self._claimant, seconds)
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
-        await self._log.back_off(self.session_id, entry.id, self._claimant, seconds)
+        await self._log.claims.back_off(self.session_id, entry.id, self._claimant, seconds)
 
     async def release(self, entry: Entry) -> None:
-        await self._log.release(self.session_id, entry.id, self._claimant)
+        await self._log.claims.release(self.session_id, entry.id, self._claimant)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        return await self._log.save_summary(self.session_id, entry.id, self._claimant, summary)
+        return await self._log.claims.save_summary(
+            self.session_id, entry.id, self._claimant, summary
+        )
 
     async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         await self._background.join(self.session_id, work, seconds)
@@ -126,12 +123,11 @@ class SessionHistory:
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
 
-    async def _newest(self, chunk: int, before_seq: int | None) -> list[Document]:
-        documents = await self._log.newest(self.session_id, chunk, before_seq)
+    async def _newest(self, chunk: int, before_seq: int | None) -> Page:
+        page, head = await self._log.newest(self.session_id, chunk, before_seq)
         if before_seq is None:
-            # The next append follows it.
-            self._known.head = Head.of(documents[0] if documents else None)
-        return documents
+            self._known.head = head
+        return page
 
     async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
         """One after the other as they are asked for: a policy may stop at any."""
@@ -150,14 +146,15 @@ class _Chunked:
 
     def __init__(
         self,
-        read: Callable[[int, Entry | None], Awaitable[list[Document]]],
+        read: Callable[[int, int | None], Awaitable[Page]],
         convert: Callable[[list[Document]], Awaitable[Iterator[Entry]]],
+        seq: int | None,
     ) -> None:
         self._read = read
         self._convert = convert
         self._chunk = _FIRST_CHUNK
         self._entries: Iterator[Entry] = iter(())
-        self._last: Entry | None = None
+        self._seq = seq
         self._has_ended = False
 
     def __aiter__(self) -> Self:
@@ -165,13 +162,12 @@ class _Chunked:
 
     async def __anext__(self) -> Entry:
         entry = next(self._entries, None)
-        if entry is None and not self._has_ended:
-            documents = await self._read(self._chunk, self._last)
-            self._has_ended = len(documents) < self._chunk
+        while entry is None and not self._has_ended:
+            page = await self._read(self._chunk, self._seq)
+            self._seq, self._has_ended = page.last_seq, page.last_seq is None
             self._chunk = min(2 * self._chunk, _LARGEST_CHUNK)
-            self._entries = await self._convert(documents)
+            self._entries = await self._convert(page.documents)
             entry = next(self._entries, None)
         if entry is None:
             raise StopAsyncIteration
-        self._last = entry
         return entry

@@ -153,8 +153,7 @@ class Indexes:
             if error.code != _OPTIONS_CONFLICT or not index.may_change:
                 raise
             # There is one with another number. By its key, for it may have another name, too.
-            change = {"keyPattern": dict(index.key), **index.options}
-            await self._database.command("collMod", self._collection, index=change)
+            await self._database.command("collMod", self._collection, index=index.change)
 
     def _missing(
         self, index: WantedIndex, existing: Mapping[str, Any], reason: str, in_its_way: list[str]
@@ -169,7 +168,7 @@ class Indexes:
             for name in in_its_way
         )
         if index.is_to_be_changed(existing):
-            change = json.dumps({"keyPattern": dict(index.key), **index.options})
+            change = json.dumps(index.change)
             name = json.dumps(self._collection)
             command = f"{database}.runCommand({{collMod: {name}, index: {change}}})"
         else:

@@ -1,36 +1,143 @@
-"""What a listing says of a session."""
+"""The sessions of the log, in the order of their ids, with the numbers of each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from .documents import in_utc
-from .pending import tokens_gone
+import pymongo
+
+from .documents import Head
+from .drivers import AnyDriver, resolved
+from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, OLDEST_FIRST, is_barrier, is_live
+from .session_ids import id_range
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from .documents import Document
+    from .retries import Retries
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What a listing says about a session."""
+class Listed(NamedTuple):
+    """A session that has items."""
 
     session_id: str
     items: int
-    total_tokens: int
-    """Of the stored items; 0 where the store counts none. Both may be a little too high where items
-    were popped by some while others appended."""
+    total_tokens: int | None
+    """The running total at the newest item; None if that was stored without counts."""
+    tokens_before: int
+    """The running total before the oldest item: of what retention has deleted."""
     updated_at: datetime
-    """When the newest item was added, in UTC."""
 
 
-def info_of(session: Document) -> SessionInfo:
-    return SessionInfo(
-        session_id=session["_id"],
-        items=session["seq"] - session["first"]["seq"] + 1,
-        total_tokens=(session["total_tokens"] or 0) - tokens_gone(session),
-        updated_at=in_utc(session["created_at"]),
+class Listing:
+    """Lists the sessions of one collection.
+
+    ``on_left_over`` is called for a session whose newest place is a barrier, while the removal of
+    what is below it is not known to be finished.
+    """
+
+    def __init__(
+        self,
+        items: AnyDriver,
+        retries: Retries,
+        on_left_over: Callable[[str, Document], None],
+    ) -> None:
+        self._items = items
+        self._retries = retries
+        self._on_left_over = on_left_over
+
+    async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Listed]:
+        """The sessions with the next ``limit`` ids; fewer only if there are no more."""
+        listed: list[Listed] = []
+        while len(listed) < limit:
+            missing = limit - len(listed)
+            ids = {"session_id": id_range(prefix, after)}
+            newest = await self._first_of_each(ids, pymongo.DESCENDING, missing)
+            listed += await self._with_items(newest)
+            if len(newest) < missing:
+                break
+            after = newest[-1]["_id"]  # some of these were cleared
+        return listed
+
+    async def _with_items(self, newest: list[Document]) -> list[Listed]:
+        last: dict[str, Document] = {}
+        for document in newest:
+            session_id = document["_id"]
+            with_item: Document | None = document
+            if not is_live(document):
+                with_item = await self._newest_item(session_id, document)
+            if with_item is not None:
+                last[session_id] = with_item
+        if not last:
+            return []
+        query = {"session_id": {"$in": list(last)}}
+        oldest = {
+            document["_id"]: document
+            for document in await self._first_of_each(query, pymongo.ASCENDING, len(last))
+        }
+        listed = []
+        for session_id, newest_item in last.items():
+            first = oldest.get(session_id)
+            if first is not None and not is_live(first):
+                first = await self._first(session_id, {"item": {"$exists": True}}, OLDEST_FIRST)
+            if first is not None:  # or it was deleted in between
+                listed.append(_listed(session_id, newest_item, first))
+        return listed
+
+    async def _newest_item(self, session_id: str, newest: Document) -> Document | None:
+        """The newest document with an item, where that of the newest place has none."""
+        if is_barrier(newest) and "gone_at" in newest:
+            return None
+        found = await self._first(session_id, LIVE_OR_BARRIER, NEWEST_FIRST)
+        if found is None or not is_barrier(found):
+            return found
+        if "gone_at" not in found:
+            self._on_left_over(session_id, found)
+        return None
+
+    async def _first(
+        self, session_id: str, query: Document, order: list[tuple[str, int]]
+    ) -> Document | None:
+        query = {"session_id": session_id, **query}
+        found: Document | None = await self._retries.run(
+            lambda: self._items.find_one(query, NUMBERS, sort=order)
+        )
+        return found
+
+    async def _first_of_each(self, query: Document, direction: int, limit: int) -> list[Document]:
+        """In this form, the server looks at one key of the index per session (DISTINCT_SCAN).
+
+        The order must be the index's, {session_id: 1, seq: -1}, or its exact reverse.
+        """
+        pipeline: list[Document] = [
+            {"$match": query},
+            {"$sort": {"session_id": -direction, "seq": direction}},
+            {"$group": {"_id": "$session_id", **{f: {"$first": f"${f}"} for f in NUMBERS}}},
+            {"$sort": {"_id": 1}},
+            {"$limit": limit},
+        ]
+
+        async def run() -> list[Document]:
+            cursor = await resolved(self._items.aggregate(pipeline))
+            found: list[Document] = await cursor.to_list(None)
+            return [_without_nulls(document) for document in found]
+
+        return await self._retries.run(run)
+
+
+def _without_nulls(document: Document) -> Document:
+    """A field that a document lacks is null in a group."""
+    return {field: value for field, value in document.items() if value is not None}
+
+
+def _listed(session_id: str, last: Document, first: Document) -> Listed:
+    tokens = first.get("total_tokens", 0) - first.get("tokens", 0)
+    return Listed(
+        session_id=session_id,
+        items=Head.of(last).items - Head.of(first).items + 1,
+        total_tokens=last.get("total_tokens"),
+        tokens_before=tokens,
+        updated_at=last["created_at"],
     )

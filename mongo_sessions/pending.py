@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .documents import Document
     from .log import Log
     from .policies import FoldReport
 
@@ -36,20 +35,13 @@ async def pending(log: Log, prefix: str, due_tokens: int) -> list[str]:
     due: list[tuple[datetime, str]] = []
     after = None
     while page := await log.sessions(prefix, after, _PAGE):
-        for session in page:
-            session_id, tokens = session["_id"], session["total_tokens"]
+        for listed in page:
+            session_id, tokens = listed.session_id, listed.total_tokens
             # Only the long ones are asked for their summary, and those that are not counted.
             if tokens is None or (
-                tokens - tokens_gone(session) >= due_tokens
-                and tokens - await log.summarised_tokens(session_id) >= due_tokens
+                tokens - listed.tokens_before >= due_tokens
+                and tokens - await log.claims.summarised_tokens(session_id) >= due_tokens
             ):
-                due.append((session["created_at"], session_id))
-        after = page[-1]["_id"]
+                due.append((listed.updated_at, session_id))
+        after = page[-1].session_id
     return [session_id for _, session_id in sorted(due)]
-
-
-def tokens_gone(session: Document) -> int:
-    """Of items that the server deleted because of their age."""
-    first = session["first"]
-    gone: int = (first["total_tokens"] or 0) - (first["tokens"] or 0)
-    return gone

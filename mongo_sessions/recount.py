@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .documents import unpack
+from .places import is_barrier, is_live
 from .policies import recounted_summary
 
 if TYPE_CHECKING:
@@ -54,48 +55,70 @@ class Recount:
     async def _session_ids(self, prefix: str) -> AsyncIterator[str]:
         after = None
         while page := await self._log.sessions(prefix, after, _PAGE):
-            for session in page:
-                yield session["_id"]
-            after = page[-1]["_id"]
+            for listed in page:
+                yield listed.session_id
+            after = page[-1].session_id
 
     async def _chunks(self, session_id: str) -> AsyncIterator[None]:
         """Count a session, oldest first; pause after each chunk.
 
-        The newest items come last, so an append by a writer that read an old total is either
-        refused (see ``append._guards``) or among the items that are read next.
+        Appends go on meanwhile, and count on from the old totals. They are among the documents that
+        are read next, until a mark is put on the next place: an append that was numbered after an
+        old total is refused by it, and one that comes later counts on from a new total.
         """
-        last: Document | None = None
-        total = 0
-        while documents := await self._log.oldest_batch(
-            session_id, _CHUNK, last["seq"] if last else 0
-        ):
-            # Items are removed at both ends, by pops and by retention. As long as the last item of
-            # the chunk before is there, these items follow it.
-            if last is None or not await self._log.has(session_id, last["_id"]):
-                total = _total_before(documents[0])
-            last = {"_id": documents[-1]["_id"], "seq": documents[-1]["seq"]}
-            changes, total = await self._changes(documents, total)
+        seq = 0
+        changed_before = self.changed
+        while True:
+            documents = await self._log.counts.oldest_batch(session_id, _CHUNK, seq)
+            if not documents:
+                if self.changed == changed_before or await self._log.counts.take(
+                    session_id, seq + 1
+                ):
+                    return
+                continue
+            total = await self._total_before(session_id, seq, documents)
+            changes = await self._changes(documents, total)
             if changes:
-                self.changed += await self._log.update_each(session_id, changes)
-            self.documents += len(documents)
+                self.changed += await self._log.counts.update_each(session_id, changes)
+            seq = documents[-1]["seq"]
             yield
 
-    async def _changes(
-        self, documents: Sequence[Document], total: int
-    ) -> tuple[dict[object, Document], int]:
-        """The fields that differ, by the ``_id`` of their document, and the total at the end."""
-        items = [unpack(document["item"]) for document in documents]
+    async def _total_before(self, session_id: str, seq: int, documents: Sequence[Document]) -> int:
+        """The total that these documents count on from: of the item before them.
+
+        It was counted anew, unless it was removed meanwhile. Before the oldest item, there are
+        those that retention has deleted, as they were counted.
+        """
+        before = await self._log.counts.numbers_at(session_id, seq) if seq else None
+        if before is not None:
+            return 0 if is_barrier(before) else before.get("total_tokens") or 0
+        first = next(filter(is_live, documents), None)
+        if first is None:
+            return 0
+        return max(0, (first.get("total_tokens") or 0) - (first.get("tokens") or 0))
+
+    async def _changes(self, documents: Sequence[Document], total: int) -> dict[object, Document]:
+        """The fields that differ, by the ``_id`` of their document."""
+        live = [document for document in documents if is_live(document)]
+        items = [unpack(document["item"]) for document in live]
         counts = await self._storage.counting.all(items, size=sys.maxsize)  # in a thread
-        summaries = await asyncio.to_thread(self._summaries, documents)
+        summaries = await asyncio.to_thread(self._summaries, live)
+        tokens_of = {d["_id"]: tokens for d, tokens in zip(live, counts, strict=True)}
         changes: dict[object, Document] = {}
-        for document, tokens in zip(documents, counts, strict=True):
+        for document in documents:
+            if is_barrier(document):
+                total = 0
+            if not is_live(document):
+                continue
+            tokens = tokens_of[document["_id"]]
             total += tokens or 0
             fields: dict[str, Any] = {"tokens": tokens, "total_tokens": total}
             if "summary" in document:
                 fields["summary"] = summaries[document["_id"]]
             if any(document.get(field) != value for field, value in fields.items()):
                 changes[document["_id"]] = fields
-        return changes, total
+        self.documents += len(live)
+        return changes
 
     def _summaries(self, documents: Sequence[Document]) -> dict[object, Document]:
         def count(text: str) -> int:
@@ -106,8 +129,3 @@ class Recount:
             for document in documents
             if "summary" in document
         }
-
-
-def _total_before(document: Document) -> int:
-    """Tokens before this document: of items that retention has deleted, as they were counted."""
-    return max(0, (document.get("total_tokens") or 0) - (document.get("tokens") or 0))

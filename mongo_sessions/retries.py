@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pymongo
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -28,8 +29,8 @@ T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
 _TRANSACTION_TOO_OLD = 290  # undone by the server, which does not call that transient
-_IMMUTABLE_FIELD = 66  # how the guards of an append fail: see append._guards
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
+_LONGEST_PAUSE_IN_A_RACE = 0.03  # the other writer is done by then
 _FIRST_ATTEMPT_SECONDS = 8.0
 _FIRST_LOOK_SECONDS = 2.0
 
@@ -37,12 +38,10 @@ _FIRST_LOOK_SECONDS = 2.0
 def lost_the_race(error: PyMongoError) -> bool:
     """Whether another writer was first, or the transaction was undone: nothing was written."""
     if isinstance(error, BulkWriteError):
-        return any(
-            problem["code"] in (_DUPLICATE_KEY, _IMMUTABLE_FIELD)
-            for problem in error.details["writeErrors"]
-        )
+        return any(problem["code"] == _DUPLICATE_KEY for problem in error.details["writeErrors"])
     return (
-        error.has_error_label("TransientTransactionError")
+        isinstance(error, DuplicateKeyError)
+        or error.has_error_label("TransientTransactionError")
         or getattr(error, "code", None) == _TRANSACTION_TOO_OLD
     )
 
@@ -101,7 +100,9 @@ class Patience:
             self._attempt_seconds *= 2
         elif error.timeout:
             self._look_seconds *= 2
-        pause = random.uniform(0, self._longest)
+        is_race = lost_the_race(error) and not isinstance(error, ConnectionFailure)
+        longest = min(self._longest, _LONGEST_PAUSE_IN_A_RACE) if is_race else self._longest
+        pause = random.uniform(0, longest)
         end = self._deadline
         if isinstance(error, ServerSelectionTimeoutError):
             end = min(end, self._look_until or end)
@@ -134,6 +135,20 @@ async def patiently(
             else:
                 server.has_answered()
                 return result
+
+
+class Retries(NamedTuple):
+    """For how long the commands of a log are tried again, and on which server."""
+
+    server: Server
+    seconds: float
+
+    def patience(self) -> Patience:
+        return Patience(self.seconds, self.server)
+
+    async def run(self, command: Callable[[], Awaitable[T]]) -> T:
+        """Run a command that may well run twice, again while its failure may pass."""
+        return await patiently(command, self.seconds, server=self.server)
 
 
 async def settled(operation: Coroutine[Any, Any, T]) -> T:

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .clients import ClientPerLoop
+from .compaction import snapshot
 from .documents import NewItem, pack, unpack
-from .history import Known
+from .known import Known
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
 from .policies.names import name_of
@@ -19,13 +20,14 @@ from .settings import checked, for_the_sdk
 from .storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from agents.items import TResponseInputItem
     from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
     from .clients import DriverName
+    from .compaction import CompactionSnapshot
     from .history import SessionHistory
     from .policies import Entry, Item, RetrievalPolicy
     from .settings import GivenSettings
@@ -133,23 +135,22 @@ class MongoSession:
         """Append a batch: all of it or nothing, exactly once, next to each other.
 
         One item is one insert, several are one transaction. After a network error or an election,
-        it is found out whether the batch was written, and gone on until it is, for at most
-        ``retry_for`` seconds; then the driver's error or ServerUnavailable is raised. A cancelled
-        call first settles, unless the event loop itself ends. Only if somebody pops a single item
-        before that has been found out, it is written again.
+        the session finds out whether the batch was written, and tries again until it is, for at
+        most ``retry_for`` seconds. Then it raises the driver's error or ServerUnavailable. A
+        cancelled call first settles, unless the event loop itself ends.
 
-        Calls for one session in one process wait for each other, and what waits is written
-        together, in one transaction: so many tasks may write to one session. Each batch still has
-        its place and its outcome for itself, and waits for ``retry_for`` seconds at most, its turn
-        included (``pymongo.timeout`` around the call changes nothing: it would be everybody's).
+        Group commit: concurrent appends to one session in this process become one transaction. Each
+        batch still has its place and its outcome for itself, and waits for ``retry_for`` seconds at
+        most, its turn included (``pymongo.timeout`` around the call changes nothing: it would apply
+        to the whole group).
 
-        Where items are popped by some while others append, ``seq`` may have gaps, and the running
-        total may go on counting what was popped; both only ever grow.
+        Each item takes a new place: ``seq`` has gaps where items were removed. A session object
+        that appends again within five minutes without a read may not know of items that another
+        worker popped meanwhile. The running total goes on counting them; it only ever grows.
 
-        A standalone server has no transactions. A batch is one ordered insert there, after a look
-        at the newest item: should the server die in the middle, the first part of the batch may
-        stay; and where items are popped or cleared by some while others append, a batch may end up
-        in two parts, and a total may be smaller than the one before.
+        A standalone server has no transactions. A batch is one ordered insert there: should the
+        server die in the middle, the first part of the batch may stay, and where others append
+        meanwhile, a batch may end up in two parts.
 
         Raises:
             InvalidItem: an item is not a JSON object. Nothing was written.
@@ -170,31 +171,72 @@ class MongoSession:
 
     @explaining
     async def pop_item(self) -> TResponseInputItem | None:
-        """Remove the newest item and return it; None if there is none."""
+        """Remove the newest item, exactly once, and return it; None if there is none.
+
+        The item is out of every read and out of ``item`` in its document at once. The document
+        itself stays as a mark, with the item in ``popped``, until the server deletes it an hour
+        later.
+
+        A standalone server, and a client with ``retryWrites=false``, can pop a second item if an
+        attempt whose answer was lost takes place only after the session has looked for it.
+        """
         log = await self._storage.log()
         self._known.forget()
-        document = await settled(log.pop(self.session_id))
-        if document is None:
-            return None
-        return cast("TResponseInputItem", unpack(document["item"]))
+        packed = await settled(log.pop(self.session_id))
+        return None if packed is None else cast("TResponseInputItem", unpack(packed))
 
     @explaining
     async def clear_session(self) -> None:
-        """Remove everything of this session, oldest first. The id may be used again.
+        """Remove everything of this session, in one atomic step. The id may be used again.
 
-        If it fails, the newest part is left: call it again.
+        What was stored is out of every read at once. Then the content of each document is removed,
+        and an hour later the server deletes the documents. If that fails in the middle, the call
+        raises, and another clear or a read finishes it.
         """
         log = await self._storage.log()
-        head = self._known.head
         self._known.forget()
-        await settled(log.clear(self.session_id, head))
+        await settled(log.clear(self.session_id))
+
+    # Private names of the SDK: its compaction session looks for them.
+
+    @explaining
+    async def _get_compaction_snapshot(
+        self, limit: int, *, prune_prefix: Callable[[TResponseInputItem], bool] | None = None
+    ) -> CompactionSnapshot | None:
+        """The newest items, to be replaced by fewer; None if only clear and add can do it."""
+        log = await self._storage.log()
+        if not log.has_transactions or self._reads_or_adds_otherwise():
+            return None
+        history = await self._history()
+        may_prune = cast("Callable[[Item], bool] | None", prune_prefix)
+        return await snapshot(log, history, limit, may_prune, self._checked_and_counted)
+
+    @explaining
+    async def _atomic_replace_items(self, items: list[TResponseInputItem]) -> bool:
+        """Replace everything; return False if only clear and add can do it."""
+        log = await self._storage.log()
+        if not log.has_transactions or self._reads_or_adds_otherwise():
+            return False
+        new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
+        self._known.forget()
+        await settled(log.replace_all(self.session_id, new_items))
+        return True
+
+    def _reads_or_adds_otherwise(self) -> bool:
+        """Whether a subclass has its own way with items, which a replacement would bypass."""
+        own = type(self)
+        return (
+            own.get_items is not MongoSession.get_items
+            or own.add_items is not MongoSession.add_items
+        )
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Everything stored with a seq above ``after_seq``, oldest first: for a chat's display.
 
         Read in chunks, so that the length of a conversation does not matter. The seq of the last
-        entry shown is where to go on later, as long as nothing is popped or cleared: the next item
-        takes the place that became free.
+        entry shown is where to go on later, also while others append, pop and clear: each new item
+        has a larger one. Only where everything from there on was removed more than an hour ago, and
+        nothing was added since, a place is used again.
         """
         check_whole_number("after_seq", after_seq, at_least=0)
         with Explained():
@@ -224,6 +266,8 @@ class MongoSession:
         await self.close()
 
     async def _checked_and_counted(self, items: Sequence[Item]) -> list[NewItem]:
+        if not items:
+            return []
         packed, sizes = zip(
             *(pack(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
         )

@@ -14,22 +14,29 @@ from .count_check import CountCheck
 from .counting import Counting
 from .deployment import Deployment
 from .drivers import GivenDatabase
-from .history import Known, SessionHistory
+from .history import SessionHistory
 from .indexes import Indexes
 from .log import Log
 from .once import Once
+from .places import MARK_SECONDS
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 from .readiness import readiness
-from .retries import patiently
+from .retries import Retries, patiently
 from .server import Server
 
 if TYPE_CHECKING:
     from .drivers import AnyDriver, Database
+    from .known import Known
     from .policies import TokenCounter
     from .readiness import StoreCheck
 
 DEFAULT_COUNTER = TiktokenCounter()
+
+# A place must not become free while a writer may take it for the next one, or looks whether it has
+# written there: see places.py.
+_SHORTEST_RETENTION = timedelta(seconds=MARK_SECONDS)
+_LONGEST_RETRY = 600.0
 
 
 class StorageOptions(TypedDict, total=False):
@@ -58,8 +65,10 @@ class Storage:
         check_seconds("retry_for", retry_for)
         if not isinstance(retention, (timedelta, NoneType)):
             raise TypeError(f"retention must be a timedelta or None, got {retention!r}")
-        if retention is not None and retention < timedelta(seconds=1):
-            raise ValueError(f"retention must be at least a second, got {retention!r}")
+        if retry_for > _LONGEST_RETRY:
+            raise ValueError(f"retry_for must be at most {_LONGEST_RETRY:g}, got {retry_for!r}")
+        if retention is not None and retention < _SHORTEST_RETENTION:
+            raise ValueError(f"retention must be at least an hour, got {retention!r}")
         if token_counter is not None:
             check_callable("token_counter", token_counter)
         self._source = database if isinstance(database, ClientPerLoop) else GivenDatabase(database)
@@ -74,6 +83,7 @@ class Storage:
         self._servers: dict[asyncio.AbstractEventLoop, Server] = {}
         self._logs: dict[asyncio.AbstractEventLoop, Log] = {}
         self.background = Background()
+        self._cleaning = Background()
         self._count_check = CountCheck(self.counting)
         self.bypasses = Bypasses()
 
@@ -134,8 +144,8 @@ class Storage:
             database,
             self._collection,
             deployment=deployment,
-            server=server,
-            retry_for=self.retry_for,
+            retries=Retries(server, self.retry_for),
+            cleaning=self._cleaning,
         )
         return self._logs.setdefault(loop, log)  # another task may have been first
 
@@ -164,4 +174,5 @@ class Storage:
         """Refuse every operation from now on, after at most so many seconds for the background."""
         check_seconds("timeout", seconds)
         await self.background.close(seconds)
+        await self._cleaning.close(seconds)
         await self._source.close()

@@ -8,8 +8,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
-from .history import Known
-from .listing import SessionInfo, info_of
+from .known import Known
 from .pending import FoldProgress, pending
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
@@ -19,6 +18,7 @@ from .retries import settled
 from .server import explaining
 from .session import MongoSession
 from .session_ids import check_part_of_id
+from .session_info import SessionInfo, info_of
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ class MongoSessionStore:
         session_settings: The SDK's settings for every session, unless it has its own.
         retention: Items older than this are deleted by the server, one by one as they age.
             Another value than before changes the index; None leaves an index as it is (to end it,
-            drop ``created_at_retention``).
+            drop ``created_at_retention``). At least an hour.
         create_indexes: Whether the first operation creates the indexes that are missing. A user
             without the right to needs no setting if they are there.
-        retry_for: Seconds that an operation keeps trying through network errors and elections.
+        retry_for: Seconds that an operation keeps trying through network errors and elections; at
+            most 600.
             While no server is reached, a warning says after two seconds what to look at, and at the
             end :class:`ServerUnavailable` is raised. A client with a ``serverSelectionTimeoutMS``
             of its own (not the driver's default of 30 seconds) gives up looking after that.
@@ -173,11 +174,14 @@ class MongoSessionStore:
         if after is not None:
             check_part_of_id("after", after)
         log = await self._storage.log()
-        return [info_of(session) for session in await log.sessions(prefix, after, limit)]
+        return [info_of(listed) for listed in await log.sessions(prefix, after, limit)]
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
-        """Remove everything that is stored of a session; return how many items that were."""
+        """Remove everything that is stored of a session; return how many items that were.
+
+        See :meth:`MongoSession.clear_session`. The number is too low if a command was tried again.
+        """
         self.session(session_id)  # or raise
         log = await self._storage.log()
         return await settled(log.clear(session_id))

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, DESCENDING
 
+from .places import MARK_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
 # Of which another value makes another index. A hidden one serves no query, and one with a collation
 # takes "A" for "a".
-_OPTIONS = ("unique", "partialFilterExpression", "expireAfterSeconds", "hidden", "collation")
+_OPTIONS = (
+    "unique",
+    "partialFilterExpression",
+    "sparse",
+    "expireAfterSeconds",
+    "hidden",
+    "collation",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,12 @@ class WantedIndex:
             for index in existing.values()
         )
 
+    @property
+    def change(self) -> dict[str, Any]:
+        """What ``collMod`` is told, to change the number."""
+        seconds = self.options["expireAfterSeconds"]
+        return {"keyPattern": dict(self.key), "expireAfterSeconds": seconds}
+
     def is_to_be_changed(self, existing: Mapping[str, Any]) -> bool:
         return self.may_change and any(map(self._has_key_of, existing.values()))
 
@@ -64,7 +79,14 @@ class WantedIndex:
 def wanted_indexes(retention: timedelta | None) -> list[WantedIndex]:
     by_session = [("session_id", ASCENDING), ("seq", DESCENDING)]
     indexes = [
-        WantedIndex("session_seq", by_session, {"unique": True}, "concurrent writes get lost")
+        WantedIndex("session_seq", by_session, {"unique": True}, "concurrent writes get lost"),
+        # Sparse: it costs nothing where nothing is removed.
+        WantedIndex(
+            "gone_at_1h",
+            [("gone_at", ASCENDING)],
+            {"expireAfterSeconds": MARK_SECONDS, "sparse": True},
+            "what was popped or cleared stays in the database",
+        ),
     ]
     if retention is not None:
         indexes.append(

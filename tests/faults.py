@@ -41,12 +41,24 @@ class LossyProxy:
     def __init__(self, port: int) -> None:
         self._port = port
         self._armed: list[str] = []
+        self._to_hold: list[str] = []
+        self._held: list[bytes] = []
         self._connections: set[socket.socket] = set()
         self.lost = 0
         self.has_lost = threading.Event()
 
     def lose_answers_to(self, *commands: str) -> None:
         self._armed = list(commands)
+
+    def hold_back(self, command: str) -> None:
+        """Keep the next such message, and give no answer."""
+        self._to_hold = [command]
+
+    def let_it_arrive(self) -> bytes:
+        """Send what was held back, and return the server's answer."""
+        with socket.create_connection(("127.0.0.1", self._port)) as server:
+            server.sendall(self._held.pop())
+            return read_message(server)
 
     def __enter__(self) -> Self:
         proxy = self
@@ -88,6 +100,10 @@ class LossyProxy:
                             self._armed.remove(command)
                             doomed.add(message[4:8])
                         break
+                if self._to_hold and message[26:].startswith(self._to_hold[0].encode() + b"\0"):
+                    self._to_hold.clear()
+                    self._held.append(message)
+                    continue
                 server.sendall(message)
             hang_up(server)
             answers.join()

@@ -16,4 +16,4 @@ async def fill(
 ) -> None:
     await MongoSessionStore(database).ensure_indexes()
     new = {ObjectId(): NewItem(item, 0, token_counter(item), starts_turn(item)) for item in items}
-    await database["session_items"].insert_many(number(session_id, new, Head(None, 0, 0, 0)))
+    await database["session_items"].insert_many(number(session_id, new, Head()))

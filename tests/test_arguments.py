@@ -43,7 +43,7 @@ def database():
         ({"retry_for": float("nan")}, ValueError, "retry_for must be positive, got nan"),
         ({"retry_for": "3"}, TypeError, "retry_for must be a number of seconds, got '3'"),
         ({"retention": 90}, TypeError, "retention must be a timedelta or None, got 90"),
-        ({"retention": timedelta(0)}, ValueError, "retention must be at least a second"),
+        ({"retention": timedelta(0)}, ValueError, "retention must be at least an hour"),
         ({"token_counter": "gpt-4o"}, TypeError, "token_counter must be .* got 'gpt-4o'"),
         ({"policy": 5}, TypeError, "policy must be a coroutine function: .*; got 5$"),
         (

@@ -38,29 +38,58 @@ async def test_a_turn_is_one_read_and_a_round_trip_per_item_or_transaction(store
         await session.get_items()
         for batch in TURN:
             await session.add_items(batch)
-        assert sent.names == ["find", "update", "update", "commitTransaction", "update"]
+        assert sent.names == ["find", "insert", "insert", "commitTransaction", "insert"]
 
 
-async def test_pop_and_clear_are_one_command_each(store, sent):
+async def test_a_pop_is_one_command_and_a_clear_three(store, sent):
+    """One for the barrier, one for what is below it, one to say that there is nothing left."""
     session = store.session("a")
     await session.add_items([USER, ANSWER, USER])
     sent.clear()
     await session.pop_item()
     await session.get_items(limit=50)
     await session.clear_session()
-    assert sent.names == ["findAndModify", "find", "delete"]
-
-
-async def test_a_clear_that_does_not_know_the_newest_item_looks_first_how_long_it_is(
-    database, store, sent
-):
-    await fill_with_turns(database, 10)
-    await store.session("a").get_items(limit=1)
+    assert sent.names == ["findAndModify", "find", "findAndModify", "update", "update"]
     sent.clear()
-    await store.delete_session("a")
-    assert sent.names == ["find", "delete"]
-    await fill_with_turns(database, 10)
-    assert await examined(database, sent.started_events[0]) == 0, "the index has all it asks for"
+    await session.clear_session()
+    assert await session.pop_item() is None
+    assert sent.names == ["findAndModify", "findAndModify"], "there is nothing to be removed"
+
+
+async def test_an_append_that_does_not_know_the_head_reads_it_and_no_item(store, sent, database):
+    await store.session("a").add_items([USER, ANSWER, USER])
+    for _ in range(2):
+        sent.clear()
+        await store.session("a").add_items([USER])
+        assert sent.names == ["find", "insert"]
+        assert "item" not in sent.started_events[0].command["projection"]
+    await store.session("a").pop_item()
+    sent.clear()
+    await store.session("a").add_items([USER])
+    assert sent.names == ["find", "find", "insert"], "the numbers are those below the mark"
+
+
+async def test_removing_looks_at_no_more_than_the_newest_places(database, store, sent):
+    await fill_with_turns(database, 2_500)
+    session = store.session("a")
+    await session.pop_item()
+    sent.clear()
+    await session.pop_item()
+    (pop,) = sent.started_events
+    command = {"findAndModify": pop.command["findAndModify"], "query": pop.command["query"]}
+    command |= {"sort": pop.command["sort"], "remove": True}
+    plan = await database.command({"explain": command, "verbosity": "executionStats"})
+    assert plan["executionStats"]["totalDocsExamined"] == 3, "two marks, and the item below"
+    await session.clear_session()
+    sent.clear()
+    assert await session.pop_item() is None
+    assert await session.get_items() == []
+    find = sent.started_events[1]
+    command = {"find": "session_items", "filter": pop.command["query"], "sort": {"seq": -1}}
+    plan = await database.command({"explain": {**command, "limit": 1}})
+    assert "session_seq" in str(plan["queryPlanner"]["winningPlan"])
+    assert plan["executionStats"]["totalDocsExamined"] == 1, "the barrier"
+    assert find.command["filter"] == {"session_id": "a"}
 
 
 async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sent):
@@ -73,7 +102,7 @@ async def test_a_read_of_a_thousand_items_is_one_round_trip(database, store, sen
 
 
 async def test_the_first_operation_of_a_store_looks_at_the_indexes_and_the_server(database, sent):
-    for made in (["createIndexes", "createIndexes"], []):
+    for made in (["createIndexes"] * 3, []):
         store = MongoSessionStore(database)
         sent.clear()
         for session_id in ("a", "b"):
@@ -92,8 +121,8 @@ def session_ids(event: Any) -> list[Any]:
             filters = [command["query"]]
         case "update":
             filters = [statement["q"] for statement in command["updates"]]
-        case "delete":
-            filters = [statement["q"] for statement in command["deletes"]]
+        case "insert":
+            filters = command["documents"]
         case "aggregate":
             filters = [command["pipeline"][0]["$match"]]
         case other:
@@ -106,7 +135,7 @@ def sharded(monkeypatch):
     """What a mongos would say of itself; there is none here."""
 
     async def of(database: Any) -> Deployment:
-        return Deployment(has_transactions=True, is_sharded=True)
+        return Deployment(has_transactions=True)
 
     monkeypatch.setattr(Deployment, "of", of)
 
@@ -136,7 +165,7 @@ async def test_every_command_asks_for_one_session_so_one_shard_answers(
     await store.delete_session("a")
     ends = ("commitTransaction", "abortTransaction")
     events = [event for event in sent.started_events if event.command_name not in ends]
-    assert set(sent.names) >= {"find", "update", "findAndModify", "delete"}
+    assert set(sent.names) >= {"find", "insert", "update", "findAndModify"}
     assert {session_id for event in events for session_id in session_ids(event)} == {"a"}
 
 
@@ -191,7 +220,7 @@ async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, s
     for batch in TURN:
         await session.add_items(batch)
         await session.flush()
-    assert sent.names == ["update", "update", "commitTransaction", "update"]
+    assert sent.names == ["insert", "insert", "commitTransaction", "insert"]
 
 
 async def test_a_write_while_a_summary_waits_asks_the_server_once_whether_it_still_does(
@@ -207,7 +236,7 @@ async def test_a_write_while_a_summary_waits_asks_the_server_once_whether_it_sti
         await session.add_items(turns(number, number)[:1])
         await session.flush()
         # The append, the newest summary, the block after it, and the claim, which is refused.
-        assert sent.names == ["update", "find", "find", "update"]
+        assert sent.names == ["insert", "find", "find", "update"]
     assert len(scribe.requests) == 1
 
 

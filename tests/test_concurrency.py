@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mongo_sessions import MongoSessionStore
+from mongo_sessions import MongoSessionStore, known
 
 from .conftest import open_database
 from .faults import Commands, failing
@@ -62,13 +63,25 @@ async def stored(store: MongoSessionStore) -> list:
     return [entry async for entry in store.session("a").entries()]
 
 
-def assert_numbers_add_up(entries: list) -> None:
-    """Every seq, once; and totals that are the sums, not just some growing numbers."""
-    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+def assert_numbers_add_up(entries: list, *, has_gaps: bool = False) -> None:
+    """Every seq, once; and totals that are the sums, not just some growing numbers.
+
+    ``has_gaps``: places are left by items that were removed.
+    """
+    seqs = [entry.seq for entry in entries]
+    assert seqs == sorted(set(seqs)) if has_gaps else seqs == list(range(1, len(entries) + 1))
     totals = itertools.accumulate(entry.item["weight"] for entry in entries)
     assert [entry.total_tokens for entry in entries] == list(totals)
     turns = itertools.accumulate(entry.item["role"] == "user" for entry in entries)
     assert [entry.turn for entry in entries] == list(turns)
+
+
+def assert_numbers_grow(entries: list) -> None:
+    """Places and totals, the latter by at least what each item adds."""
+    for a, b in pairwise(entries):
+        assert a.seq < b.seq
+        assert a.total_tokens + b.item["weight"] <= b.total_tokens
+        assert a.turn <= b.turn
 
 
 async def test_sixteen_writers_keep_their_batches_together_and_in_order(store, for_each_writer):
@@ -106,7 +119,7 @@ async def test_one_session_object_may_be_used_by_many_tasks(store):
     )
 
 
-async def test_pops_among_the_writers_take_each_item_once(store, for_each_writer, request):
+async def test_pops_among_the_writers_take_each_item_once(store, for_each_writer):
     popped: list[dict] = []
 
     async def write(writer: int) -> None:
@@ -123,9 +136,7 @@ async def test_pops_among_the_writers_take_each_item_once(store, for_each_writer
 
     await asyncio.gather(*(write(writer) for writer in range(6)), *(pop() for _ in range(4)))
     entries = await stored(store)
-    assert all(a.seq < b.seq for a, b in pairwise(entries))
-    if "replica" in request.node.name:
-        assert all(a.total_tokens <= b.total_tokens for a, b in pairwise(entries))
+    assert_numbers_grow(entries)
     left = [entry.item for entry in entries]
     added = [i for w in range(6) for n in range(10) for i in batch(w, n, size=1 + n % 3)]
     assert sorted(i["part"] for i in left + popped) == sorted(i["part"] for i in added)
@@ -153,16 +164,23 @@ async def test_a_writer_that_missed_a_pop_counts_on_from_what_is_there(replicate
     await stale.add_items(batch(2, 3, size=size))
     entries = await stored(replicated)
     assert len(entries) == 3 + size
-    assert_numbers_add_up(entries)
+    assert_numbers_add_up(entries, has_gaps=True)
 
 
 @pytest.mark.parametrize("size", [1, 3])
-async def test_a_writer_that_missed_a_clear_starts_anew(replicated, size):
+async def test_a_writer_that_missed_a_clear_follows_the_barrier(replicated, size):
+    """Its totals go on from before the clear; what a listing says is the difference."""
     stale, other = replicated.session("a"), replicated.session("a")
     await stale.add_items(batch(1, 0, size=3))
     await other.clear_session()
     await stale.add_items(batch(2, 1, size=size))
-    assert_numbers_add_up(await stored(replicated))
+    await other.add_items(batch(5, 2, size=1))
+    entries = await stored(replicated)
+    assert [entry.seq for entry in entries] == list(range(4, 5 + size))
+    assert_numbers_grow(entries)
+    (info,) = await replicated.list_sessions()
+    assert info.items == size + 1
+    assert info.total_tokens == sum(entry.item["weight"] for entry in entries)
 
 
 async def test_a_correction_during_a_commit_leaves_order_and_totals_right(driver, replica_set):
@@ -188,13 +206,14 @@ async def test_a_correction_during_a_commit_leaves_order_and_totals_right(driver
 
 @pytest.mark.parametrize("size", [1, 3])
 async def test_a_writer_that_saw_an_empty_session_does_not_write_before_what_expired(
-    database, replicated, size
+    database, replicated, size, monkeypatch
 ):
-    """Retention removes the oldest items, so the first places become free."""
+    """Retention removes the oldest items, so the first places become free; not within an hour."""
     early, other = replicated.session("a"), replicated.session("a")
     assert await early.get_items() == []
     await other.add_items(batch(1, 0, size=4))
     await database["session_items"].delete_many({"seq": {"$lte": 3}})
+    monkeypatch.setattr(known, "_clocks", lambda: (time.monotonic() + 301, time.time()))
     await early.add_items(batch(2, 0, size=size))
     assert [entry.seq for entry in await stored(replicated)] == list(range(4, 5 + size))
 
@@ -206,27 +225,48 @@ async def test_on_any_server_a_writer_that_missed_a_clear_follows_what_is_there(
     await other.add_items(batch(2, 0, size=2))
     await stale.add_items(batch(3, 0, size=1))
     await other.add_items(batch(4, 0, size=2))
-    assert_numbers_add_up(await stored(store))
+    entries = await stored(store)
+    assert [entry.item["part"][0] for entry in entries] == [2, 2, 3, 4, 4]
+    assert_numbers_add_up(entries, has_gaps=True)
 
 
-async def test_writers_poppers_and_clears_in_any_order_keep_the_numbers_right(database, replicated):
+@pytest.mark.parametrize("knows", ["what is there", "what it did last"])
+async def test_writers_poppers_and_clears_in_any_order_keep_order_and_numbers_right(
+    database, replicated, knows
+):
+    """Against a plain list. Who reads before it writes knows all totals; who does not, those that
+    were there before the pops and clears that it missed."""
     dice = random.Random(2026)
     stores = [MongoSessionStore(database, token_counter=weigh) for _ in range(4)]
     sessions = [store.session("a") for store in [replicated, *stores]]
+    expected: list[dict] = []
     for step in range(120):
         session = dice.choice(sessions)
+        if knows == "what is there":
+            await session.get_items()
         match dice.choices(["add", "pop", "read", "clear"], weights=[6, 4, 2, 1])[0]:
             case "add":
-                await session.add_items(
-                    batch(dice.randrange(100), step, size=dice.choice([1, 1, 3]))
-                )
+                items = batch(dice.randrange(100), step, size=dice.choice([1, 1, 3]))
+                await session.add_items(items)
+                expected += items
             case "pop":
-                await session.pop_item()
+                assert await session.pop_item() == (expected.pop() if expected else None)
             case "read":
-                await session.get_items(limit=2)
+                assert await session.get_items(limit=2) == expected[-2:]
             case "clear":
                 await session.clear_session()
-        assert_numbers_add_up(await stored(replicated))
+                expected = []
+        entries = await stored(replicated)
+        assert [entry.item for entry in entries] == expected
+        assert_numbers_grow(entries)
+        infos = await replicated.list_sessions()
+        assert bool(infos) == bool(expected)
+        if knows == "what is there":
+            assert_numbers_add_up(entries, has_gaps=True)
+            weight = sum(item["weight"] for item in expected)
+            assert [(i.items, i.total_tokens) for i in infos] == [(len(expected), weight)] * bool(
+                expected
+            )
 
 
 async def test_a_batch_that_meets_a_taken_place_in_its_middle_leaves_nothing_there(

@@ -75,21 +75,30 @@ async def test_a_negative_limit_is_refused(session):
         await session.get_items(limit=-1)
 
 
-async def test_pop_takes_the_newest_and_the_next_append_takes_its_place(session):
+async def test_pop_takes_the_newest_and_the_next_append_takes_a_new_place(session):
     await session.add_items(ITEMS)
     assert await session.pop_item() == ITEMS[3]
     assert await session.pop_item() == ITEMS[2]
     await session.add_items([assistant("again")])
     assert await session.get_items() == [*ITEMS[:2], assistant("again")]
-    assert [seq for seq, *_ in await numbers(session)] == [1, 2, 3]
+    assert [(seq, turn) for seq, *_, turn in await numbers(session)] == [(1, 1), (2, 1), (5, 1)]
+    assert [await session.pop_item() for _ in range(4)] == [
+        assistant("again"),
+        ITEMS[1],
+        ITEMS[0],
+        None,
+    ]
 
 
-async def test_clear_removes_everything_and_the_id_starts_anew(session):
+async def test_clear_removes_everything_and_the_id_starts_anew_behind_it(session):
     await session.add_items(ITEMS)
     await session.clear_session()
-    assert await session.get_items() == []
+    assert await session.get_items() == await session.get_items(limit=3) == []
+    assert await numbers(session) == []
+    assert await session.pop_item() is None
     await session.add_items(ITEMS[:2])
-    assert [(seq, turn) for seq, *_, turn in await numbers(session)] == [(1, 1), (2, 1)]
+    assert [(seq, turn) for seq, *_, turn in await numbers(session)] == [(5, 1), (6, 1)]
+    assert [await session.pop_item() for _ in range(3)] == [ITEMS[1], ITEMS[0], None]
 
 
 async def test_sessions_do_not_see_each_other(store):

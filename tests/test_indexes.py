@@ -25,6 +25,7 @@ BY_SESSION = [("session_id", 1), ("seq", -1)]
 WITH_SUMMARY = {"summary": {"$exists": True}}
 UNIQUE = IndexModel(BY_SESSION, name="mine", unique=True)
 SUMMARY = IndexModel(BY_SESSION, name="my_summaries", partialFilterExpression=WITH_SUMMARY)
+MARKS = IndexModel("gone_at", name="my_marks", expireAfterSeconds=3_600, sparse=True)
 RETENTION = timedelta(days=90)
 
 
@@ -58,23 +59,39 @@ async def test_the_indexes_are_those_of_the_design(database, store, items):
     assert indexes["session_seq"]["unique"]
     assert indexes["session_summary"]["key"] == BY_SESSION
     assert indexes["session_summary"]["partialFilterExpression"] == WITH_SUMMARY
+    assert indexes["gone_at_1h"]["key"] == [("gone_at", 1)]
+    assert indexes["gone_at_1h"]["expireAfterSeconds"] == 3_600
+    assert indexes["gone_at_1h"]["sparse"], "it costs nothing where nothing is removed"
+
+
+async def test_another_time_for_the_marks_is_changed_and_its_absence_is_an_error(items, database):
+    await items.create_indexes([UNIQUE, SUMMARY])
+    message = await refused(MongoSessionStore(database, create_indexes=False))
+    assert "what was popped or cleared stays in the database" in message
+    await items.create_index("gone_at", name="theirs", expireAfterSeconds=60, sparse=True)
+    message = await refused(MongoSessionStore(database, create_indexes=False))
+    assert in_mongosh(message)[0].endswith(
+        '{"keyPattern": {"gone_at": 1}, "expireAfterSeconds": 3600}})'
+    )
+    await MongoSessionStore(database).session("a").add_items([USER])
+    assert (await items.index_information())["theirs"]["expireAfterSeconds"] == 3_600
 
 
 async def test_indexes_that_are_there_are_not_created_again(any_database):
     for retention in (None, RETENTION, None, RETENTION):
         store = MongoSessionStore(any_database, retention=retention)
         await store.session("a").add_items([USER])
-    assert len(await any_database["session_items"].index_information()) == 4
+    assert len(await any_database["session_items"].index_information()) == 5
 
 
 @pytest.mark.parametrize("create_indexes", [True, False])
 async def test_indexes_do_under_whatever_name(items, database, sent, create_indexes):
     retention = IndexModel("created_at", name="my_ttl", expireAfterSeconds=90 * 86_400)
-    await items.create_indexes([UNIQUE, SUMMARY, retention])
+    await items.create_indexes([UNIQUE, MARKS, SUMMARY, retention])
     sent.clear()
     store = MongoSessionStore(database, retention=RETENTION, create_indexes=create_indexes)
     await store.session("a").add_items([USER])
-    assert sent.names == ["find", "listIndexes", "hello", "find", "update"]
+    assert sent.names == ["find", "listIndexes", "hello", "find", "insert"]
 
 
 async def test_without_the_unique_index_nothing_is_done_that_could_be_lost(database, sent, items):
@@ -152,7 +169,7 @@ async def test_documents_that_collide_are_an_error_without_their_text(database, 
 
 
 async def test_a_missing_index_of_summaries_is_worth_one_warning(database, items, caplog):
-    await items.create_indexes([UNIQUE])
+    await items.create_indexes([UNIQUE, MARKS])
     store = MongoSessionStore(database, create_indexes=False)
     for session_id in ("a", "b"):
         await store.session(session_id).add_items([USER])
@@ -235,7 +252,7 @@ async def test_a_retention_under_another_name_is_changed_as_well(database, items
 
 @pytest.mark.parametrize("there_is", [None, "created_at_retention", "my_ttl"])
 async def test_a_retention_that_is_not_kept_is_an_error(database, items, there_is):
-    await items.create_indexes([UNIQUE, SUMMARY])
+    await items.create_indexes([UNIQUE, MARKS, SUMMARY])
     if there_is:
         await items.create_index("created_at", name=there_is, expireAfterSeconds=60)
     store = MongoSessionStore(database, retention=RETENTION, create_indexes=False)

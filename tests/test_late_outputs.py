@@ -16,6 +16,7 @@ from mongo_sessions.policies.structure import Structure
 from .conversations import conversation, rejections
 from .filling import fill
 from .scribes import Scribe, tokens, turns, user
+from .test_commands import examined
 from .test_views import count, seeds
 
 REASONING = {"type": "reasoning", "id": "rs", "summary": []}
@@ -156,7 +157,11 @@ async def test_the_database_is_asked_once_for_a_call_that_left_the_window(
     sent.clear()
     view = await session.get_items()
     assert (view[0], view[-1]) == (call, output)
-    assert sent.names == ["find"] * 4, "the window, the call, and what is around it"
+    # And whether there is a barrier between the two, which the index of the summaries tells.
+    assert sent.names == ["find"] * 5, "the window, the call, and what is around it"
+    barrier = sent.started_events[-1].command
+    assert barrier["projection"] == {"_id": 0, "seq": 1}
+    assert await examined(database, sent.started_events[-1]) == 0
 
 
 async def test_without_a_late_output_a_view_is_one_query(database, sent):

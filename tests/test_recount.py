@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mongo_sessions import MongoSessionStore, RecountProgress, SummarizeOlder, TokenLimit, recount
-from mongo_sessions.log import Log
+from mongo_sessions.counts import Counts
 from mongo_sessions.policies.segments import from_summary
 
 from .scribes import Scribe, answer, tokens, turns, user
@@ -137,7 +137,7 @@ async def test_an_append_behind_what_was_stored_without_counts_needs_no_second_a
     await stale.get_items()
     sent.clear()
     await stale.add_items([user(4)])
-    assert sent.names == ["update"]
+    assert sent.names == ["insert"]
 
 
 async def test_it_can_be_interrupted_and_gone_on_with_and_tells_where_it_is(database, monkeypatch):
@@ -192,7 +192,7 @@ async def test_a_session_that_is_cleared_and_filled_meanwhile_keeps_its_totals(
     monkeypatch.setattr(recount, "_CHUNK", 10)
     await fill_sessions(database, "a")
     other = new_store(database).session("a")
-    read = Log.oldest_batch
+    read = Counts.oldest_batch
     readings = 0
 
     async def cleared_before_the_second(self, session_id, limit, after_seq):
@@ -203,7 +203,7 @@ async def test_a_session_that_is_cleared_and_filled_meanwhile_keeps_its_totals(
             await other.add_items(turns(51, 62, words=30))
         return await read(self, session_id, limit, after_seq)
 
-    monkeypatch.setattr(Log, "oldest_batch", cleared_before_the_second)
+    monkeypatch.setattr(Counts, "oldest_batch", cleared_before_the_second)
     await new_store(database).recount()
     assert [document["item"] for document in await raw(database)] == turns(51, 62, words=30)
     await assert_counts_are_right(database)

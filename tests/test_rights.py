@@ -165,7 +165,7 @@ async def test_a_user_who_may_not_look_is_believed(owned, seen_by):
 async def test_a_user_who_may_create_and_not_look_creates_them(owned, seen_by):
     store = MongoSessionStore(await seen_by("blind_creator"), retention=timedelta(days=90))
     await store.session("a").add_items([USER])
-    there = {"_id_", "session_seq", "session_summary", "created_at_retention"}
+    there = {"_id_", "session_seq", "gone_at_1h", "session_summary", "created_at_retention"}
     assert await indexes(owned) == there
 
 

@@ -199,7 +199,7 @@ async def test_a_resume_after_a_failed_append_writes_the_output_once(database):
     session = MongoSessionStore(database, retry_for=0.2).session("a")
     agent, model = paying_agent()
     state = await interrupted(agent, session)
-    async with failing(database, "update", times="alwaysOn", closeConnection=True):
+    async with failing(database, "insert", times="alwaysOn", closeConnection=True):
         with pytest.raises((PyMongoError, ServerUnavailable)):
             await Runner.run(agent, state, session=session)
     assert await stored(session) == PAID[:2]
@@ -218,7 +218,7 @@ async def test_a_resume_after_a_lost_acknowledgement_writes_the_output_once(
             session = MongoSessionStore(database, retry_for=retry_for).session("a")
             agent, model = paying_agent()
             state = await interrupted(agent, session)
-            lossy.lose_answers_to(*["update"] * lost)
+            lossy.lose_answers_to(*["insert"] * lost)
             if lost > 1:
                 with pytest.raises((PyMongoError, ServerUnavailable)):
                     await Runner.run(agent, state, session=session)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from agents import Agent, RunConfig, Runner
 from agents.run_state import RunState
@@ -63,7 +65,7 @@ async def test_the_end_of_a_stream_is_not_delayed_by_a_summary_in_the_making(dat
         result = Runner.run_streamed(agent, f"question {n}", session=session)
         async for _ in result.stream_events():
             pass
-    assert scribe.asked.is_set()
+    await asyncio.wait_for(scribe.asked.wait(), 20)
     assert len(scribe.requests) == 1
     assert received(model)[-1] == conversation(7)[:13]
     assert await stored(session) == conversation(7)

@@ -10,11 +10,19 @@ import pytest
 
 from .torture import journal
 from .torture.checker import KINDS, check
-from .torture.journal import Added, History, Journal, Popped
+from .torture.journal import (
+    Added,
+    Cleared,
+    History,
+    Journal,
+    Polled,
+    Popped,
+    Replaced,
+    Seen,
+)
 from .torture.marks import Covered, Mark, items, marks_in
 from .torture.round import Round
-from .torture.schedule import ELECTIONS, schedule
-from .torture.schedule import KINDS as FAULTS
+from .torture.schedule import REPLICA_SET, STANDALONE, schedule
 
 SIZES = [1, 3, 2, 1, 4, 1]
 
@@ -25,6 +33,7 @@ class Story:
     def __init__(self) -> None:
         self.history = History()
         self.documents: list[dict] = []
+        self.has_transactions = True
         for number, size in enumerate(SIZES):
             self.add(f"b{number}", size, begin=10 * number, end=10 * number + 5)
 
@@ -32,12 +41,12 @@ class Story:
         self.history.added[batch] = Added(batch, "a", size, begin, end, "acknowledged")
         for item in items(batch, size):
             tokens = len(json.dumps(item))
-            last = self.documents[-1] if self.documents else {}
+            last = self.live()[-1] if self.live() else {}
             self.documents.append(
                 {
-                    "_id": len(self.documents),
+                    "_id": f"{batch}/{len(self.documents)}",
                     "session_id": "a",
-                    "seq": last.get("seq", 0) + 1,
+                    "seq": len(self.documents) + 1,
                     "item": item,
                     "tokens": tokens,
                     "total_tokens": last.get("total_tokens", 0) + tokens,
@@ -45,15 +54,60 @@ class Story:
                 }
             )
 
+    def live(self) -> list[dict]:
+        barrier = max((d["seq"] for d in self.documents if "barrier" in d), default=0)
+        return [d for d in self.documents if "item" in d and d["seq"] > barrier]
+
     def change(self, batch: str, **facts: object) -> None:
         self.history.added[batch] = replace(self.history.added[batch], **facts)
 
-    def pop(self, begin: float = 70, outcome: str = "acknowledged") -> None:
-        document = self.documents.pop()
+    def pop(self, begin: float = 70, outcome: str = "acknowledged") -> dict:
+        document = self.live()[-1]
         (mark,) = marks([document])
         self.history.popped.append(
             Popped("a", begin, begin + 5, outcome, mark if outcome == "acknowledged" else None)
         )
+        document["popped"] = {"item": document.pop("item"), "token": f"pop-{mark}"}
+        document["gone_at"] = "now"
+        return document
+
+    def clear(
+        self, begin: float = 70, outcome: str = "acknowledged", *, strip: bool = True
+    ) -> dict:
+        self.history.cleared.append(Cleared("a", begin, begin + 5, outcome))
+        barrier = self.documents[-1]
+        barrier |= {"barrier": f"clear-{begin}", "summary": None}
+        barrier.pop("item", None)
+        for document in self.documents[:-1]:
+            if strip and "item" in document:
+                self.strip(document)
+        return barrier
+
+    def replace(self, last: int, begin: float = 70, outcome: str = "acknowledged") -> list[dict]:
+        """The newest so many items by a batch of one."""
+        gone = self.live()[-last:]
+        batch, marks_gone = f"new-{begin}", tuple(marks(gone))
+        self.history.replaced.append(Replaced("a", batch, marks_gone, begin, begin + 5, outcome))
+        for document in gone:
+            self.strip(document)
+        self.add(batch, 1, begin, begin + 5)
+        self.change(batch, outcome=outcome)
+        return gone
+
+    def strip(self, document: dict) -> None:
+        del document["item"]
+        document["gone_at"] = "now"
+
+    def poll(self, poller: str = "p") -> list[Seen]:
+        before = [s.seq for polled in self.history.polled for s in polled.seen]
+        after = max(before, default=0)
+        seen = [Seen(d["seq"], d["_id"], *marks([d])) for d in self.live() if d["seq"] > after]
+        self.history.polled.append(Polled("a", poller, after, tuple(seen)))
+        return seen
+
+    def see(self, *seen: Seen) -> None:
+        """Instead of what was polled."""
+        self.history.polled = [Polled("a", "p", 0, seen)]
 
     def place(self, batch: str, part: int = 0) -> int:
         (found,) = [
@@ -92,7 +146,8 @@ class Story:
         return document["summary"]
 
     def wrong(self) -> dict[str, list[str]]:
-        return {k: found for k, found in check(self.history, self.documents).wrong.items() if found}
+        findings = check(self.history, self.documents, has_transactions=self.has_transactions)
+        return {kind: found for kind, found in findings.wrong.items() if found}
 
 
 def marks(documents: list[dict]) -> list[Mark]:
@@ -174,17 +229,55 @@ def test_what_was_begun_later_does_not_stand_before_what_had_ended_even_if_nobod
     assert list(story.wrong()) == ["misordered"]
 
 
-def test_what_was_handed_out_is_not_missed(story):
+def test_a_part_of_a_batch_may_be_there_without_transactions(story):
+    story.has_transactions = False
+    story.change("b4", outcome="killed", end=math.inf)
+    story.remove("b4", 3)
+    assert story.wrong() == {}
+    story.change("b4", outcome="acknowledged")
+    assert list(story.wrong()) == ["torn"]
+
+
+def test_other_batches_may_lie_between_its_items_without_transactions(story):
+    story.change("b2", begin=0)
+    story.order(0, 1, 2, 4, 3, *range(5, 12))
+    story.has_transactions = False
+    assert story.wrong() == {}
+    story.order(0, 1, 4, 3, 2, *range(5, 12))
+    assert list(story.wrong()) == ["torn"]
+
+
+def test_what_was_popped_is_not_missed(story):
     for _ in range(4):
         story.pop()
     assert story.wrong() == {}
 
 
-def test_a_pop_of_which_nobody_heard_may_have_removed_one_item_and_no_more(story):
+def test_a_pop_of_which_nobody_heard_may_have_taken_one_item_and_no_more(story):
     story.pop(outcome="killed")
     assert story.wrong() == {}
-    story.documents.pop()
+    story.pop()
+    story.history.popped.pop()
     assert list(story.wrong()) == ["lost"]
+
+
+def test_a_pop_of_which_nobody_heard_may_have_taken_nothing(story):
+    story.history.popped.append(Popped("a", 70, 75, "cancelled"))
+    assert story.wrong() == {}
+
+
+def test_an_acknowledged_pop_without_its_mark_is_found(story):
+    document = story.pop()
+    del document["popped"]
+    assert "lost" in story.wrong()
+
+
+def test_a_place_of_a_popped_item_that_is_free_again_is_misplaced(story):
+    story.documents.remove(story.pop())
+    story.add("b6", 1, 80, 85)
+    assert "lost" in story.wrong()
+    story.documents[-1]["seq"] += 1
+    assert "misplaced" in story.wrong()
 
 
 def test_what_was_handed_out_twice_is_doubled(story):
@@ -193,24 +286,24 @@ def test_what_was_handed_out_twice_is_doubled(story):
     assert list(story.wrong()) == ["doubled"]
 
 
-def test_what_was_handed_out_and_is_there_is_doubled(story):
-    last = dict(story.documents[-1])
-    story.pop()
-    story.documents.append(last)
-    assert "doubled" in story.wrong()
-
-
-def test_an_item_that_was_popped_before_its_writer_knew_may_be_back_once(story):
-    last = dict(story.documents[-1])
-    story.pop(begin=52)
-    story.documents.append(last)
-    findings = check(story.history, story.documents)
-    assert findings.is_clean
-    assert findings.back_again == 1
-    story.pop(begin=70)
+def test_a_pop_that_took_two_items_is_doubled(story):
+    one, two = story.pop(), story.pop(outcome="killed")
     assert story.wrong() == {}
-    story.documents.append(last)
+    two["popped"]["token"] = one["popped"]["token"]
     assert list(story.wrong()) == ["doubled"]
+
+
+def test_what_was_handed_out_and_is_there_is_kept(story):
+    document = story.pop()
+    document["item"] = document.pop("popped")["item"]
+    del document["gone_at"]
+    assert list(story.wrong()) == ["kept"]
+
+
+def test_what_was_popped_and_is_back_again_is_doubled(story):
+    mark = marks([{"item": story.pop(begin=52)["popped"]["item"]}])[0]
+    story.add(mark.batch, 1, 50, 55)
+    assert "doubled" in story.wrong()
 
 
 def test_a_pop_that_took_an_older_item_is_misordered(story):
@@ -220,6 +313,11 @@ def test_a_pop_that_took_an_older_item_is_misordered(story):
     assert "misordered" in story.wrong()
 
 
+def test_a_pop_that_returned_nothing_while_there_was_something_is_misordered(story):
+    story.history.popped.append(Popped("a", 70, 75, "acknowledged"))
+    assert list(story.wrong()) == ["misordered"]
+
+
 def test_a_pop_that_took_from_the_middle_of_a_batch_is_torn(story):
     last = [story.documents.pop() for _ in range(2)][-1]
     story.pop()
@@ -227,7 +325,180 @@ def test_a_pop_that_took_from_the_middle_of_a_batch_is_torn(story):
     assert "torn" in story.wrong()
 
 
-@pytest.mark.parametrize("field", ["seq", "total_tokens", "turn"])
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("outcome", ["acknowledged", "killed"])
+def test_a_clear_takes_all_stripped_or_not_yet(story, outcome, strip):
+    story.pop()
+    story.clear(80, outcome, strip=strip)
+    story.add("b6", 3, 90, 95)
+    assert story.wrong() == {}
+    assert len(story.live()) == 3
+
+
+def test_what_was_cleared_and_is_there_is_kept(story):
+    barrier = story.clear(strip=False)
+    del barrier["barrier"]
+    assert "kept" in story.wrong()
+
+
+def test_a_clear_of_the_first_part_of_a_batch_is_torn(story):
+    last = [story.documents.pop() for _ in range(2)][::-1]
+    story.clear(45, strip=False)
+    story.documents += last
+    assert "torn" in story.wrong()
+
+
+def test_a_second_barrier_of_one_clear_is_doubled(story):
+    story.clear(70)
+    story.add("b6", 1, 72, 73)
+    story.clear(71)
+    assert story.wrong() == {}
+    story.documents[-1]["barrier"] = story.documents[-2]["barrier"]
+    assert list(story.wrong()) == ["doubled"]
+    story.history.cleared.pop()
+    assert "lost" in story.wrong()
+
+
+def test_what_was_added_after_the_last_clear_and_is_cleared_is_lost(story):
+    story.clear(70)
+    story.add("b6", 1, 90, 95)
+    story.add("b7", 1, 96, 97)
+    assert story.wrong() == {}
+    story.documents[-1] |= {"barrier": story.documents[-3].pop("barrier")}
+    assert list(story.wrong()) == ["lost"]
+
+
+def test_fewer_places_than_what_was_cleared_is_lost(story):
+    story.clear(70)
+    del story.documents[0]
+    for seq, document in enumerate(story.documents, 1):
+        document["seq"] = seq
+    assert list(story.wrong()) == ["lost"]
+
+
+@pytest.mark.parametrize("outcome", ["acknowledged", "killed", "cancelled"])
+@pytest.mark.parametrize("last", [1, 3])
+def test_what_was_replaced_is_gone_and_the_rest_is_there(story, last, outcome):
+    story.pop(60)
+    story.replace(last, 70, outcome)
+    story.add("b6", 2, 80, 85)
+    assert story.wrong() == {}
+
+
+def test_a_replacement_of_which_nobody_heard_may_not_have_taken_place(story):
+    gone = tuple(marks(story.live()[-2:]))
+    story.history.replaced.append(Replaced("a", "new", gone, 70, 75, "killed"))
+    story.history.added["new"] = Added("new", "a", 1, 70, 75, "killed")
+    assert story.wrong() == {}
+    story.history.replaced[0] = replace(story.history.replaced[0], outcome="acknowledged")
+    assert list(story.wrong()) == ["kept"]
+
+
+def test_half_a_replacement_is_kept(story):
+    item = story.live()[-1]["item"]
+    (document,) = story.replace(1)
+    document["item"] = item
+    del document["gone_at"]
+    assert "kept" in story.wrong()
+
+
+def test_the_other_half_of_a_replacement_is_lost(story):
+    story.replace(1, outcome="acknowledged")
+    story.documents.pop()
+    assert "lost" in story.wrong()
+
+
+def test_a_replacement_that_was_refused_leaves_nothing(story):
+    story.replace(1, outcome="refused")
+    assert "unheard of" in story.wrong()
+
+
+def test_what_was_popped_and_also_replaced_is_kept(story):
+    story.pop(60)
+    story.replace(1)
+    (mark,) = [p.mark for p in story.history.popped]
+    first = story.history.replaced[0]
+    story.history.replaced[0] = replace(first, gone=(*first.gone, mark))
+    assert list(story.wrong()) == ["kept"]
+
+
+def test_what_was_replaced_twice_is_doubled(story):
+    story.replace(1)
+    first = story.history.replaced[0]
+    story.history.replaced.append(replace(first, outcome="acknowledged"))
+    assert list(story.wrong()) == ["doubled"]
+
+
+def test_what_is_stripped_and_was_not_replaced_is_lost(story):
+    story.poll()
+    story.strip(story.documents[-1])
+    assert "lost" in story.wrong()
+
+
+def test_a_summary_on_what_was_removed_is_kept(story):
+    story.pop()["summary"] = {"segments": []}
+    assert list(story.wrong()) == ["kept"]
+
+
+def test_a_poller_sees_what_is_there_whatever_was_removed_meanwhile(story):
+    story.poll()
+    story.pop()
+    story.add("b6", 2, 80, 85)
+    story.poll()
+    story.clear(90)
+    story.add("b7", 2, 100, 105)
+    story.poll()
+    assert story.wrong() == {}
+
+
+def test_what_a_poller_did_not_see_is_missed(story):
+    first, *rest = story.poll()
+    story.see(*rest)
+    assert list(story.wrong()) == ["missed"]
+    story.see(first, *rest[1:])
+    assert list(story.wrong()) == ["missed"]
+    story.see(first, *rest[:-1])
+    assert story.wrong() == {}, "it may not have come further"
+
+
+def test_what_a_poller_saw_twice_or_out_of_order_is_found(story):
+    first, second, *rest = story.poll()
+    story.see(second, first, *rest)
+    assert list(story.wrong()) == ["misordered"]
+    story.see(first, second._replace(mark=first.mark), *rest)
+    assert list(story.wrong()) == ["doubled"]
+
+
+@pytest.mark.parametrize("removal", ["pop", "clear", "replace"])
+def test_what_a_poller_saw_after_its_removal_is_kept(story, removal):
+    last = story.poll()[-1]
+    {"pop": story.pop, "clear": story.clear, "replace": lambda: story.replace(1)}[removal]()
+    assert story.wrong() == {}
+    story.history.polled = [Polled("a", "p", 0, (last,), begin=74)]
+    assert "kept" not in story.wrong(), "it may have been read before the removal"
+    story.history.polled = [Polled("a", "p", 0, (last,), begin=76)]
+    assert "kept" in story.wrong()
+
+
+def test_what_was_handed_out_after_a_clear_is_kept(story):
+    story.pop(begin=90)
+    story.clear(70)
+    assert list(story.wrong()) == ["kept"]
+
+
+def test_a_place_that_somebody_saw_taken_by_another_is_misplaced(story):
+    story.poll()
+    story.documents[-1]["_id"] = "another"
+    assert list(story.wrong()) == ["misplaced"]
+
+
+def test_a_place_that_is_left_out_is_misplaced(story):
+    story.pop()
+    story.documents[-1]["seq"] += 1
+    assert list(story.wrong()) == ["misplaced"]
+
+
+@pytest.mark.parametrize("field", ["total_tokens", "turn"])
 def test_numbers_that_go_down_are_miscounted(story, field):
     story.documents[-1][field] = 0
     assert "miscounted" in story.wrong()
@@ -239,9 +510,10 @@ def test_totals_and_places_are_exact_where_nothing_was_popped(story):
     assert list(story.wrong()) == ["miscounted"]
     story.renumber()
     story.documents[-1]["seq"] += 1
-    assert list(story.wrong()) == ["miscounted"]
+    assert "miscounted" in story.wrong()
+    story.renumber()
     story.pop()
-    story.documents[-1]["total_tokens"] += 7
+    story.live()[-1]["total_tokens"] += 7
     assert story.wrong() == {}
 
 
@@ -287,6 +559,11 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     writing.end(first, "acknowledged")
     writing.end(pop, "acknowledged", mark=Mark("b", 1, 2))
     writing.end(failed, "failed")
+    clear = writing.begin("clear", session="a")
+    writing.end(clear, "acknowledged")
+    writing.begin("replace", session="a", batch="e", size=1, gone=[Mark("b", 0, 2)])
+    seen = Seen(4, "id", Mark("b", 1, 2))
+    writing.polled(session="a", poller="p", after=3, begin=7.5, seen=[seen])
     writing.problem("a view that is wrong")
     writing.close()
     with file.open("a") as torn:
@@ -297,17 +574,25 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     assert (history.added["c"].outcome, history.added["c"].end) == ("killed", math.inf)
     assert history.added["d"].end == math.inf, "its command may still be on its way"
     assert [popped.mark for popped in history.popped] == [Mark("b", 1, 2)]
+    assert history.cleared[0].outcome == "acknowledged"
+    assert history.added["e"].outcome == history.replaced[0].outcome == "killed"
+    assert history.replaced[0].gone == (Mark("b", 0, 2),)
+    assert history.polled == [Polled("a", "p", 3, (seen,), 7.5)]
     assert history.problems == ["a view that is wrong"]
 
 
 def test_a_round_that_hurts_too_little_says_so():
     result = Round(seed=1, seconds=60)
-    assert len(result.shortcomings) == 3 + len(FAULTS)
+    assert len(result.shortcomings) == 7 + len(REPLICA_SET.all)
     assert "only 0 x elections" in result.shortcomings
     for number in range(60):
         result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
-    result.faults.update(FAULTS)
+    result.faults.update(REPLICA_SET.all)
     result.findings.summaries = 1
+    result.findings.seen = 60
+    result.history.popped = [Popped("a", 0, 1, "acknowledged")] * 6
+    result.history.cleared = [Cleared("a", 0, 1, "acknowledged")]
+    result.history.replaced = [Replaced("a", "b", (), 0, 1, "acknowledged")]
     result.elections = 2
     assert result.shortcomings == ["only 2 x elections"]
     result.elections = 3
@@ -319,8 +604,9 @@ def test_a_seed_gives_the_same_faults_and_another_seed_others():
     assert schedule(1, 60) != schedule(2, 60)
 
 
+@pytest.mark.parametrize("kinds", [REPLICA_SET, STANDALONE], ids=["replica set", "standalone"])
 @pytest.mark.parametrize("seed", range(20))
-def test_a_minute_has_faults_of_every_kind_and_four_elections(seed):
-    kinds = [fault.kind for fault in schedule(seed, 60)]
-    assert set(kinds) == set(FAULTS)
-    assert sum(kind in ELECTIONS for kind in kinds) >= 4
+def test_a_minute_has_faults_of_every_kind_and_four_outages(seed, kinds):
+    found = [fault.kind for fault in schedule(seed, 60, kinds)]
+    assert set(found) == set(kinds.all)
+    assert sum(kind in kinds.outages for kind in found) >= 4

@@ -4,8 +4,11 @@
 
 - ``schedule``: which fault comes when, out of a seed.
 - ``cluster``: three real mongods behind proxies that lose answers, and how to do a fault to them.
-- ``client``: a process of writers. It writes a journal of what it tries and what it is told.
-- ``journal``: the form of that.
+  ``standalone``: the same with one.
+- ``client``: a process of writers, and a ``poller``. It writes a journal of what it tries and what
+  it is told. ``journal``: the form of that.
 - ``checker``: reads journals and the raw database, and knows nothing of how either came about.
+  ``states`` and ``story``: what a document and all that concerns a session say. The rules, by what
+  they are about: ``batch_rules``, ``removal_rules``, ``place_rules``.
 - ``round``: all of it together. ``report``: what is printed.
 """

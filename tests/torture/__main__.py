@@ -21,6 +21,10 @@ arguments = argparse.ArgumentParser(prog="python -m tests.torture", description=
 arguments.add_argument("--seconds", type=float, default=600.0, help="default: %(default)s")
 arguments.add_argument("--seed", type=int, help="default: drawn, and printed")
 
+arguments.add_argument(
+    "--standalone", action="store_true", help="one server without a replica set, killed meanwhile"
+)
+
 
 def main() -> int:
     options = arguments.parse_args()
@@ -33,7 +37,7 @@ def main() -> int:
         def progress(seconds: float, faults: Counter[str]) -> None:
             bar.update(task, completed=seconds, faults=faults.total())
 
-        result = asyncio.run(run(seed, options.seconds, progress))
+        result = asyncio.run(run(seed, options.seconds, progress, standalone=options.standalone))
     show(result, console)
     return 0 if result.is_clean and not result.shortcomings else 1
 

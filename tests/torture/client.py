@@ -22,6 +22,7 @@ from tests.conversations import rejections
 
 from .journal import Journal
 from .marks import Covered, items, marks_in
+from .poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 4_000
 DATABASE = "torture"
+
+SHARED = ("shared-1", "shared-2", "popped-1", "popped-2", "cleared-1", "replaced-1", "mixed-1")
+# What is done to a session, by the first word of its name, and how often.
+_WORK = {
+    "alone": {"look": 10, "add": 90},
+    "shared": {"look": 10, "add": 90},
+    "popped": {"look": 10, "add": 60, "pop": 30},
+    "cleared": {"look": 10, "add": 65, "pop": 20, "clear": 5},
+    "replaced": {"look": 10, "add": 60, "pop": 15, "replace": 15},
+    "mixed": {"look": 10, "add": 60, "pop": 15, "replace": 12, "clear": 3},
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,9 @@ async def run(orders: Orders) -> None:
     async with open_client(orders.driver, orders.uri) as client:
         store = MongoSessionStore(client[DATABASE], policy=policy)
         writers = (Writer(orders, number, store, journal) for number in range(orders.writers))
-        await asyncio.gather(*(writer.run(stopping) for writer in writers))
+        poller = Poller(f"{orders.name}.poller", store, journal, SHARED)
+        tasks = [*(writer.run(stopping) for writer in writers), poller.run(stopping)]
+        await asyncio.gather(*tasks)
         await store.close()
     journal.close()
 
@@ -90,7 +104,7 @@ class Writer:
         self._count_tokens = TiktokenCounter()
         self._batches = 0
         own = f"alone-{orders.slot}.{number}"
-        self._names = [own, own, "shared-1", "shared-2", "popped-1", "popped-2"]
+        self._names = [own, own, *SHARED]
         self._sessions: dict[str, MongoSession] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -99,16 +113,12 @@ class Writer:
             if name not in self._sessions or self._dice.random() < 0.05:
                 self._sessions[name] = self._store.session(name)
             session = self._sessions[name]
-            chance = self._dice.random()
-            if chance < 0.1:
-                await self._look(session)
-            elif chance < 0.4 and name.startswith("popped"):
-                await self._pop(session)
-            else:
-                await self._add(session)
+            kinds, weights = zip(*_WORK[name.partition("-")[0]].items(), strict=True)
+            (kind,) = self._dice.choices(kinds, weights)
+            await getattr(self, kind)(session)
             await asyncio.sleep(self._dice.uniform(0, 0.02))
 
-    async def _add(self, session: MongoSession) -> None:
+    async def add(self, session: MongoSession) -> None:
         self._batches += 1
         batch = f"{self._name}-{self._batches}"
         size = self._dice.choice([1, 1, 1, 2, 3, 4, 5])
@@ -116,13 +126,39 @@ class Writer:
         outcome, _ = await self._outcome_of(session.add_items(items(batch, size)))
         self._journal.end(operation, outcome)
 
-    async def _pop(self, session: MongoSession) -> None:
+    async def clear(self, session: MongoSession) -> None:
+        operation = self._journal.begin("clear", session=session.session_id)
+        outcome, _ = await self._outcome_of(session.clear_session())
+        self._journal.end(operation, outcome)
+
+    async def replace(self, session: MongoSession) -> None:
+        """Replace the newest items as the SDK's compaction session does."""
+        limit = self._dice.randint(1, 8)
+        _, found = await self._outcome_of(session._get_compaction_snapshot(limit))
+        if found is None or not found.items:
+            return
+        start = self._dice.randrange(len(found.items))
+        gone = marks_in(json.dumps(found.items[start:]))
+        self._batches += 1
+        batch, size = f"{self._name}-{self._batches}", self._dice.choice([1, 3])
+        operation = self._journal.begin(
+            "replace", batch=batch, session=session.session_id, size=size, gone=gone
+        )
+        await asyncio.sleep(self._dice.uniform(0, 0.02))  # others may change the end
+        outcome, is_replaced = await self._outcome_of(
+            found.replace_suffix(start, items(batch, size))
+        )
+        if outcome == "acknowledged" and not is_replaced:
+            outcome = "refused"
+        self._journal.end(operation, outcome)
+
+    async def pop(self, session: MongoSession) -> None:
         operation = self._journal.begin("pop", session=session.session_id)
         outcome, item = await self._outcome_of(session.pop_item())
         marks = marks_in(json.dumps(item))
         self._journal.end(operation, outcome, mark=marks[0] if marks else None)
 
-    async def _look(self, session: MongoSession) -> None:
+    async def look(self, session: MongoSession) -> None:
         operation = self._journal.begin("look")
         outcome, view = await self._outcome_of(session.get_items())
         self._journal.end(operation, outcome)

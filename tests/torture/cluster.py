@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from mongo_sessions.testing import EmbeddedMongo
 from tests.faults import LossyProxy
 
-from .schedule import LOST_ANSWER
+from .schedule import LOST_ANSWER, REPLICA_SET
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,9 +35,15 @@ _POLL_SECONDS, _PATIENCE_SECONDS, _UNTIL_SECONDS = 0.1, 10.0, 60.0
 class Cluster:
     """A replica set whose members know each other, and are known to clients, by their proxies."""
 
+    kinds = REPLICA_SET
+    has_transactions = True
+
+    def _embedded(self) -> EmbeddedMongo:
+        return EmbeddedMongo(members=3, parameters=_PARAMETERS)
+
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        server = EmbeddedMongo(members=3, parameters=_PARAMETERS)
+        server = self._embedded()
         try:
             await self._stack.enter_async_context(server)
             self.members = server.members
@@ -85,11 +91,11 @@ class Cluster:
         if number is None:
             return False
         member, admin = self.members[number], self._clients[number].admin
-        if fault.kind == "primary killed":
+        if fault.kind in ("primary killed", "server killed"):
             member.kill()
             await asyncio.sleep(fault.seconds)
             member.start()
-        elif fault.kind == "primary frozen":
+        elif fault.kind in ("primary frozen", "server frozen"):
             # Long enough for the others to miss it.
             await self._freeze(member, fault.seconds + 3)
         elif fault.kind == "primary steps down":
@@ -116,7 +122,7 @@ class Cluster:
             member.start()
         for client in self._clients:
             off = {"configureFailPoint": "failCommand", "mode": "off"}
-            await _until(lambda client=client, off=off: client.admin.command(off))
+            await until(lambda client=client, off=off: client.admin.command(off))
         await self.until_healthy()
 
     async def until_healthy(self) -> None:
@@ -124,7 +130,7 @@ class Cluster:
             members = (await self._clients[0].admin.command("replSetGetStatus"))["members"]
             return sorted(member["stateStr"] for member in members) == _HEALTHY
 
-        await _until(states)
+        await until(states)
 
     async def _freeze(self, member: Mongod, seconds: float) -> None:
         member.pause()
@@ -155,7 +161,7 @@ class Cluster:
         await primary.command("replSetReconfig", configuration, force=True)
 
 
-async def _until(command: Any) -> None:
+async def until(command: Any) -> None:
     """Run ``command`` until it gives something that is true, for a minute at most."""
     deadline = time.monotonic() + _UNTIL_SECONDS
     while True:

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .marks import Mark
 
@@ -49,10 +49,57 @@ class Popped:
     """None: there was none, or nobody knows."""
 
 
+@dataclass(frozen=True)
+class Cleared:
+    """A clear that was tried."""
+
+    session: str
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Items that were to be replaced by a batch, which is among the added ones, too.
+
+    The outcome ``"refused"`` says that nothing was replaced.
+    """
+
+    session: str
+    batch: str
+    gone: tuple[Mark, ...]
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+
+
+class Seen(NamedTuple):
+    """An entry that a poller was given."""
+
+    seq: int
+    id: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What was above ``after``, which is the last place that this poller saw before."""
+
+    session: str
+    poller: str
+    after: int
+    seen: tuple[Seen, ...]
+    begin: float = 0.0
+
+
 @dataclass
 class History:
     added: dict[str, Added] = field(default_factory=dict)
     popped: list[Popped] = field(default_factory=list)
+    cleared: list[Cleared] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
+    polled: list[Polled] = field(default_factory=list)
     views: int = 0
     problems: list[str] = field(default_factory=list)
     """What clients saw that must not be, such as a view that an API would reject."""
@@ -72,6 +119,9 @@ class Journal:
 
     def end(self, number: int, outcome: str, **facts: Any) -> None:
         self._write(number=number, end=time.monotonic(), outcome=outcome, **facts)
+
+    def polled(self, **facts: Any) -> None:
+        self._write(polled=facts)
 
     def problem(self, text: str) -> None:
         self._write(problem=text)
@@ -99,17 +149,30 @@ def _read_one(file: Path, history: History) -> None:
         record = json.loads(line)
         if "problem" in record:
             history.problems.append(record["problem"])
+        elif "polled" in record:
+            seen = tuple(Seen(s, i, Mark(*mark)) for s, i, mark in record["polled"].pop("seen"))
+            history.polled.append(Polled(**record["polled"], seen=seen))
         else:
             operations.setdefault(record.pop("number"), {}).update(record)
     for operation in operations.values():
-        kind = operation.pop("kind")
         if operation.get("outcome") == "failed":
             operation["end"] = math.inf  # a command may still be on its way
-        if kind == "add":
-            added = Added(**operation)
-            history.added[added.batch] = added
-        elif kind == "pop":
-            mark = operation.pop("mark", None)
-            history.popped.append(Popped(**operation, mark=Mark(*mark) if mark else None))
-        else:
-            history.views += 1
+        _tell(operation.pop("kind"), operation, history)
+
+
+def _tell(kind: str, operation: dict[str, Any], history: History) -> None:
+    if kind == "add":
+        added = Added(**operation)
+        history.added[added.batch] = added
+    elif kind == "pop":
+        mark = operation.pop("mark", None)
+        history.popped.append(Popped(**operation, mark=Mark(*mark) if mark else None))
+    elif kind == "clear":
+        history.cleared.append(Cleared(**operation))
+    elif kind == "replace":
+        size, gone = operation.pop("size"), operation.pop("gone")
+        added = Added(**operation, size=size)
+        history.added[added.batch] = added
+        history.replaced.append(Replaced(**operation, gone=tuple(Mark(*mark) for mark in gone)))
+    else:
+        history.views += 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from .schedule import KINDS
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from .round import Round
@@ -31,7 +31,9 @@ def show(result: Round, console: Console) -> None:
     for shortcoming in result.shortcomings:
         console.print(f"[red]this proves too little[/red]: {shortcoming}")
     verdict = "[green]nothing" if result.is_clean else "[red]SOMETHING"
-    again = f"make torture SECONDS={result.seconds:g} SEED={result.seed}"
+    again = f"python -m tests.torture --seconds {result.seconds:g} --seed {result.seed}"
+    if not result.servers.has_transactions:
+        again += " --standalone"
     console.print(f"{verdict} is wrong[/]; the same faults again: {again}", soft_wrap=True)
 
 
@@ -47,16 +49,26 @@ def _table(result: Round) -> Table:
     for outcome in ("acknowledged", "cancelled", "failed", "killed"):
         table.add_row(f"  {outcome}", f"{outcomes[outcome]:,}")
     table.add_row("items popped", f"{sum(p.mark is not None for p in result.history.popped):,}")
+    unheard = sum(p.outcome != "acknowledged" for p in result.history.popped)
+    table.add_row("pops with an unknown outcome", f"{unheard:,}")
+    table.add_row("clears", _tried(result.history.cleared))
+    table.add_row("replacements", _tried(result.history.replaced))
     table.add_row("views read", f"{result.history.views:,}")
     table.add_section()
     table.add_row("elections", f"{result.elections}")
-    for kind in KINDS:
+    for kind in result.servers.kinds.all:
         table.add_row(f"  {kind}", f"{result.faults[kind]}")
     table.add_section()
     table.add_row("items checked", f"{result.findings.items:,}")
+    table.add_row("places without an item", f"{result.findings.removed:,}")
+    table.add_row("items polled", f"{result.findings.seen:,}")
     table.add_row("summaries checked", f"{result.findings.summaries:,}")
     for kind, problems in result.findings.wrong.items():
         table.add_row(f"  {kind}", f"{len(problems):,}")
-    table.add_row("  popped, and back again", f"{result.findings.back_again:,}")
     table.add_row("  wrong view", f"{len(result.history.problems):,}")
     return table
+
+
+def _tried(operations: Iterable[Any]) -> str:
+    outcomes = Counter(operation.outcome for operation in operations)
+    return f"{outcomes['acknowledged']:,} of {outcomes.total() - outcomes['refused']:,}"

@@ -18,10 +18,11 @@ from . import journal
 from .checker import Findings, check
 from .client import DATABASE, Orders
 from .cluster import Cluster
-from .schedule import KINDS, schedule
+from .schedule import schedule
+from .standalone import Standalone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .journal import History
     from .schedule import Fault
@@ -39,6 +40,7 @@ class Round:
 
     seed: int
     seconds: float
+    servers: Cluster = field(default_factory=Cluster)
     history: History = field(default_factory=journal.History)
     findings: Findings = field(default_factory=Findings)
     faults: Counter[str] = field(default_factory=Counter)
@@ -53,23 +55,37 @@ class Round:
     @property
     def shortcomings(self) -> list[str]:
         """Why a round proves too little: it did not hurt enough, or hardly anything was written."""
-        acknowledged = sum(added.acknowledged for added in self.history.added.values())
+        kinds, has_transactions = self.servers.kinds, self.servers.has_transactions
         enough = {
-            "elections": (self.elections, self.seconds / 20),
-            "batches acknowledged": (acknowledged, self.seconds),
+            "elections": (self.elections, self.seconds / 20 * has_transactions),
+            "batches acknowledged": (_acknowledged(self.history.added.values()), self.seconds),
+            "pops": (_acknowledged(self.history.popped), self.seconds / 10),
+            "clears": (_acknowledged(self.history.cleared), 1),
+            "replacements": (_acknowledged(self.history.replaced), has_transactions),
+            "items polled": (self.findings.seen, self.seconds),
             "summaries": (self.findings.summaries, 1),
-            **{kind: (self.faults[kind], 1) for kind in KINDS},
+            **{kind: (self.faults[kind], 1) for kind in kinds.all},
         }
         return [
             f"only {number} x {what}" for what, (number, least) in enough.items() if number < least
         ]
 
 
-async def run(seed: int, seconds: float, progress: Callable[[float, Counter[str]], Any]) -> Round:
+def _acknowledged(operations: Iterable[Any]) -> int:
+    return sum(operation.outcome == "acknowledged" for operation in operations)
+
+
+async def run(
+    seed: int,
+    seconds: float,
+    progress: Callable[[float, Counter[str]], Any],
+    *,
+    standalone: bool = False,
+) -> Round:
     """Run one, and call ``progress`` with the seconds gone, and the faults so far."""
-    result = Round(seed, seconds)
+    result = Round(seed, seconds, Standalone() if standalone else Cluster())
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        async with Cluster() as cluster:
+        async with result.servers as cluster:
             clients = Clients(seed, cluster.uri, Path(folder))
             try:
                 await _hurt(cluster, clients, result, progress)
@@ -83,7 +99,9 @@ async def run(seed: int, seconds: float, progress: Callable[[float, Counter[str]
         result.errors = [
             line for file in Path(folder).glob("*.err") for line in file.read_text().splitlines()
         ]
-    result.findings = check(result.history, documents)
+    result.findings = check(
+        result.history, documents, has_transactions=result.servers.has_transactions
+    )
     return result
 
 
@@ -108,7 +126,7 @@ async def _hurt(
             progress(time.monotonic() - begin, result.faults)
             await asyncio.sleep(min(left, _REPORT_SECONDS))
 
-    for fault in schedule(result.seed, result.seconds):
+    for fault in schedule(result.seed, result.seconds, cluster.kinds):
         await until(fault.at)
         going_on.add(asyncio.create_task(suffer(fault)))
     await until(result.seconds)

@@ -28,7 +28,26 @@ _FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 LOST_ANSWER = "connection closed after the command"
 ELECTIONS = ("primary killed", "primary steps down", "primary frozen")
-KINDS = (*ELECTIONS, "secondary frozen", "client killed", LOST_ANSWER, *_FAILURES)
+OUTAGES = ("server killed", "server frozen")
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What can go wrong with a kind of server: outages of its own, in turn, and small faults."""
+
+    outages: tuple[str, ...]
+    small: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.outages, *self.small)
+
+
+REPLICA_SET = Kinds(ELECTIONS, ("secondary frozen", "client killed", LOST_ANSWER, *_FAILURES))
+STANDALONE = Kinds(
+    OUTAGES,
+    ("client killed", LOST_ANSWER, "connection closed before the command", "slow answer"),
+)
 
 _FIRST_SECONDS = 4.0
 _SECONDS_PER_ELECTION = 11.0
@@ -42,7 +61,7 @@ class Fault:
 
     Attributes:
         at: Seconds from the beginning.
-        kind: One of ``KINDS``.
+        kind: One of its server's ``Kinds``.
         seconds: How long, for those that last.
         target: Which member or client, of those that there are by then.
         times: How many commands, for those that fail.
@@ -59,21 +78,21 @@ class Fault:
     how: dict[str, Any] = field(default_factory=dict)
 
 
-def schedule(seed: int, seconds: float) -> list[Fault]:
-    """The faults of a round, in order. Each kind of election comes in turn."""
+def schedule(seed: int, seconds: float, kinds: Kinds = REPLICA_SET) -> list[Fault]:
+    """The faults of a round, in order. Each kind of outage comes in turn."""
     dice = random.Random(seed)
     faults: list[Fault] = []
-    turn = dice.randrange(len(ELECTIONS))
+    turn = dice.randrange(len(kinds.outages))
     at = _FIRST_SECONDS
     while at < seconds - _QUIET_SECONDS:
-        kind = ELECTIONS[(turn + len(faults)) % len(ELECTIONS)]
+        kind = kinds.outages[(turn + len(faults)) % len(kinds.outages)]
         faults.append(Fault(round(at, 3), kind, seconds=dice.uniform(2, 5)))
         at += _SECONDS_PER_ELECTION + dice.uniform(-2, 2)
     at = 1.0
-    small = list(KINDS[len(ELECTIONS) :])
+    small = list(kinds.small)
     while at < seconds - _QUIET_SECONDS:
         if not small:
-            small = list(KINDS[len(ELECTIONS) :])
+            small = list(kinds.small)
         faults.append(_small_fault(dice, round(at, 3), small.pop(dice.randrange(len(small)))))
         at += dice.uniform(0, 2 * _SECONDS_PER_FAULT)
     return sorted(faults, key=lambda fault: fault.at)

@@ -1,0 +1,79 @@
+"""What a recount reads and writes: documents of every state, their counts, a mark at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pymongo
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from .exactly_once import naming_no_text
+from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .documents import Document
+    from .drivers import AnyDriver
+    from .retries import Retries
+
+
+class Counts:
+    """The counts in the documents of one collection."""
+
+    def __init__(self, items: AnyDriver, retries: Retries) -> None:
+        self._items = items
+        self._retries = retries
+
+    async def oldest_batch(self, session_id: str, limit: int, after_seq: int) -> list[Document]:
+        """The oldest documents above ``after_seq``, marks and barriers included.
+
+        As many as have 16 MB together, or one.
+        """
+        query = {"session_id": session_id, "seq": {"$gt": after_seq}}
+        # A negative limit is a single batch, which the server bounds.
+        return await self._retries.run(
+            lambda: (
+                self._items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit).to_list(None)
+            )
+        )
+
+    async def numbers_at(self, session_id: str, seq: int) -> Document | None:
+        """The newest document with an item, or barrier, up to this place; without the item."""
+        query = {"session_id": session_id, "seq": {"$lte": seq}, **LIVE_OR_BARRIER}
+        return await self._retries.run(
+            lambda: self._items.find_one(query, NUMBERS, sort=NEWEST_FIRST)
+        )
+
+    async def take(self, session_id: str, seq: int) -> bool:
+        """Put a mark without an item at this place; return False if it is taken.
+
+        An append that was numbered after the place before is refused then, and numbered again.
+        """
+        mark_id = ObjectId()
+        created = {"$setOnInsert": {"seq": seq, "turn": 0}}
+        dated = {"$currentDate": {"gone_at": True, "created_at": True}}
+        try:
+            await self._retries.run(
+                lambda: self._items.update_one(
+                    {"_id": mark_id, "session_id": session_id}, {**created, **dated}, upsert=True
+                )
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def update_each(self, session_id: str, changes: Mapping[object, Document]) -> int:
+        """Set these fields of each item that is still there; return how many were changed."""
+        updates = [
+            pymongo.UpdateOne(
+                {"_id": item_id, "session_id": session_id, "item": {"$exists": True}},
+                {"$set": fields},
+            )
+            for item_id, fields in changes.items()
+        ]
+        result = await self._retries.run(
+            lambda: naming_no_text(self._items.bulk_write(updates, ordered=False))
+        )
+        return int(result.modified_count)

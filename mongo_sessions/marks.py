@@ -1,0 +1,111 @@
+"""Marking the newest place of a session, exactly once: what a pop and a clear have in common."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+
+from .drivers import AnyDriver, resolved
+from .exactly_once import exactly_once
+from .places import NEWEST_FIRST
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from .deployment import Deployment
+    from .documents import Document
+    from .retries import Retries
+
+
+class Marker:
+    """Changes the newest document of a session in one atomic step.
+
+    All attempts of one call are made in one session of the driver, and numbered by it. The server
+    refuses an attempt that arrives after one with a higher number. So before another attempt, a
+    write that changes nothing fences off the earlier ones; whether they took place is known then.
+
+    A standalone server does not number writes, nor does a client with ``retryWrites=false``. There
+    an attempt whose answer was lost, and which takes place only after it was looked for, marks a
+    second document.
+    """
+
+    def __init__(
+        self,
+        items: AnyDriver,
+        lasting_items: AnyDriver,
+        *,
+        deployment: Deployment,
+        retries: Retries,
+    ) -> None:
+        self._items = items
+        self._lasting_items = lasting_items
+        self._deployment = deployment
+        self._retries = retries
+
+    async def mark_newest(
+        self,
+        query: Mapping[str, Any],
+        changes: list[dict[str, Any]],
+        *,
+        marked: Mapping[str, Any],
+        fields: list[str],
+    ) -> tuple[Document | None, Document | None]:
+        """Change the newest document that matches; return these fields of it, before or after.
+
+        The first is the document before the change, None if there is none that matches. If its
+        answer was lost, the second is the document after the change instead, found by ``marked``.
+        """
+        after: Document | None = None
+        patience = self._retries.patience()
+
+        async def has_landed() -> bool:
+            nonlocal after
+            with patience.attempt():
+                if session is not None:
+                    await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, **in_session)
+                after = await self._lasting_items.find_one(marked, fields)
+            return after is not None
+
+        async def mark() -> Document | None:
+            with patience.attempt():
+                return await self._find_and_change(query, changes, fields, in_session)
+
+        with pymongo.timeout(self._retries.seconds):
+            async with self._driver_session() as session:
+                in_session = {} if session is None else {"session": session}
+                before = await exactly_once(mark, has_landed, patience)
+        self._retries.server.has_answered()
+        return before, after
+
+    async def _find_and_change(
+        self,
+        query: Mapping[str, Any],
+        changes: list[dict[str, Any]],
+        fields: list[str],
+        in_session: Mapping[str, Any],
+    ) -> Document | None:
+        found: Document | None
+        if self._deployment.has_clock:
+            found = await self._items.find_one_and_update(
+                query, changes, projection=fields, sort=NEWEST_FIRST, **in_session
+            )
+        else:  # mongomock, whose find_one_and_update takes no pipeline
+            found = await self._items.find_one(query, fields, sort=NEWEST_FIRST)
+            if found is not None:
+                await self._items.update_one({"_id": found["_id"]}, changes)
+        return found
+
+    @asynccontextmanager
+    async def _driver_session(self) -> AsyncIterator[AnyDriver]:
+        if not self._deployment.has_transactions:
+            yield None
+            return
+        async with await resolved(self._items.database.client.start_session()) as session:
+            yield session
+
+
+def _fence(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Matches nothing: places begin at 1."""
+    return {"session_id": query["session_id"], "seq": 0}

@@ -1,0 +1,165 @@
+"""Replacing items of a session by others, in one transaction."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from bson import ObjectId
+
+from .append import stored_ids
+from .clear import to_barrier
+from .documents import Head, number, unpack
+from .exactly_once import exactly_once, naming_no_text
+from .places import (
+    LIVE_OR_BARRIER,
+    NEWEST_FIRST,
+    NUMBERS,
+    OLDEST_FIRST,
+    REMOVAL,
+    head_of,
+    is_barrier,
+)
+from .transactions import in_transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from .documents import Document, NewItem
+    from .drivers import AnyDriver
+    from .policies import Item
+    from .retries import Retries
+
+_PRUNED_AT_ONCE = 500
+
+
+class Replacer:
+    """Replaces items, exactly once; needs a server with transactions.
+
+    What a transaction only reads, others may change before its commit. So each replacement writes
+    to the newest place: of two that pop, clear or replace at once, the server lets one go first. A
+    clear that waited for a replacement must not put its barrier there any more, for there are newer
+    places: that is what ``replaced`` says.
+    """
+
+    def __init__(self, items: AnyDriver, lasting_items: AnyDriver, retries: Retries) -> None:
+        self._items = items
+        self._lasting_items = lasting_items
+        self._retries = retries
+
+    async def replace_end(
+        self,
+        session_id: str,
+        gone: Sequence[ObjectId],
+        items: Sequence[NewItem],
+        may_prune: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        """Replace these items, oldest first, if they are exactly the newest; return whether.
+
+        In the same transaction, the oldest items of the session are removed for which ``may_prune``
+        returns True, up to the first for which it does not.
+        """
+        new = {ObjectId(): item for item in items}
+
+        async def replace(transaction: AnyDriver) -> bool:
+            newest = await self._items.find_one(
+                {"session_id": session_id}, NUMBERS, sort=NEWEST_FIRST, session=transaction
+            )
+            live = await self._newest_live(session_id, len(gone) + 1, transaction)
+            end, below = live[: len(gone)], live[len(gone) :]
+            if [document["_id"] for document in reversed(end)] != list(gone) or any(
+                map(is_barrier, end)
+            ):
+                return False
+            if may_prune is not None:
+                await self._prune(session_id, end[-1]["seq"], may_prune, transaction)
+            removed = {"session_id": session_id, "_id": {"$in": [newest["_id"], *gone]}}
+            removal = {**REMOVAL, "$set": {"replaced": True}} if new else REMOVAL
+            await self._items.update_many(removed, removal, session=transaction)
+            head = head_of(below, is_whole=True) or Head()
+            head = head._replace(seq=newest["seq"])
+            await self._insert(session_id, new, head, transaction)
+            return True
+
+        return await self._exactly_once(session_id, new, replace)
+
+    async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> Document | None:
+        """Put a barrier and ``items`` behind it; return the barrier, if there was anything."""
+        new = {ObjectId(): item for item in items}
+        barrier: Document | None = None
+
+        async def replace(transaction: AnyDriver) -> bool:
+            nonlocal barrier
+            barrier = await self._items.find_one(
+                {"session_id": session_id}, NUMBERS, sort=NEWEST_FIRST, session=transaction
+            )
+            if barrier is not None:
+                itself = {"session_id": session_id, "_id": barrier["_id"]}
+                await self._items.update_one(itself, to_barrier(ObjectId()), session=transaction)
+            head = Head(0 if barrier is None else barrier["seq"])
+            await self._insert(session_id, new, head, transaction)
+            return True
+
+        await self._exactly_once(session_id, new, replace)
+        return barrier
+
+    async def _exactly_once(
+        self,
+        session_id: str,
+        new: dict[ObjectId, NewItem],
+        replace: Callable[[AnyDriver], Awaitable[bool]],
+    ) -> bool:
+        patience = self._retries.patience()
+
+        async def has_landed() -> bool:
+            with patience.attempt():
+                return bool(await stored_ids(self._lasting_items, session_id, new))
+
+        with pymongo.timeout(self._retries.seconds):
+            is_replaced = await exactly_once(
+                lambda: in_transaction(self._items, patience, replace), has_landed, patience
+            )
+        self._retries.server.has_answered()
+        return is_replaced is not False
+
+    async def _newest_live(
+        self, session_id: str, limit: int, transaction: AnyDriver
+    ) -> list[Document]:
+        """The newest items down to a barrier, which is the last then."""
+        query = {"session_id": session_id, **LIVE_OR_BARRIER}
+        cursor = self._items.find(query, NUMBERS, session=transaction)
+        found: list[Document] = await cursor.sort(NEWEST_FIRST).limit(limit).to_list(None)
+        return found
+
+    async def _prune(
+        self,
+        session_id: str,
+        before_seq: int,
+        may_prune: Callable[[Item], bool],
+        transaction: AnyDriver,
+    ) -> None:
+        query = {"session_id": session_id, "seq": {"$lt": before_seq}, "item": {"$exists": True}}
+        removed = _PRUNED_AT_ONCE
+        while removed == _PRUNED_AT_ONCE:
+            cursor = self._items.find(query, {"item": 1}, session=transaction)
+            oldest = await cursor.sort(OLDEST_FIRST).limit(_PRUNED_AT_ONCE).to_list(None)
+            gone = [
+                document["_id"]
+                for document in takewhile(lambda found: may_prune(unpack(found["item"])), oldest)
+            ]
+            removed = len(gone)
+            if gone:
+                those = {"session_id": session_id, "_id": {"$in": gone}}
+                await self._items.update_many(those, REMOVAL, session=transaction)
+
+    async def _insert(
+        self,
+        session_id: str,
+        new: dict[ObjectId, NewItem],
+        head: Head,
+        transaction: AnyDriver,
+    ) -> None:
+        if new:
+            documents: list[Any] = number(session_id, new, head)
+            await naming_no_text(self._items.insert_many(documents, session=transaction))

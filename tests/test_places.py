@@ -1,0 +1,281 @@
+"""A place is never taken twice: marks and barriers, what they hide, and how long they stay."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from mongo_sessions import MongoSessionStore, known, retries
+from mongo_sessions.marks import Marker
+from mongo_sessions.places import MARK_SECONDS
+
+from .conftest import open_database
+from .faults import LossyProxy, failing
+
+
+def user(text: Any) -> dict:
+    return {"role": "user", "content": str(text)}
+
+
+ITEMS = [user(n) for n in range(6)]
+
+
+async def documents(database: Any) -> list[dict]:
+    return await database["session_items"].find().sort("seq", 1).to_list(None)
+
+
+async def test_what_was_popped_is_out_of_item_at_once_and_has_a_date_to_go(database, store):
+    session = store.session("a")
+    await session.add_items(ITEMS[:2])
+    history = await session._history()
+    newest = await anext(aiter(history.newest_first()))
+    assert await history.claim(newest, 60)
+    before = await documents(database)
+    await session.pop_item()
+    kept, popped = await documents(database)
+    assert kept == before[0]
+    assert popped.keys() >= {"_id", "session_id", "seq", "turn", "created_at"}
+    assert not popped.keys() & {"item", "summary", "claim"}
+    assert popped["popped"]["item"] == ITEMS[1]
+    server_time = (await database.command("hello"))["localTime"]
+    assert abs(server_time - popped["gone_at"]) < timedelta(seconds=60)
+    assert not await history.save_summary(newest, {"text": "late"})
+
+
+async def test_what_was_cleared_is_out_of_the_database_but_for_its_place(database, store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    await session.pop_item()
+    await session.clear_session()
+    *below, barrier = await documents(database)
+    assert "barrier" in barrier
+    assert all("gone_at" in document for document in [*below, barrier])
+    assert max(document["gone_at"] for document in below) <= barrier["gone_at"]
+    content = {"item", "summary", "claim"}
+    assert [document.keys() & content for document in below] == [set()] * 5
+    assert [document["_id"] for document in await documents(database) if "popped" in document] == [
+        barrier["_id"]
+    ]
+    before = await documents(database)
+    await store.session("a").clear_session()
+    assert await documents(database) == before, "its time does not begin anew"
+
+
+async def let_marks_go(database: Any) -> None:
+    """As the server does it an hour later."""
+    await database["session_items"].delete_many({"gone_at": {"$exists": True}})
+
+
+async def test_after_an_hour_nothing_is_left_and_the_id_starts_anew(database, store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    assert await store.delete_session("a") == 6
+    await let_marks_go(database)
+    assert await documents(database) == []
+    await store.session("a").add_items(ITEMS[:2])
+    assert [entry.seq async for entry in session.entries()] == [1, 2]
+
+
+@pytest.mark.parametrize("removal", ["pop", "clear", "pop all"])
+async def test_marks_that_go_change_nothing(database, store, removal):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    if removal == "clear":
+        await session.clear_session()
+    else:
+        for _ in range(2 if removal == "pop" else 6):
+            await session.pop_item()
+    await session.add_items(ITEMS[:3])
+    await session.pop_item()
+    expected = [*(ITEMS[:4] if removal == "pop" else []), *ITEMS[:2]]
+    for _ in range(2):
+        assert await store.session("a").get_items() == expected
+        (info,) = await store.list_sessions()
+        assert info.items == len(expected)
+        total = [entry.tokens async for entry in session.entries()]
+        assert info.total_tokens == sum(total)
+        await let_marks_go(database)
+
+
+OLD_HEADS = ["a moment", "six minutes"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("slept", OLD_HEADS)
+@pytest.mark.parametrize("clock", [0, 1])
+async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa: PLR0917
+    database, store, sent, monkeypatch, size, slept, clock
+):
+    """Through appends, pops and clears of others, by either clock of its machine."""
+    dice = random.Random(2026)
+    other = MongoSessionStore(database).session("a")
+    expected: list[dict] = []
+    clocks = known._clocks
+    for n in range(12):
+        sleeper = store.session("a")
+        assert await sleeper.get_items() == expected
+        for _ in range(dice.randrange(4)):
+            match dice.choice(["append", "append", "pop", "clear"]):
+                case "append":
+                    await other.add_items([user(f"other {n}")])
+                    expected.append(user(f"other {n}"))
+                case "pop":
+                    await other.pop_item()
+                    expected = expected[:-1]
+                case "clear":
+                    await other.clear_session()
+                    expected = []
+        with monkeypatch.context() as patch:
+            if slept == "six minutes":
+                later = [seconds + 360 * (index == clock) for index, seconds in enumerate(clocks())]
+                patch.setattr(known, "_clocks", lambda later=later: tuple(later))
+            sent.clear()
+            batch = [user(f"sleeper {n}.{part}") for part in range(size)]
+            await sleeper.add_items(batch)
+            if slept == "six minutes":
+                assert sent.names[0] == "find", "it looks where the end is"
+        expected += batch
+        assert await other.get_items() == expected
+        seqs = [entry.seq async for entry in other.entries()]
+        assert seqs == sorted(set(seqs))
+
+
+def test_a_head_is_remembered_for_far_less_than_a_mark_stays():
+    assert known._HEAD_SECONDS * 10 < MARK_SECONDS
+    with pytest.raises(ValueError, match="retry_for must be at most 600, got 601"):
+        MongoSessionStore.from_uri("mongodb://127.0.0.1", retry_for=601)
+    with pytest.raises(ValueError, match="retention must be at least an hour, got"):
+        MongoSessionStore.from_uri("mongodb://127.0.0.1", retention=timedelta(seconds=3_599))
+    MongoSessionStore.from_uri("mongodb://127.0.0.1", retention=timedelta(hours=1))
+
+
+async def test_who_polls_misses_nothing_and_sees_each_item_once_and_in_order(database):
+    """While others append, pop and clear: what survives."""
+    dice = random.Random(7)
+    done = asyncio.Event()
+    seen: list[tuple[int, str]] = []
+
+    async def write(writer: int) -> None:
+        session = MongoSessionStore(database).session("a")
+        for n in range(40):
+            chance = dice.random()
+            if chance < 0.25:
+                await session.pop_item()
+            elif chance < 0.3:
+                await session.clear_session()
+            else:
+                names = [user(f"{writer}/{n}/{part}") for part in range(dice.choice([1, 1, 3]))]
+                await session.add_items(names)
+
+    async def poll() -> None:
+        session = MongoSessionStore(database).session("a")
+        last, is_last_time = 0, False
+        while not is_last_time:
+            is_last_time = done.is_set()
+            async for entry in session.entries(after_seq=last):
+                seen.append((entry.seq, entry.item["content"]))
+                last = entry.seq
+            await asyncio.sleep(0)
+
+    polling = asyncio.ensure_future(poll())
+    await asyncio.gather(*map(write, range(4)))
+    done.set()
+    await polling
+    seqs = [seq for seq, _ in seen]
+    assert seqs == sorted(set(seqs))
+    left = MongoSessionStore(database).session("a")
+    stored = [(entry.seq, entry.item["content"]) async for entry in left.entries()]
+    assert stored
+    assert set(stored) <= set(seen)
+
+
+async def test_reading_oldest_first_goes_no_further_back_than_a_clear(database, store):
+    """In a session of several chunks whose clear was interrupted."""
+    session = store.session("a")
+    await session.add_items([user(n) for n in range(250)])
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(Exception, match="failCommand"):
+            await session.clear_session()
+    await session.add_items(ITEMS)
+    assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 255
+    assert [entry.item async for entry in session.entries()] == ITEMS
+    assert [entry.item async for entry in session.entries(after_seq=120)] == ITEMS
+
+
+async def test_what_lies_below_a_barrier_is_not_found(database, store):
+    session = store.session("a")
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    await session.add_items([call, user("x")])
+    history = await session._history()
+    newest = await anext(aiter(history.newest_first()))
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(Exception, match="failCommand"):
+            await session.clear_session()
+    await session.add_items(ITEMS)
+    assert await history.find({"c"}, 100) == []
+    assert await history.latest_summary() is None
+    assert not await history.save_summary(newest, {"text": "late"})
+
+
+@pytest.mark.parametrize("operation", ["pop", "clear"])
+@pytest.mark.parametrize("arrives", ["before the next attempt", "after the next attempt"])
+async def test_an_attempt_that_arrives_late_is_refused(
+    driver, replica_set, operation, arrives, monkeypatch
+):
+    """It was held back until the session had looked for it."""
+    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
+    attempt = Marker._find_and_change
+    attempts = 0
+    answers = []
+
+    async def next_attempt(self: Marker, *arguments: Any) -> Any:
+        nonlocal attempts
+        attempts += 1
+        if arrives.startswith("before") and attempts == 2:
+            answers.append(await asyncio.to_thread(lossy.let_it_arrive))
+        return await attempt(self, *arguments)
+
+    monkeypatch.setattr(Marker, "_find_and_change", next_attempt)
+    with LossyProxy(urlsplit(replica_set).port) as lossy:
+        async with open_database(driver, f"{lossy.uri}&retryWrites=true") as database:
+            session, other = (MongoSessionStore(database).session("a") for _ in range(2))
+            await session.add_items(ITEMS)
+            lossy.hold_back("findAndModify")
+            if operation == "pop":
+                assert await session.pop_item() == ITEMS[5]
+            else:
+                await session.clear_session()
+            await other.add_items([user("new")])
+            if arrives.startswith("after"):
+                answers.append(lossy.let_it_arrive())
+            left = ITEMS[:5] if operation == "pop" else []
+            assert await other.get_items() == [*left, user("new")]
+            assert attempts == 2
+            assert b"TransactionTooOld" in answers[0]
+
+
+async def test_a_look_for_a_popped_item_goes_through_the_recent_removals(database, store, sent):
+    session = store.session("a")
+    await session.add_items([user(n) for n in range(500)])
+    await session.pop_item()
+    (popped,) = await database["session_items"].find({"popped": {"$exists": True}}).to_list(None)
+    query = {
+        "session_id": "a",
+        "gone_at": {"$exists": True},
+        "popped.token": popped["popped"]["token"],
+    }
+    command = {"find": "session_items", "filter": query, "limit": 1}
+    plan = await database.command({"explain": command, "verbosity": "executionStats"})
+    assert plan["executionStats"]["totalDocsExamined"] == 1
+
+
+async def test_time_is_read_from_both_clocks():
+    monotonic, wall = known._clocks()
+    assert monotonic <= time.monotonic()
+    assert wall <= time.time()

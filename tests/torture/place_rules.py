@@ -1,0 +1,88 @@
+"""What must hold of the places and their numbers, of summaries, and of what pollers saw of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from .marks import Covered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .story import Story
+
+
+def places_are_taken_once(story: Story) -> Iterator[tuple[str, str]]:
+    """From 1 on, without a gap, each by one ``_id`` for ever, also for whoever looked meanwhile."""
+    seqs = [place.seq for place in story.places]
+    if seqs and seqs != list(range(1, len(seqs) + 1)):
+        missing = sorted({*range(1, max(seqs) + 1)} - {*seqs})
+        yield "misplaced", f"{len(seqs)} places up to {max(seqs)}; missing are {missing[:10]}"
+    ids: defaultdict[int, set[str]] = defaultdict(set)
+    for place in story.places:
+        ids[place.seq].add(place.id)
+    for polled in story.polled:
+        for seen in polled.seen:
+            ids[seen.seq].add(seen.id)
+    for seq, taken in ids.items():
+        if len(taken) > 1:
+            yield "misplaced", f"place {seq} was taken by {sorted(taken)}"
+
+
+def pollers_miss_nothing(story: Story) -> Iterator[tuple[str, str]]:
+    """Up to where a poller has come, it has seen each item that is there: once, and in order."""
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    marks: defaultdict[str, Counter[object]] = defaultdict(Counter)
+    for polled in story.polled:
+        for entry in polled.seen:
+            seen[polled.poller].append(entry.seq)
+            marks[polled.poller][entry.mark] += 1
+    for poller, seqs in seen.items():
+        if any(b <= a for a, b in pairwise(seqs)):
+            yield "misordered", f"{poller} saw {seqs}"
+        there = {place.seq for place in story.live if place.seq <= max(seqs)}
+        if missed := there - set(seqs):
+            yield "missed", f"{poller} did not see {sorted(missed)[:10]}"
+        twice = [mark for mark, times in marks[poller].items() if times > 1]
+        if twice:
+            yield "doubled", f"{poller} saw {twice[:3]} twice"
+
+
+def numbers_grow(story: Story) -> Iterator[tuple[str, str]]:
+    documents = [place.document for place in story.live]
+    for a, b in pairwise(documents):
+        if b["total_tokens"] < a["total_tokens"] + b["tokens"] or b["turn"] < a["turn"]:
+            yield "miscounted", f"the numbers of {_numbers(b)} follow {_numbers(a)}"
+    if not story.is_only_added_to:
+        return
+    totals = accumulate(document["tokens"] for document in documents)
+    for place, (document, total) in enumerate(zip(documents, totals, strict=True), 1):
+        if (document["seq"], document["total_tokens"]) != (place, total):
+            yield "miscounted", f"{_numbers(document)} should be {place}, {total}"
+
+
+def summaries_tell_what_is_there(story: Story) -> Iterator[tuple[str, str]]:
+    """Each covers what is up to the item that it is on: all of it, once, and nothing else."""
+    marks = [place.mark for place in story.live if place.mark is not None]
+    for number, place in enumerate(story.live, 1):
+        if not place.document.get("summary"):
+            continue
+        segments = place.document["summary"]["segments"]
+        told = Covered.told_in("\n".join(segment["text"] for segment in segments))
+        there = Covered.of(marks[:number])
+        if told != there or segments[-1]["last_seq"] != place.seq:
+            yield "mistold", f"at seq {place.seq}: {told}, there is {there}"
+
+
+def _numbers(document: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(document[field] for field in ("seq", "tokens", "total_tokens", "turn"))
+
+
+PLACE_RULES = (
+    places_are_taken_once,
+    pollers_miss_nothing,
+    numbers_grow,
+    summaries_tell_what_is_there,
+)

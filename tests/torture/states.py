@@ -1,0 +1,61 @@
+"""What a raw document says about its place: an item, or what became of one.
+
+- live: it has an ``item``, and lies above every barrier.
+- popped: the item moved to ``popped``, with the token of one call.
+- cleared: it has an ``item`` still, or none, and lies at or below a barrier.
+- stripped: nothing is left of the item: it was cleared or replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .marks import Mark, marks_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Place:
+    """One document of a session.
+
+    Attributes:
+        mark: What its item says; None if neither the document nor a poller knows.
+        token: Of the call that popped it.
+    """
+
+    seq: int
+    id: str
+    state: str
+    mark: Mark | None
+    token: str | None
+    document: dict[str, Any]
+
+
+def places_of(documents: Iterable[dict[str, Any]], seen: dict[str, Mark]) -> list[Place]:
+    """The places of one session by seq; ``seen``: what pollers saw, by ``_id``."""
+    ordered = sorted(documents, key=lambda document: document["seq"])
+    barrier = max((d["seq"] for d in ordered if "barrier" in d), default=0)
+    return [_place(document, barrier, seen) for document in ordered]
+
+
+def _place(document: dict[str, Any], barrier: int, seen: dict[str, Mark]) -> Place:
+    item_id, popped = str(document["_id"]), document.get("popped")
+    mark, token = seen.get(item_id), None
+    if "item" in document:
+        state, mark = "live", _mark_of(document["item"], item_id)
+        if "gone_at" in document or document["seq"] <= barrier:
+            state = "cleared"
+    elif popped:
+        state, mark, token = "popped", _mark_of(popped["item"], item_id), str(popped["token"])
+    else:
+        state = "cleared" if document["seq"] <= barrier else "stripped"
+    return Place(document["seq"], item_id, state, mark, token, document)
+
+
+def _mark_of(item: Any, item_id: str) -> Mark:
+    marks = marks_in(json.dumps(item))
+    return marks[0] if marks else Mark(f"no-mark-{item_id}", 0, 0)
