@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .data import conversation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AsyncExitStack
 
     from agents.items import TResponseInputItem
     from agents.memory import Session
@@ -56,6 +57,11 @@ class Field:
 
     contenders: Sequence[Contender]
     scale: Scale
+    mongo: str
+    """The URI of the replica set."""
+    namespace: str
+    ends: AsyncExitStack
+    """Ends at the end of the run what the work has begun."""
     _filled: set[tuple[str, str]] = field(default_factory=set)
 
     async def filled(self, contender: Contender, session_id: str, items: int) -> Session:
@@ -71,4 +77,4 @@ class Field:
 
     def with_contenders(self, contenders: Sequence[Contender]) -> Field:
         """Others, on the same data."""
-        return Field(contenders, self.scale, self._filled)
+        return replace(self, contenders=contenders)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from .alone import NEWEST
 from .data import conversation
 from .floor import Bare
-from .ours import Ours
 from .race import Lane
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from .scale import Scale
 
 WRITERS = (4, 16)
-APART = 4
-"""Writers that share nothing but the client."""
 WRITTEN = (1, 4)
 """Items in a batch."""
 
@@ -36,10 +33,6 @@ def at_once_name(scale: Scale) -> str:
 
 def writers_name(scale: Scale, writers: int, items: int) -> str:
     return f"{writers} writers on one session: {scale.written_by_each} x append {items}"
-
-
-def apart_name(scale: Scale, items: int) -> str:
-    return f"{APART} writers in different processes: {scale.written_by_each} x append {items}"
 
 
 async def sessions_at_once(field: Field, operations: int) -> list[Lane]:
@@ -67,7 +60,7 @@ async def sessions_at_once(field: Field, operations: int) -> list[Lane]:
 
 
 async def writers(field: Field, operations: int) -> list[Lane]:
-    """Each with a session object of its own, as workers have it: the time until all have written.
+    """Each with a session object of its own, in one process: the time until all have written.
 
     The bare driver has no answer to that; its answer would be another library.
     """
@@ -85,13 +78,10 @@ async def writers(field: Field, operations: int) -> list[Lane]:
         if isinstance(contender, Bare):
             continue
         for items in WRITTEN:
-            crowds = {writers_name(field.scale, n, items): [contender.session] * n for n in WRITERS}
-            # The others' session objects share nothing in any case.
-            apart = contender.session_apart if isinstance(contender, Ours) else contender.session
-            crowds[apart_name(field.scale, items)] = [apart] * APART
-            for work, open_each in crowds.items():
+            for number in WRITERS:
+                work = writers_name(field.scale, number, items)
                 first = await field.filled(contender, f"{work}/{contender.name}", _BEGUN)
-                sessions = [open_one(first.session_id) for open_one in open_each]
+                sessions = [contender.session(first.session_id) for _ in range(number)]
                 operation = partial(write_all, sessions, conversation(4)[-items:])
                 lanes.append(Lane(work, contender.name, operation))
     return lanes

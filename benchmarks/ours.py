@@ -60,10 +60,6 @@ class Ours:
     def session(self, session_id: str, *, policy: RetrievalPolicy | None = None) -> MongoSession:
         return self._store.session(session_id, policy=policy)
 
-    def session_apart(self, session_id: str) -> MongoSession:
-        """One that shares a client with the others, and nothing else: as in another process."""
-        return MongoSessionStore(self._database).session(session_id)
-
     async def fill(self, session_id: str, items: Sequence[TResponseInputItem]) -> None:
         """The documents that ``add_items`` would write.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -58,8 +59,11 @@ class Effort:
 
 async def run(servers: Servers, folder: Path, effort: Effort, progress: Progress) -> Report:
     """Measure all that ``effort`` includes; ``folder`` is for what is kept in files."""
-    async with contenders(servers, folder, _NAMESPACE) as present:
-        field = Field(present, effort.scale)
+    async with (
+        contenders(servers, folder, _NAMESPACE) as present,
+        AsyncExitStack() as ends,
+    ):
+        field = Field(present, effort.scale, servers.mongo, _NAMESPACE, ends)
         figures, failures = await _race_all(field, effort, progress)
         figures += await _costs(servers, field, effort, progress)
         machine = await facts(present)

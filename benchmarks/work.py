@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import alone, crowds, turn
+from . import alone, crowds, processes, turn
 from .race import Pace
 
 if TYPE_CHECKING:
@@ -47,4 +47,5 @@ PIECES = (
     Piece("Runner turn", turn.turns, Pace(20, 2), _QUICK),
     Piece("at once", crowds.sessions_at_once, Pace(5, 1, warm_up=1), _QUICK_CROWD, has_costs=False),
     Piece("writers", crowds.writers, Pace(5, 1, warm_up=1), _QUICK_CROWD, has_costs=False),
+    Piece("processes", processes.writers, Pace(15, 1, warm_up=1), _QUICK_CROWD, has_costs=False),
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import alone, crowds, footprint, turn
+from benchmarks import alone, crowds, footprint, processes, turn
 from benchmarks.field import BARE, OURS, SDK_MONGO, SDK_ON, SDK_SQLITE
 from benchmarks.figures import DOCUMENTS_EXAMINED, ROUND_TRIPS, TIME, Figure
 from benchmarks.race import Lane, Pace, race
@@ -32,7 +32,8 @@ OF_CROWDS = [
     crowds.writers_name(QUICK, writers, items)
     for writers in crowds.WRITERS
     for items in crowds.WRITTEN
-] + [crowds.apart_name(QUICK, items) for items in crowds.WRITTEN]
+]
+IN_PROCESSES = [processes.processes_name(QUICK, items) for items in processes.WRITTEN]
 ON_MONGO = {*OURS.values(), *BARE.values(), SDK_MONGO}
 
 
@@ -86,6 +87,8 @@ def test_each_piece_of_work_has_a_time_of_everybody_who_can_do_it(run, medians):
         assert contenders(medians, TIME, work) == present, work
     for work in [*OF_CROWDS, alone.ANEW_NAME]:
         assert contenders(medians, TIME, work) == without_floor, work
+    for work in IN_PROCESSES:
+        assert contenders(medians, TIME, work) == {*OURS.values(), SDK_MONGO}, work
     for work in VIEWS:
         assert contenders(medians, TIME, work) == {*OURS.values(), *BARE.values()}, work
     assert min(medians.values()) >= 0
