@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
     from .documents import Document
+    from .lasting import LastingReads
     from .retries import Retries
 
 
@@ -34,13 +35,13 @@ class Marker:
     def __init__(
         self,
         items: AnyDriver,
-        lasting_items: AnyDriver,
+        lasting: LastingReads,
         *,
         deployment: Deployment,
         retries: Retries,
     ) -> None:
         self._items = items
-        self._lasting_items = lasting_items
+        self._lasting = lasting
         self._deployment = deployment
         self._retries = retries
 
@@ -65,7 +66,7 @@ class Marker:
             with patience.attempt():
                 if session is not None:
                     await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, **in_session)
-                after = await self._lasting_items.find_one(marked, fields)
+                after = await self._lasting.read(lambda items: items.find_one(marked, fields))
             return after is not None
 
         async def mark() -> Document | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .documents import Document, NewItem
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .policies import Item
     from .retries import Retries
 
@@ -43,9 +44,9 @@ class Replacer:
     places: that is what ``replaced`` says.
     """
 
-    def __init__(self, items: AnyDriver, lasting_items: AnyDriver, retries: Retries) -> None:
+    def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:
         self._items = items
-        self._lasting_items = lasting_items
+        self._lasting = lasting
         self._retries = retries
 
     async def replace_end(
@@ -114,7 +115,7 @@ class Replacer:
 
         async def has_landed() -> bool:
             with patience.attempt():
-                return bool(await stored_ids(self._lasting_items, session_id, new))
+                return bool(await stored_ids(self._lasting, session_id, new))
 
         with pymongo.timeout(self._retries.seconds):
             is_replaced = await exactly_once(
