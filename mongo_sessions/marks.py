@@ -29,7 +29,9 @@ class Marker:
 
     A standalone server does not number writes, nor does a client with ``retryWrites=false``. There
     an attempt whose answer was lost, and which takes place only after it was looked for, marks a
-    second document.
+    second document: the newest at that time, which may be one that was added after the call. A
+    transaction would be numbered, but a document that is appended between its read and its commit
+    does not conflict with it: readers would see an item behind the one that is then popped.
     """
 
     def __init__(

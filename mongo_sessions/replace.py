@@ -42,6 +42,9 @@ class Replacer:
     to the newest place: of two that pop, clear or replace at once, the server lets one go first. A
     clear that waited for a replacement must not put its barrier there any more, for there are newer
     places: that is what ``replaced`` says.
+
+    If another transaction has written to the newest place, the server refuses the replacement, and
+    it is tried again.
     """
 
     def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:

@@ -71,16 +71,6 @@ async def database(driver: str, members: ReplicaSet, sent: Commands) -> AsyncIte
         yield client.get_database("test")  # it goes with the members
 
 
-async def all_sent(sent: Commands, expected: dict[str, int]) -> None:
-    """Wait until a client has sent so many of these commands."""
-    for command, number in expected.items():
-        while True:
-            seen = sent.expect(command)
-            if sent.names.count(command) >= number:
-                break
-            await seen.wait()
-
-
 async def contents(session: Any, after_seq: int = 0) -> list[tuple[int, str]]:
     return [(e.seq, e.item["content"]) async for e in session.entries(after_seq=after_seq)]
 
@@ -159,7 +149,8 @@ async def test_what_was_acknowledged_is_there_right_after_an_election(
             store.session("written").add_items(ITEMS[2:3]),  # numbered after what it reads
         )
     ]
-    await asyncio.wait_for(all_sent(sent, {"find": 4, "aggregate": 1}), 20)
+    await sent.wait_for("find", times=4)
+    await sent.wait_for("aggregate", times=1)
     await members.set_fault_point("disableSnapshotting", "off", members.next)
     await database["other"].insert_one({})  # what a majority has is looked at again
     was_replaced, view, entries, listed, _ = await asyncio.gather(*looks)
