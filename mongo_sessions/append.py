@@ -25,26 +25,23 @@ if TYPE_CHECKING:
 
     from .documents import NewItem
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .server import Server
 
 
 class Appender:
-    """Appends to the sessions of one collection.
-
-    ``items`` and ``lasting_items`` are that collection: as it is on the primary, and as it is on a
-    majority, which no election takes back.
-    """
+    """Appends to the sessions of one collection."""
 
     def __init__(
         self,
         items: AnyDriver,
-        lasting_items: AnyDriver,
+        lasting: LastingReads,
         *,
         has_transactions: bool,
         server: Server,
     ) -> None:
         self._items = items
-        self._lasting_items = lasting_items
+        self._lasting = lasting
         self._has_transactions = has_transactions
         self._server = server
 
@@ -66,16 +63,16 @@ class Appender:
             known, head = head, None  # for one attempt
             if known is None:
                 with patience.attempt():
-                    # Not what an election may take back: its place would be left out, and another
-                    # writer could fill it later, before what is behind it.
-                    known = await newest_head(self._lasting_items, session_id)
+                    # An election must not roll this document back: its place would become free,
+                    # and another writer could take it after this append has taken the next one.
+                    known = await self._lasting.read(lambda items: newest_head(items, session_id))
             documents = number(session_id, pending, known)
             await self._insert(documents, pending, patience)
             return Head.of(documents[-1])
 
         async def has_landed() -> bool:
             with patience.attempt():
-                for item_id in await stored_ids(self._lasting_items, session_id, pending):
+                for item_id in await stored_ids(self._lasting, session_id, pending):
                     del pending[item_id]  # without transactions, it may be a part of the batch
             return not pending
 
@@ -127,9 +124,11 @@ async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = No
 
 
 async def stored_ids(
-    lasting_items: AnyDriver, session_id: str, ids: Sequence[ObjectId] | dict[ObjectId, Any]
+    lasting: LastingReads, session_id: str, ids: Sequence[ObjectId] | dict[ObjectId, Any]
 ) -> list[ObjectId]:
     """Which of these documents are there, also without their items."""
     mine = {"session_id": session_id, "_id": {"$in": list(ids)}}
-    found = await lasting_items.find(mine, {"_id": 1}).to_list(None)
+    found: list[dict[str, ObjectId]] = await lasting.read(
+        lambda items: items.find(mine, {"_id": 1}).to_list(None)
+    )
     return [document["_id"] for document in found]

@@ -34,6 +34,10 @@ class Clearer:
 
         The number is too low if a command was tried again: what an attempt removed whose answer was
         lost is not counted.
+
+        On a standalone server, or with ``retryWrites=false``, attempts are not fenced (see
+        :class:`Marker`). One that takes place after the call has ended puts a second barrier on the
+        newest place of that time: what was added in between is removed.
         """
         token = ObjectId()
         # The server chooses a document, and then may wait for a transaction that writes to it. If

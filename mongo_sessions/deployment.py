@@ -13,6 +13,8 @@ class Deployment(NamedTuple):
 
     has_transactions: bool
     """A replica set or a sharded cluster."""
+    has_elections: bool = False
+    """A replica set whose members the client knows. A mongos does not tell of its shards."""
     has_clock: bool = True
     """Whether expressions may use ``$$NOW``."""
 
@@ -22,4 +24,8 @@ class Deployment(NamedTuple):
             hello = await database.command("hello")
         except NotImplementedError:  # mongomock, which is neither
             return cls(has_transactions=False, has_clock=False)
-        return cls(has_transactions=hello.get("msg") == "isdbgrid" or "setName" in hello)
+        is_replica_set = "setName" in hello
+        return cls(
+            has_transactions=is_replica_set or hello.get("msg") == "isdbgrid",
+            has_elections=is_replica_set,
+        )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .documents import Document
+    from .lasting import LastingReads
     from .retries import Retries
 
 
@@ -35,16 +36,17 @@ class Listing:
     """Lists the sessions of one collection.
 
     ``on_left_over`` is called for a session whose newest place is a barrier, while the removal of
-    what is below it is not known to be finished.
+    what is below it is not known to be finished. The reads are lasting: if an election rolled back
+    a barrier, what was removed because of it would be lost.
     """
 
     def __init__(
         self,
-        items: AnyDriver,
+        lasting: LastingReads,
         retries: Retries,
         on_left_over: Callable[[str, Document], None],
     ) -> None:
-        self._items = items
+        self._lasting = lasting
         self._retries = retries
         self._on_left_over = on_left_over
 
@@ -102,7 +104,7 @@ class Listing:
     ) -> Document | None:
         query = {"session_id": session_id, **query}
         found: Document | None = await self._retries.run(
-            lambda: self._items.find_one(query, NUMBERS, sort=order)
+            lambda: self._lasting.read(lambda items: items.find_one(query, NUMBERS, sort=order))
         )
         return found
 
@@ -119,12 +121,12 @@ class Listing:
             {"$limit": limit},
         ]
 
-        async def run() -> list[Document]:
-            cursor = await resolved(self._items.aggregate(pipeline))
+        async def aggregate(items: AnyDriver) -> list[Document]:
+            cursor = await resolved(items.aggregate(pipeline))
             found: list[Document] = await cursor.to_list(None)
             return [_without_nulls(document) for document in found]
 
-        return await self._retries.run(run)
+        return await self._retries.run(lambda: self._lasting.read(aggregate))
 
 
 def _without_nulls(document: Document) -> Document:

@@ -22,6 +22,7 @@ from .clear import Clearer
 from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
+from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
 from .places import NEWEST_FIRST, Page, head_of, newest_page, oldest_page
@@ -80,28 +81,30 @@ class Log:
                 read_concern=ReadConcern(read_concern),
             )
 
-        self._items, lasting_items = items("local"), items("majority")
-        self._lasting_items = lasting_items
+        self._items = items("local")
+        self._lasting = LastingReads(
+            items("majority"), items("linearizable"), has_elections=deployment.has_elections
+        )
         self._retries = retries
         self._cleaning = cleaning
         self._time = server_time if deployment.has_clock else client_time
-        self._marker = Marker(self._items, lasting_items, deployment=deployment, retries=retries)
+        self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
-        self._listing = Listing(self._items, retries, self._clean)
+        self._listing = Listing(self._lasting, retries, self._clean)
         self.claims = Claims(self._items, retries, self._time)
         self.counts = Counts(self._items, retries)
         self.has_transactions = deployment.has_transactions
         """Without them, nothing can be replaced."""
         appender = Appender(
             self._items,
-            lasting_items,
+            self._lasting,
             has_transactions=self.has_transactions,
             server=retries.server,
         )
         # Without transactions, a batch that is written with others may be torn with them.
         together = _TOGETHER if self.has_transactions else NOTHING_TOGETHER
         self._appends = AppendQueues(appender.append, together=together, retry_for=retries.seconds)
-        self._replacer = Replacer(self._items, lasting_items, retries)
+        self._replacer = Replacer(self._items, self._lasting, retries)
 
     async def append(
         self, session_id: str, items: Sequence[NewItem], head: Head | None
@@ -173,7 +176,9 @@ class Log:
             "barrier": {"$exists": True},
         }
         found = await self._retries.run(
-            lambda: self._items.find_one(query, {"_id": 0, "seq": 1}, sort=NEWEST_FIRST)
+            lambda: self._lasting.read(
+                lambda items: items.find_one(query, {"_id": 0, "seq": 1}, sort=NEWEST_FIRST)
+            )
         )
         return 0 if found is None else found["seq"]
 
@@ -195,17 +200,14 @@ class Log:
         return newest_page(documents, limit)[0].documents
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
+        async def find(items: AnyDriver) -> list[Document]:
+            # batch_size: or the server's first answer ends at 101 documents.
+            cursor = items.find(query).sort("seq", direction).limit(limit).batch_size(limit)
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
         # Lasting: appends are numbered after what is read, and pollers go on behind it.
-        # batch_size: or the server's first answer ends at 101 documents.
-        return await self._retries.run(
-            lambda: (
-                self._lasting_items.find(query)
-                .sort("seq", direction)
-                .limit(limit)
-                .batch_size(limit)
-                .to_list(None)
-            )
-        )
+        return await self._retries.run(lambda: self._lasting.read(find))
 
     def _clean(self, session_id: str, barrier: Document) -> None:
         async def clean() -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
     from .documents import Document
+    from .lasting import LastingReads
     from .retries import Retries
 
 
@@ -28,19 +29,21 @@ class Marker:
 
     A standalone server does not number writes, nor does a client with ``retryWrites=false``. There
     an attempt whose answer was lost, and which takes place only after it was looked for, marks a
-    second document.
+    second document: the newest at that time, which may be one that was added after the call. A
+    transaction would be numbered, but a document that is appended between its read and its commit
+    does not conflict with it: readers would see an item behind the one that is then popped.
     """
 
     def __init__(
         self,
         items: AnyDriver,
-        lasting_items: AnyDriver,
+        lasting: LastingReads,
         *,
         deployment: Deployment,
         retries: Retries,
     ) -> None:
         self._items = items
-        self._lasting_items = lasting_items
+        self._lasting = lasting
         self._deployment = deployment
         self._retries = retries
 
@@ -65,7 +68,7 @@ class Marker:
             with patience.attempt():
                 if session is not None:
                     await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, **in_session)
-                after = await self._lasting_items.find_one(marked, fields)
+                after = await self._lasting.read(lambda items: items.find_one(marked, fields))
             return after is not None
 
         async def mark() -> Document | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .documents import Document, NewItem
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .policies import Item
     from .retries import Retries
 
@@ -41,11 +42,14 @@ class Replacer:
     to the newest place: of two that pop, clear or replace at once, the server lets one go first. A
     clear that waited for a replacement must not put its barrier there any more, for there are newer
     places: that is what ``replaced`` says.
+
+    If another transaction has written to the newest place, the server refuses the replacement, and
+    it is tried again.
     """
 
-    def __init__(self, items: AnyDriver, lasting_items: AnyDriver, retries: Retries) -> None:
+    def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:
         self._items = items
-        self._lasting_items = lasting_items
+        self._lasting = lasting
         self._retries = retries
 
     async def replace_end(
@@ -114,7 +118,7 @@ class Replacer:
 
         async def has_landed() -> bool:
             with patience.attempt():
-                return bool(await stored_ids(self._lasting_items, session_id, new))
+                return bool(await stored_ids(self._lasting, session_id, new))
 
         with pymongo.timeout(self._retries.seconds):
             is_replaced = await exactly_once(

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DUPLICATE_KEY = 11000
+_WRITE_CONFLICT = 112
 _TRANSACTION_TOO_OLD = 290  # undone by the server, which does not call that transient
+_PASSING = ("RetryableWriteError", "TransientTransactionError", "UnknownTransactionCommitResult")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 _LONGEST_PAUSE_IN_A_RACE = 0.03  # the other writer is done by then
 _FIRST_ATTEMPT_SECONDS = 8.0
@@ -49,15 +51,17 @@ def lost_the_race(error: PyMongoError) -> bool:
 def is_passing(error: PyMongoError) -> bool:
     """Whether the same command may succeed soon. What it did this time is not known."""
     if isinstance(error, BulkWriteError):
-        return not error.details["writeErrors"]  # written, but a majority has not said so
+        # Without any, it was written, but a majority has not said so.
+        return all(problem["code"] == _WRITE_CONFLICT for problem in error.details["writeErrors"])
     if isinstance(error, ConfigurationError):
         # PyMongo takes a connection that was made to a member in recovery for one that will never
         # have sessions. Another connection has them.
         return "Sessions are not supported" in str(error)
     return (
         isinstance(error, (ConnectionFailure, ExecutionTimeout, WriteConcernError))
-        or error.has_error_label("RetryableWriteError")
-        or error.has_error_label("UnknownTransactionCommitResult")
+        or any(map(error.has_error_label, _PASSING))
+        # Outside of a transaction, the server tries again by itself, and may give up.
+        or getattr(error, "code", None) == _WRITE_CONFLICT
     )
 
 

@@ -166,6 +166,14 @@ class Commands(CommandListener):
         self.waiting[command] = asyncio.get_running_loop(), seen
         return seen
 
+    async def wait_for(self, command: str, times: int) -> None:
+        """Wait until the client has sent this command so many times."""
+        while True:
+            seen = self.expect(command)  # before the look, or one may be missed
+            if self.names.count(command) >= times:
+                return
+            await seen.wait()
+
     @property
     def names(self) -> list[str]:
         return [event.command_name for event in self.started_events]

@@ -78,6 +78,29 @@ async def test_a_batch_is_added_once(database, session, command, fault, times):
     assert await numbers(session) == [(1, "0"), (2, "1"), (3, "2"), (4, "3")]
 
 
+UNDONE = [
+    {"errorCode": 112},  # WriteConflict
+    {"errorCode": 251, "errorLabels": ["TransientTransactionError"]},
+]
+
+
+@pytest.mark.parametrize("fault", UNDONE)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_command_that_the_server_undid_is_sent_again(database, store, fault, times):
+    """Outside of a transaction the server itself tries again, and gives up after some time."""
+    session = store.session("a")
+    for command in ("find", "insert", "findAndModify", "update", "aggregate"):
+        await session.add_items(ITEMS)
+        async with failing(database, command, times=times, **fault):
+            assert await session.get_items() == ITEMS
+            await session.add_items(ITEMS[:1])
+            await session.add_items(ITEMS[1:])
+            assert await session.pop_item() == ITEMS[3]
+            assert [info.items for info in await store.list_sessions()] == [7]
+            assert await store.delete_session("a") == 7
+            assert await session.get_items() == []
+
+
 REMOVING = ("find", "findAndModify", "update")
 
 

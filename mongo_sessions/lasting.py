@@ -1,0 +1,72 @@
+"""Reads that no election rolls back, and that miss nothing that was acknowledged before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .drivers import AnyDriver
+
+T = TypeVar("T")
+
+
+class _Election(NamedTuple):
+    """The primary, and the election that it won."""
+
+    address: tuple[str, int | None]
+    election_id: object
+
+
+class LastingReads:
+    """Reads of one collection from the primary.
+
+    Read concern "majority" returns what the primary knows to be on a majority of the members. A new
+    primary has every acknowledged write, but does not know that a majority has it until its own
+    first write is on a majority. So a read with "majority" may miss acknowledged writes in the
+    first moments after an election. A read with "linearizable" does not: it reads what the primary
+    has, and waits until a write after it is on a majority.
+
+    So reads are linearizable until one has succeeded since the last election, and then use
+    "majority", which does not wait. A linearizable read takes as long as a write, and fails while
+    no majority of the members can be reached. It needs no other rights.
+
+    The driver's monitor reports an election. If it does so during a read, the read is repeated.
+
+    Without elections (a standalone server), every read uses "majority". So do reads through a
+    mongos, which does not report the elections of its shards: in the first moments after one, a
+    read there may miss acknowledged writes.
+    """
+
+    def __init__(
+        self, majority: AnyDriver, linearizable: AnyDriver, *, has_elections: bool
+    ) -> None:
+        self._majority = majority
+        self._linearizable = linearizable
+        self._has_elections = has_elections
+        self._confirmed: _Election | None = None
+
+    async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
+        """Return what ``command`` returns, which is given the collection, and may run twice."""
+        if not self._has_elections:
+            return await command(self._majority)
+        election = self._election()
+        if election is not None and election == self._confirmed:
+            found = await command(self._majority)
+            if self._election() == election:
+                return found
+            election = self._election()
+        found = await command(self._linearizable)
+        # If they differ, the read may have been answered before the later election.
+        if self._election() == election:
+            self._confirmed = election
+        return found
+
+    def _election(self) -> _Election | None:
+        """The election of the primary that the driver knows; None if it knows no primary."""
+        topology = self._majority.database.client.topology_description
+        for server in topology.server_descriptions().values():
+            if server.server_type_name == "RSPrimary":
+                return _Election(server.address, server.election_id)
+        return None

@@ -1,0 +1,162 @@
+"""Reads around an election: none is taken back, and none misses what was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bson import ObjectId
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.errors import AutoReconnect
+
+from mongo_sessions import MongoSessionStore, replace
+from mongo_sessions.testing import EmbeddedMongo
+
+from .clients import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mongo_sessions.mongod import Mongod
+
+    from .faults import Commands
+
+
+def user(text: Any) -> dict:
+    return {"role": "user", "content": str(text)}
+
+
+ITEMS = [user(n) for n in range(150)]  # more than one chunk of a read that goes forward
+ALONE = WriteConcern(1)
+
+
+class ReplicaSet:
+    """Three members with fault points: the primary, the next one, and a third that votes."""
+
+    def __init__(self, server: EmbeddedMongo, uri: str, primary: str) -> None:
+        self.uri = uri
+        (self.primary,) = [member for member in server.members if member.address == primary]
+        self.next, self.third = [member for member in server.members if member != self.primary]
+
+    async def set_fault_point(self, name: str, mode: str, *members: Mongod) -> None:
+        for member in members:
+            async with direct(member) as client:
+                await client.admin.command({"configureFailPoint": name, "mode": mode})
+
+    async def elect_next(self) -> None:
+        """The primary fails, and the next one takes its place."""
+        await asyncio.to_thread(self.primary.kill)
+        async with direct(self.next) as client:
+            await client.admin.command("replSetStepUp")
+
+
+@asynccontextmanager
+async def direct(member: Mongod) -> AsyncIterator[Any]:
+    async with AsyncMongoClient(f"mongodb://{member.address}/?directConnection=true") as client:
+        yield client
+
+
+@pytest.fixture
+async def members() -> AsyncIterator[ReplicaSet]:
+    server = EmbeddedMongo(members=3, parameters={"enableTestCommands": 1})
+    async with server as uri, AsyncMongoClient(uri) as client:
+        yield ReplicaSet(server, uri, (await client.admin.command("hello"))["primary"])
+
+
+@pytest.fixture
+async def database(driver: str, members: ReplicaSet, sent: Commands) -> AsyncIterator[Any]:
+    async with open_client(driver, members.uri, event_listeners=[sent]) as client:
+        yield client.get_database("test")  # it goes with the members
+
+
+async def contents(session: Any, after_seq: int = 0) -> list[tuple[int, str]]:
+    return [(e.seq, e.item["content"]) async for e in session.entries(after_seq=after_seq)]
+
+
+async def test_what_an_election_takes_back_was_never_read(database, members):
+    """An item and a barrier are on the primary alone, when it fails."""
+    store, other = MongoSessionStore(database), MongoSessionStore(database)
+    early, late = store.session("added"), other.session("added")
+    cleared = store.session("cleared")
+    await early.add_items(ITEMS[:1])
+    await cleared.add_items(ITEMS)
+    assert await late.get_items() == ITEMS[:1]
+    await members.set_fault_point("stopReplProducer", "alwaysOn", members.next, members.third)
+    collection = database["session_items"].with_options(write_concern=ALONE)
+    first = await collection.find_one({"session_id": "added"})
+    lost = {**first, "_id": ObjectId(), "seq": 2, "item": user("taken back")}
+    await collection.insert_one(lost)
+    barrier = {"$set": {"barrier": ObjectId(), "summary": None}, "$unset": {"item": ""}}
+    await collection.update_one({"session_id": "cleared", "seq": len(ITEMS)}, barrier)
+    seen = await contents(late)
+    assert seen == [(1, "0")]
+    assert await late.get_items() == ITEMS[:1]
+    assert len(await contents(cleared)) == len(ITEMS)
+    listed = {info.session_id: info.items for info in await store.list_sessions()}
+    assert listed == {"added": 1, "cleared": len(ITEMS)}
+    await members.elect_next()
+    await members.set_fault_point("stopReplProducer", "off", members.next, members.third)
+    await late.add_items([user("after what it saw")])
+    await early.add_items([user("after that")])
+    assert await contents(early, after_seq=1) == [(2, "after what it saw"), (3, "after that")]
+    await store._storage._cleaning.finish()
+    assert await cleared.get_items() == ITEMS
+
+
+async def test_what_was_acknowledged_is_there_right_after_an_election(
+    database, members, sent, monkeypatch
+):
+    """The new primary has it, and does not know yet that a majority has it, too.
+
+    Also what a replacement has done whose answer was lost.
+    """
+    store = MongoSessionStore(database)
+    reader, writer, replaced = (store.session(name) for name in ("read", "written", "replaced"))
+    for session in (reader, writer, replaced):
+        await session.add_items(ITEMS[:1])
+    snapshot = await replaced._get_compaction_snapshot(1)
+    await members.set_fault_point("disableSnapshotting", "alwaysOn", members.next)
+    for session in (reader, writer):
+        await session.add_items(ITEMS[1:2])
+    is_elected, is_replaced = asyncio.Event(), asyncio.Event()
+
+    in_transaction = replace.in_transaction
+
+    async def without_its_answer(*arguments: Any) -> Any:
+        result = await in_transaction(*arguments)
+        if not is_elected.is_set():
+            is_replaced.set()
+            await is_elected.wait()
+            raise AutoReconnect("lost")
+        return result
+
+    monkeypatch.setattr(replace, "in_transaction", without_its_answer)
+    replacing = asyncio.ensure_future(snapshot.replace_suffix(0, [user("instead")]))
+    await is_replaced.wait()
+    await members.elect_next()
+    await database.command("ping")  # the client knows the new primary now
+    sent.clear()
+    is_elected.set()
+    looks = [
+        asyncio.ensure_future(look)
+        for look in (
+            replacing,
+            reader.get_items(),
+            contents(reader),
+            store.list_sessions(),
+            store.session("written").add_items(ITEMS[2:3]),  # numbered after what it reads
+        )
+    ]
+    await sent.wait_for("find", times=4)
+    await sent.wait_for("aggregate", times=1)
+    await members.set_fault_point("disableSnapshotting", "off", members.next)
+    await database["other"].insert_one({})  # what a majority has is looked at again
+    was_replaced, view, entries, listed, _ = await asyncio.gather(*looks)
+    assert was_replaced
+    assert await replaced.get_items() == [user("instead")]
+    assert view == ITEMS[:2]
+    assert entries == [(1, "0"), (2, "1")]
+    assert {info.session_id: info.items for info in listed}["read"] == 2
+    assert await contents(writer) == [(1, "0"), (2, "1"), (3, "2")]
