@@ -29,7 +29,6 @@ def user(text: Any) -> dict:
 
 
 ITEMS = [user(n) for n in range(150)]  # more than one chunk of a read that goes forward
-ALONE = WriteConcern(1)
 
 
 class ReplicaSet:
@@ -44,6 +43,15 @@ class ReplicaSet:
         for member in members:
             async with direct(member) as client:
                 await client.admin.command({"configureFailPoint": name, "mode": mode})
+
+    async def stand_alone(self) -> None:
+        """What is written to the primary from now on goes to no other member."""
+        await self.set_fault_point("stopReplProducer", "alwaysOn", self.next, self.third)
+
+    async def elect_without_primary(self) -> None:
+        """What the primary alone has is lost."""
+        await self.elect_next()
+        await self.set_fault_point("stopReplProducer", "off", self.next, self.third)
 
     async def elect_next(self) -> None:
         """The primary fails, and the next one takes its place."""
@@ -71,6 +79,17 @@ async def database(driver: str, members: ReplicaSet, sent: Commands) -> AsyncIte
         yield client.get_database("test")  # it goes with the members
 
 
+def unacknowledged(database: Any) -> Any:
+    return database["session_items"].with_options(write_concern=WriteConcern(1))
+
+
+async def append_alone(database: Any, session_id: str) -> None:
+    """Append a second item as a writer that dies before a majority has it."""
+    collection = unacknowledged(database)
+    first = await collection.find_one({"session_id": session_id, "seq": 1})
+    await collection.insert_one({**first, "_id": ObjectId(), "seq": 2, "item": user("taken back")})
+
+
 async def contents(session: Any, after_seq: int = 0) -> list[tuple[int, str]]:
     return [(e.seq, e.item["content"]) async for e in session.entries(after_seq=after_seq)]
 
@@ -83,26 +102,39 @@ async def test_what_an_election_takes_back_was_never_read(database, members):
     await early.add_items(ITEMS[:1])
     await cleared.add_items(ITEMS)
     assert await late.get_items() == ITEMS[:1]
-    await members.set_fault_point("stopReplProducer", "alwaysOn", members.next, members.third)
-    collection = database["session_items"].with_options(write_concern=ALONE)
-    first = await collection.find_one({"session_id": "added"})
-    lost = {**first, "_id": ObjectId(), "seq": 2, "item": user("taken back")}
-    await collection.insert_one(lost)
+    await members.stand_alone()
+    await append_alone(database, "added")
     barrier = {"$set": {"barrier": ObjectId(), "summary": None}, "$unset": {"item": ""}}
-    await collection.update_one({"session_id": "cleared", "seq": len(ITEMS)}, barrier)
-    seen = await contents(late)
-    assert seen == [(1, "0")]
+    newest = {"session_id": "cleared", "seq": len(ITEMS)}
+    await unacknowledged(database).update_one(newest, barrier)
+    assert await contents(late) == [(1, "0")]
     assert await late.get_items() == ITEMS[:1]
     assert len(await contents(cleared)) == len(ITEMS)
     listed = {info.session_id: info.items for info in await store.list_sessions()}
     assert listed == {"added": 1, "cleared": len(ITEMS)}
-    await members.elect_next()
-    await members.set_fault_point("stopReplProducer", "off", members.next, members.third)
+    await members.elect_without_primary()
     await late.add_items([user("after what it saw")])
     await early.add_items([user("after that")])
     assert await contents(early, after_seq=1) == [(2, "after what it saw"), (3, "after that")]
     await store._storage._cleaning.finish()
     assert await cleared.get_items() == ITEMS
+
+
+async def test_a_recount_takes_no_place_behind_what_an_election_takes_back(database, members, sent):
+    recounter = MongoSessionStore(database, token_counter=lambda item: 7)
+    session, fresh = (MongoSessionStore(database).session("a") for _ in range(2))
+    await session.add_items(ITEMS[:1])
+    assert [info.items for info in await recounter.list_sessions()] == [1]
+    await members.stand_alone()
+    await append_alone(database, "a")
+    sent.clear()
+    recounting = asyncio.ensure_future(recounter.recount())
+    await sent.wait_for("update", times=1)  # it has read what it counts
+    await members.elect_without_primary()
+    assert await recounting == 1
+    await fresh.add_items([user("earlier")])
+    await session.add_items([user("later")])
+    assert [content for _, content in await contents(fresh)] == ["0", "earlier", "later"]
 
 
 async def test_what_was_acknowledged_is_there_right_after_an_election(
