@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from .documents import Document
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .retries import Retries
 
 
 class Counts:
     """The counts in the documents of one collection."""
 
-    def __init__(self, items: AnyDriver, retries: Retries) -> None:
+    def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:
         self._items = items
+        self._lasting = lasting
         self._retries = retries
 
     async def oldest_batch(self, session_id: str, limit: int, after_seq: int) -> list[Document]:
@@ -32,18 +34,23 @@ class Counts:
         As many as have 16 MB together, or one.
         """
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
-        # A negative limit is a single batch, which the server bounds.
-        return await self._retries.run(
-            lambda: (
-                self._items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit).to_list(None)
-            )
-        )
+
+        async def find(items: AnyDriver) -> list[Document]:
+            # A negative limit is a single batch, which the server bounds.
+            cursor = items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit)
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
+        # Lasting: `take` takes the place behind the last of them, and an election must not free it.
+        return await self._retries.run(lambda: self._lasting.read(find))
 
     async def numbers_at(self, session_id: str, seq: int) -> Document | None:
         """The newest document with an item, or barrier, up to this place; without the item."""
         query = {"session_id": session_id, "seq": {"$lte": seq}, **LIVE_OR_BARRIER}
         return await self._retries.run(
-            lambda: self._items.find_one(query, NUMBERS, sort=NEWEST_FIRST)
+            lambda: self._lasting.read(
+                lambda items: items.find_one(query, NUMBERS, sort=NEWEST_FIRST)
+            )
         )
 
     async def take(self, session_id: str, seq: int) -> bool:

@@ -59,7 +59,7 @@ class LastingReads:
             election = self._election()
         found = await command(self._linearizable)
         # If they differ, the read may have been answered before the later election.
-        if self._election() == election:
+        if election is not None and self._election() == election:
             self._confirmed = election
         return found
 

@@ -41,6 +41,14 @@ async def test_a_turn_is_one_read_and_a_round_trip_per_item_or_transaction(store
         assert sent.names == ["find", "insert", "insert", "commitTransaction", "insert"]
 
 
+async def test_the_first_read_of_a_store_waits_for_a_majority_and_no_other_does(store, sent):
+    for _ in range(3):
+        await store.session("a").get_items()
+    finds = [event.command for event in sent.started_events if event.command_name == "find"]
+    levels = [find["readConcern"]["level"] for find in finds if "session_id" in find["filter"]]
+    assert levels == ["linearizable", "majority", "majority"]
+
+
 async def test_a_pop_is_one_command_and_a_clear_three(store, sent):
     """One for the barrier, one for what is below it, one to say that there is nothing left."""
     session = store.session("a")

@@ -11,7 +11,8 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
-from mongo_sessions import MongoSessionStore, replace
+from mongo_sessions import MongoSessionStore, replace, retries
+from mongo_sessions.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 
 from .clients import open_client
@@ -29,7 +30,6 @@ def user(text: Any) -> dict:
 
 
 ITEMS = [user(n) for n in range(150)]  # more than one chunk of a read that goes forward
-ALONE = WriteConcern(1)
 
 
 class ReplicaSet:
@@ -44,6 +44,15 @@ class ReplicaSet:
         for member in members:
             async with direct(member) as client:
                 await client.admin.command({"configureFailPoint": name, "mode": mode})
+
+    async def stand_alone(self) -> None:
+        """What is written to the primary from now on goes to no other member."""
+        await self.set_fault_point("stopReplProducer", "alwaysOn", self.next, self.third)
+
+    async def elect_without_primary(self) -> None:
+        """What the primary alone has is lost."""
+        await self.elect_next()
+        await self.set_fault_point("stopReplProducer", "off", self.next, self.third)
 
     async def elect_next(self) -> None:
         """The primary fails, and the next one takes its place."""
@@ -71,6 +80,17 @@ async def database(driver: str, members: ReplicaSet, sent: Commands) -> AsyncIte
         yield client.get_database("test")  # it goes with the members
 
 
+def unacknowledged(database: Any) -> Any:
+    return database["session_items"].with_options(write_concern=WriteConcern(1))
+
+
+async def append_alone(database: Any, session_id: str) -> None:
+    """Append a second item as a writer that dies before a majority has it."""
+    collection = unacknowledged(database)
+    first = await collection.find_one({"session_id": session_id, "seq": 1})
+    await collection.insert_one({**first, "_id": ObjectId(), "seq": 2, "item": user("taken back")})
+
+
 async def contents(session: Any, after_seq: int = 0) -> list[tuple[int, str]]:
     return [(e.seq, e.item["content"]) async for e in session.entries(after_seq=after_seq)]
 
@@ -83,26 +103,74 @@ async def test_what_an_election_takes_back_was_never_read(database, members):
     await early.add_items(ITEMS[:1])
     await cleared.add_items(ITEMS)
     assert await late.get_items() == ITEMS[:1]
-    await members.set_fault_point("stopReplProducer", "alwaysOn", members.next, members.third)
-    collection = database["session_items"].with_options(write_concern=ALONE)
-    first = await collection.find_one({"session_id": "added"})
-    lost = {**first, "_id": ObjectId(), "seq": 2, "item": user("taken back")}
-    await collection.insert_one(lost)
+    await members.stand_alone()
+    await append_alone(database, "added")
     barrier = {"$set": {"barrier": ObjectId(), "summary": None}, "$unset": {"item": ""}}
-    await collection.update_one({"session_id": "cleared", "seq": len(ITEMS)}, barrier)
-    seen = await contents(late)
-    assert seen == [(1, "0")]
+    newest = {"session_id": "cleared", "seq": len(ITEMS)}
+    await unacknowledged(database).update_one(newest, barrier)
+    assert await contents(late) == [(1, "0")]
     assert await late.get_items() == ITEMS[:1]
     assert len(await contents(cleared)) == len(ITEMS)
     listed = {info.session_id: info.items for info in await store.list_sessions()}
     assert listed == {"added": 1, "cleared": len(ITEMS)}
-    await members.elect_next()
-    await members.set_fault_point("stopReplProducer", "off", members.next, members.third)
+    await members.elect_without_primary()
     await late.add_items([user("after what it saw")])
     await early.add_items([user("after that")])
     assert await contents(early, after_seq=1) == [(2, "after what it saw"), (3, "after that")]
     await store._storage._cleaning.finish()
     assert await cleared.get_items() == ITEMS
+
+
+async def test_an_append_during_an_election_leaves_no_place_out(database, members, sent):
+    """It reads the newest place, and its insert is repeated by the driver on the new primary."""
+    early, late = (MongoSessionStore(database).session("a") for _ in range(2))
+    await early.add_items(ITEMS[:1])
+    assert await late.get_items(limit=1) == ITEMS[:1]
+    late._known.forget()
+    await members.stand_alone()
+    await append_alone(database, "a")
+    sent.clear()
+    adding = asyncio.ensure_future(late.add_items([user("earlier")]))
+    await sent.wait_for("insert", times=1)
+    await members.elect_without_primary()
+    await adding
+    await early.add_items([user("later")])
+    assert await contents(late) == [(1, "0"), (2, "earlier"), (3, "later")]
+
+
+async def test_an_append_is_not_done_before_no_election_takes_it_back(
+    database, members, sent, monkeypatch
+):
+    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
+    session = MongoSessionStore(database).session("a")
+    await session.add_items(ITEMS[:1])
+    assert await session.get_items() == ITEMS[:1]
+    await members.stand_alone()
+    sent.clear()
+    adding = asyncio.ensure_future(session.add_items(ITEMS[1:2]))
+    again = asyncio.ensure_future(sent.wait_for("insert", times=3))  # the driver repeats the first
+    await asyncio.wait({adding, again}, return_when=asyncio.FIRST_COMPLETED)
+    again.cancel()
+    await members.elect_without_primary()
+    await adding
+    assert await contents(session) == [(1, "0"), (2, "1")]
+
+
+async def test_a_recount_takes_no_place_behind_what_an_election_takes_back(database, members, sent):
+    recounter = MongoSessionStore(database, token_counter=lambda item: 7)
+    session, fresh = (MongoSessionStore(database).session("a") for _ in range(2))
+    await session.add_items(ITEMS[:1])
+    assert [info.items for info in await recounter.list_sessions()] == [1]
+    await members.stand_alone()
+    await append_alone(database, "a")
+    sent.clear()
+    recounting = asyncio.ensure_future(recounter.recount())
+    await sent.wait_for("update", times=1)  # it has read what it counts
+    await members.elect_without_primary()
+    assert await recounting == 1
+    await fresh.add_items([user("earlier")])
+    await session.add_items([user("later")])
+    assert [content for _, content in await contents(fresh)] == ["0", "earlier", "later"]
 
 
 async def test_what_was_acknowledged_is_there_right_after_an_election(
@@ -160,3 +228,42 @@ async def test_what_was_acknowledged_is_there_right_after_an_election(
     assert entries == [(1, "0"), (2, "1")]
     assert {info.session_id: info.items for info in listed}["read"] == 2
     assert await contents(writer) == [(1, "0"), (2, "1"), (3, "2")]
+
+
+async def reads(lasting: LastingReads) -> list[str]:
+    """The read concerns of one read."""
+    used: list[str] = []
+
+    async def command(read_concern: str) -> list[str]:
+        used.append(read_concern)
+        return used
+
+    assert await lasting.read(command) is used
+    return used
+
+
+@pytest.mark.parametrize(
+    ("elections", "expected"),
+    [
+        # As the driver knows it before and after each command.
+        ([1, 1, 1, 1], ["linearizable", "majority"]),
+        ([1, 1, 2, 2, 2, 2], ["linearizable", "linearizable", "majority"]),
+        ([1, 1, 1, 2, 2, 2, 2, 2], ["linearizable", "majority", "linearizable", "majority"]),
+        ([None, None, 1, 1, 1, 1], ["linearizable", "linearizable", "majority"]),
+        ([None, 1, 1, 2, 2, 2], ["linearizable", "linearizable", "linearizable"]),
+        ([1, 1, None, None, 1, 1], ["linearizable", "linearizable", "majority"]),
+    ],
+)
+async def test_reads_wait_for_a_majority_until_one_has(elections, expected, monkeypatch):
+    lasting = LastingReads("majority", "linearizable", has_elections=True)
+    known = iter(elections)
+    monkeypatch.setattr(lasting, "_election", lambda: next(known))
+    used = []
+    while len(used) < len(expected):
+        used += await reads(lasting)
+    assert used == expected
+
+
+async def test_without_elections_no_read_waits():
+    lasting = LastingReads("majority", "linearizable", has_elections=False)
+    assert await reads(lasting) + await reads(lasting) == ["majority"] * 2
