@@ -19,8 +19,8 @@ APPENDED = (1, 4, 20)
 NEWEST = 50
 EVERYTHING = 1_000
 VIEWS: dict[str, RetrievalPolicy] = {"TokenLimit": TOKEN_LIMIT, "SummarizeOlder": SUMMARIZE_OLDER}
-# Both policies find what they show in the first chunk that they are given.
-VIEW_DOCUMENTS = 100
+# What each policy shows, and the room of its first chunk: see mongo_sessions/history.py.
+VIEW_DOCUMENTS = {"TokenLimit": 53, "SummarizeOlder": 41}
 
 _BEGUN = 40  # items of a session that is written to
 
@@ -115,7 +115,7 @@ async def view(field: Field, operations: int) -> list[Lane]:
                 lanes.append(Lane(work, contender.name, shown.get_items))
             elif isinstance(contender, Bare):
                 bare = await field.filled(contender, session_id, size)
-                operation = partial(bare.get_items, limit=VIEW_DOCUMENTS)
+                operation = partial(bare.get_items, limit=VIEW_DOCUMENTS[policy])
                 lanes.append(Lane(work, contender.name, operation))
     return lanes
 

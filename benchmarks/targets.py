@@ -15,7 +15,7 @@ from .alone import (
     newest_name,
     view_name,
 )
-from .crowds import WRITTEN, at_once_name, writers_name
+from .crowds import WRITTEN, apart_name, at_once_name, writers_name
 from .field import BARE, OURS, SDK_MONGO
 from .figures import TIME, find
 from .turn import TURN_NAME
@@ -54,15 +54,27 @@ class Verdict:
         return self.ratio <= self.target.limit
 
 
-FLOOR_LIMIT = 1.25
 LENGTH_LIMIT = 1.15
-PEER_LIMITS = {append_name(1): 0.6, append_name(4): 0.7, POP_NAME: 0.6}
+PEER_LIMITS = {
+    append_name(1): 0.56,
+    append_name(4): 0.75,
+    append_name(20): 0.9,
+    POP_NAME: 0.45,
+    TURN_NAME: 0.7,
+}
 NEWEST_LIMIT = 0.75
 WRITERS_LIMIT = 1.0
+APART_LIMITS = {1: 1.1, 4: 1.75}
+"""By the items in a batch."""
+AT_ONCE_LIMIT = 0.7
+"""On PyMongo: Motor runs each command in a thread."""
+WRITE_FLOOR_LIMIT = 1.15
+VIEW_FLOOR_LIMIT = 1.3
+FLOOR_LIMIT = 1.25
 
 
 def targets(scale: Scale) -> list[Target]:
-    """For both drivers."""
+    """For both drivers, but the crowd next to the peer: see :data:`AT_ONCE_LIMIT`."""
     return [*_next_to_the_peer(scale), *_next_to_the_driver(scale), *_whatever_the_length(scale)]
 
 
@@ -71,25 +83,28 @@ def _next_to_the_peer(scale: Scale) -> Iterator[Target]:
         **PEER_LIMITS,
         **{newest_name(size): NEWEST_LIMIT for size in scale.sizes},
         **{writers_name(scale, 4, items): WRITERS_LIMIT for items in WRITTEN},
+        **{apart_name(scale, items): limit for items, limit in APART_LIMITS.items()},
     }
     for work, limit in limits.items():
         for ours in OURS.values():
             yield Target(Timed(work, ours), Timed(work, SDK_MONGO), limit)
+    at_once = at_once_name(scale)
+    yield Target(Timed(at_once, OURS["PyMongo"]), Timed(at_once, SDK_MONGO), AT_ONCE_LIMIT)
 
 
 def _next_to_the_driver(scale: Scale) -> Iterator[Target]:
-    works = [
-        *map(append_name, APPENDED),
-        *map(newest_name, scale.sizes),
-        EVERYTHING_NAME,
-        *(view_name(policy, size) for policy in VIEWS for size in scale.sizes),
-        POP_NAME,
-        TURN_NAME,
-        at_once_name(scale),
-    ]
-    for work in works:
+    limits = {
+        **{append_name(items): WRITE_FLOOR_LIMIT for items in APPENDED},
+        **{newest_name(size): FLOOR_LIMIT for size in scale.sizes},
+        EVERYTHING_NAME: FLOOR_LIMIT,
+        **{view_name(p, size): VIEW_FLOOR_LIMIT for p in VIEWS for size in scale.sizes},
+        POP_NAME: WRITE_FLOOR_LIMIT,
+        TURN_NAME: FLOOR_LIMIT,
+        at_once_name(scale): FLOOR_LIMIT,
+    }
+    for work, limit in limits.items():
         for driver, ours in OURS.items():
-            yield Target(Timed(work, ours), Timed(work, BARE[driver]), FLOOR_LIMIT)
+            yield Target(Timed(work, ours), Timed(work, BARE[driver]), limit)
 
 
 def _whatever_the_length(scale: Scale) -> Iterator[Target]:

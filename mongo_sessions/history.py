@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bson import ObjectId
 
 from .documents import to_entry, unpack
+from .first_chunks import DEFAULT
 from .policies.policy import MOST_FOUND
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from .background import Background
     from .count_check import CountCheck
     from .documents import Document
+    from .first_chunks import FirstChunks
     from .known import Known
     from .log import Log
     from .places import Page
-    from .policies import Entry, Item, Summary, TokenCounter
+    from .policies import Entry, Item, RetrievalPolicy, Summary, TokenCounter
 
-# Documents per round trip: few for a policy that stops soon, more for one that goes on.
-_FIRST_CHUNK, _LARGEST_CHUNK = 100, 2_000
+# Documents per round trip: each chunk is twice the one before.
+_LARGEST_CHUNK = 2_000
+# Documents that a first chunk has beyond what the last view needed: a turn is added in between.
+_MOST_ROOM = 16
 
 
 class SessionHistory:
@@ -42,6 +46,7 @@ class SessionHistory:
         count_tokens: TokenCounter,
         background: Background,
         known: Known,
+        first_chunks: FirstChunks,
         count_check: CountCheck,
     ) -> None:
         self._log = log
@@ -49,10 +54,25 @@ class SessionHistory:
         self._count_tokens = count_tokens
         self._background = background
         self._known = known
+        self._first_chunks = first_chunks
         self._count_check = count_check
         self._claimant = ObjectId()
+        self._first_chunk = DEFAULT
+        self._newest_read: _Chunked | None = None
+
+    async def view(self, policy: RetrievalPolicy) -> object:
+        """What ``policy`` returns. It reads as many documents at first as the last such view."""
+        view = (self.session_id, id(policy))
+        self._first_chunk = self._first_chunks.of(view)
+        shown = await policy(self)
+        if self._newest_read is not None:
+            self._first_chunks.learn(view, self._newest_read.size_in_one_chunk)
+        return shown
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
+        if before_seq is not None:
+            return _Chunked(self._newest, self._entries, before_seq, DEFAULT)
+
         async def read(chunk: int, before: int | None) -> Page:
             page = await self._newest(chunk, before)
             if page.documents and before is None and not self._known.counts_are_checked:
@@ -61,13 +81,14 @@ class SessionHistory:
                 )
             return page
 
-        return _Chunked(read, self._entries, before_seq)
+        self._newest_read = _Chunked(read, self._entries, None, self._first_chunk)
+        return self._newest_read
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         async def read(chunk: int, after: int | None) -> Page:
             return await self._log.oldest(self.session_id, chunk, after or 0)
 
-        return _Chunked(read, self._entries, after_seq)
+        return _Chunked(read, self._entries, after_seq, DEFAULT)
 
     async def newest_documents(self, limit: int | None) -> list[Document]:
         """The documents of the newest ``limit`` items (None: all), oldest first."""
@@ -149,13 +170,15 @@ class _Chunked:
         read: Callable[[int, int | None], Awaitable[Page]],
         convert: Callable[[list[Document]], Awaitable[Iterator[Entry]]],
         seq: int | None,
+        first_chunk: int,
     ) -> None:
         self._read = read
         self._convert = convert
-        self._chunk = _FIRST_CHUNK
+        self._chunk = first_chunk
         self._entries: Iterator[Entry] = iter(())
         self._seq = seq
         self._has_ended = False
+        self._asked_for = self._found = self._taken = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -163,11 +186,28 @@ class _Chunked:
     async def __anext__(self) -> Entry:
         entry = next(self._entries, None)
         while entry is None and not self._has_ended:
-            page = await self._read(self._chunk, self._seq)
-            self._seq, self._has_ended = page.last_seq, page.last_seq is None
-            self._chunk = min(2 * self._chunk, _LARGEST_CHUNK)
-            self._entries = await self._convert(page.documents)
+            await self._read_chunk()
             entry = next(self._entries, None)
         if entry is None:
             raise StopAsyncIteration
+        self._taken += 1
         return entry
+
+    async def _read_chunk(self) -> None:
+        page = await self._read(self._chunk, self._seq)
+        self._seq, self._has_ended = page.last_seq, page.last_seq is None
+        self._asked_for += self._chunk
+        self._found += len(page.documents)
+        # After a first chunk that was too small, no more round trips than after the default.
+        self._chunk = min(max(2 * self._chunk, DEFAULT), _LARGEST_CHUNK)
+        self._entries = await self._convert(page.documents)
+
+    @property
+    def size_in_one_chunk(self) -> int:
+        """Of the first chunk with which this would have been one round trip, and some room."""
+        unread = self._found - self._taken
+        if self._has_ended and not unread:
+            return min(self._asked_for, _LARGEST_CHUNK)  # the session may be shorter: no matter
+        # Documents without an item are needed, too, if they are in front of the items.
+        needed = self._taken if self._has_ended else self._asked_for - unread
+        return min(needed + min(needed // 2 + 4, _MOST_ROOM), _LARGEST_CHUNK)

@@ -122,7 +122,7 @@ class MongoSession:
             ValueError: ``limit`` is negative.
         """
         if limit is None and self.policy is not None:
-            return _view(self.policy, await self.policy(await self._history()))
+            return _view(self.policy, await (await self._history()).view(self.policy))
         if limit is None and self._settings is not None:
             limit = self._settings.limit
         if limit is not None:

@@ -14,6 +14,7 @@ from .count_check import CountCheck
 from .counting import Counting
 from .deployment import Deployment
 from .drivers import GivenDatabase
+from .first_chunks import FirstChunks
 from .history import SessionHistory
 from .indexes import Indexes
 from .log import Log
@@ -85,6 +86,7 @@ class Storage:
         self.background = Background()
         self._cleaning = Background()
         self._count_check = CountCheck(self.counting)
+        self._first_chunks = FirstChunks()
         self.bypasses = Bypasses()
 
     def __str__(self) -> str:
@@ -167,6 +169,7 @@ class Storage:
             count_tokens=self.counting.one,
             background=self.background,
             known=known,
+            first_chunks=self._first_chunks,
             count_check=self._count_check,
         )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, MongoSessionStore, TokenLimit
-from mongo_sessions.policies import allowed_cuts, starts_turn, valid
+from mongo_sessions.policies import allowed_cuts, starts_turn, structure, valid
 from mongo_sessions.policies.block import next_block
 
 from .conversations import conversation, rejections
@@ -241,3 +241,26 @@ def test_twice_the_history_takes_a_search_for_a_block_twice_the_steps(shape, fol
     once, twice = (steps_of(search, shaped(shape, size)) for size in (1_000, 2_000))
     assert twice < 2.3 * once
     assert twice < 400 * 2_000
+
+
+async def test_a_view_classifies_each_item_once_and_stops_at_the_first_good_cut(monkeypatch):
+    calls = {"traits_of": 0, "kind_between": 0}
+
+    def counted(name: str) -> None:
+        function = getattr(structure, name)
+
+        def count_and_call(*arguments, **named):
+            calls[name] += 1
+            return function(*arguments, **named)
+
+        monkeypatch.setattr(structure, name, count_and_call)
+
+    for name in calls:
+        counted(name)
+    turn = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    history = ListHistory(turn * 500, token_counter=lambda item: 10)
+    shown = await TokenLimit(1_000, block_tokens=500)(history)
+    assert len(shown) == 100
+    # The item in front of the window is looked at twice: as the end of what was read, and by a cut.
+    assert calls["traits_of"] <= len(shown) + 2
+    assert calls["kind_between"] <= 4

@@ -15,7 +15,7 @@ from .cuts import Cut, CutKind, kind_between
 from .items import traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from .items import Traits
     from .policy import Item
@@ -53,10 +53,18 @@ class Structure:
         self._items = items
         self._traits = list(map(traits_of, items))
         self._answers = _pairs(self._traits)
+        answered = set(self._answers.values())
+        self._orphans = [
+            index
+            for index, item in enumerate(self._traits)
+            if item.is_answer and item.keys and index not in answered
+        ]
 
-    def cuts(self, before: Item | None) -> list[Cut]:
-        """:func:`allowed_cuts`, and the positions from which a window must bring calls along."""
-        cuts = []
+    def cuts(self, before: Item | None) -> Iterator[Cut]:
+        """:func:`allowed_cuts`, and the positions from which a window must bring calls along.
+
+        One after the other as they are asked for: a window usually starts at one of the first.
+        """
         cut_off = self._cut_off()
         answered_at = -1
         place_in_response = 0
@@ -72,12 +80,11 @@ class Structure:
             # A response is not split, unless it is so long that this bounds a view.
             is_response = kind is CutKind.SPLIT and 0 < place_in_response < LONGEST_RESPONSE
             if kind is not None and not is_response:
-                cuts.append(Cut(index, kind))
+                yield Cut(index, kind)
             if index in self._answers:
                 answered_at = max(answered_at, self._answers[index])
             is_led = is_led or item.is_reasoning
             previous = item
-        return cuts
 
     def _cut_off(self) -> set[int]:
         """The model items whose response probably began before the items.
@@ -85,7 +92,7 @@ class Structure:
         Behind them are outputs without a call.
         """
         found: set[int] = set()
-        orphans = set(self.without_call())
+        orphans = set(self._orphans)
         is_cut_off = False
         for index in reversed(range(len(self._traits) if orphans else 0)):
             item = self._traits[index]
@@ -99,12 +106,7 @@ class Structure:
 
     def without_call(self, position: int = 0) -> list[int]:
         """The indices from ``position`` on of outputs whose call is not among the items."""
-        answered = set(self._answers.values())
-        return [
-            index
-            for index, item in enumerate(self._traits)
-            if item.is_answer and item.keys and index >= position and index not in answered
-        ]
+        return [index for index in self._orphans if index >= position]
 
     def brought_along(self, position: int) -> list[int]:
         """The indices before ``position`` of what a window that starts there cannot do without.

@@ -12,7 +12,7 @@ from .late_outputs import complete_window, earlier_calls
 from .window import Stretch, Window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from .cuts import Cut
     from .policy import Entry, History, Item
@@ -76,8 +76,9 @@ class TokenLimit:
             spent += entry.tokens
             # The sum is watched, too: it holds even where a running total does not.
             is_full = entry.tokens_before < start or spent > self.max_tokens
-            is_due = len(read) >= next_attempt
-            if is_full and (is_due or (not is_broken and _is_group(read, before=entry))):
+            if is_full and (
+                len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
+            ):
                 # Of a broken history, what is over the budget may be what is not valid.
                 first = 0 if is_broken else start
                 window = await self._cut(history, read[::-1], first, before=entry.item)
@@ -98,16 +99,16 @@ class TokenLimit:
     ) -> Window | None:
         """What is shown of entries that are too many; None if there is no place for a cut."""
         stretch = Stretch(entries)
-        cuts = stretch.cuts(before)
-        if not cuts:
+        if next(stretch.cuts(before), None) is None:
             return None
-        first = self._preferred(cuts, entries, start).position
+        first = self._preferred(stretch.cuts(before), entries, start).position
         # Later windows are parts of the first one, and answer no other calls.
         calls = await earlier_calls(history, stretch, first)
         complete, offset = Stretch([*calls, *entries]) if calls else stretch, len(calls)
         largest = complete.window(offset + first)
         if largest.tokens <= self.max_tokens:
             return largest
+        cuts = list(stretch.cuts(before))
         for later in self._later_starts(start, entries[-1].total_tokens):
             position = self._preferred(cuts, entries, later).position
             window = complete.window(offset + position)
@@ -130,8 +131,8 @@ class TokenLimit:
             yield start + blocks * self.block_tokens
             blocks *= 2
 
-    def _preferred(self, cuts: list[Cut], entries: list[Entry], start: int) -> Cut:
-        """The best cut within reach of ``start``, otherwise the first one after that.
+    def _preferred(self, cuts: Iterable[Cut], entries: list[Entry], start: int) -> Cut:
+        """The best of ``cuts`` within reach of ``start``, otherwise the first one after that.
 
         Not the best wherever it is: inside one huge turn, that would drop all of it at the next
         user message.
@@ -147,7 +148,7 @@ class TokenLimit:
                 best = cut
             if best.kind is CutKind.TURN:
                 return best
-        return best or cuts[-1]
+        return best or cut
 
     def _newest_group(self, window: Window) -> Window:
         group = window.newest_group()

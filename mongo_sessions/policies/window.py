@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .structure import Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .cuts import Cut
     from .policy import Entry, Item
@@ -43,8 +43,8 @@ class Stretch:
         self.entries = entries
         self._structure = Structure([entry.item for entry in entries])
 
-    def cuts(self, before: Item | None) -> list[Cut]:
-        """Where a window may start. ``before`` is the item in front of the stretch, if any."""
+    def cuts(self, before: Item | None) -> Iterator[Cut]:
+        """Where a window may start, in order: ``before`` is the item in front of the stretch."""
         return self._structure.cuts(before)
 
     def without_call(self, position: int = 0) -> list[Entry]:
@@ -65,7 +65,7 @@ class Stretch:
 
     def newest_group(self) -> Window:
         """The last item; or the last model response, with its calls and outputs."""
-        return self.window(self.cuts(before=None)[-1].position)
+        return self.window(list(self.cuts(before=None))[-1].position)
 
     @cached_property
     def _kept(self) -> list[bool]:
