@@ -8,7 +8,7 @@ from typing import Any
 
 # What `failCommand` is told. 10107: not primary; 64: a write concern failed, after the write;
 # 50: out of time, so a commit's result is unknown; 251: the server forgot the transaction.
-_WRITES = ("update", "insert", "delete", "findAndModify", "commitTransaction")
+_WRITES = ("update", "insert", "findAndModify", "commitTransaction")
 _FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "connection closed before the command": (("find", *_WRITES), {"closeConnection": True}),
     "not primary": (("find", *_WRITES), {"errorCode": 10107}),
@@ -27,6 +27,9 @@ _FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "slow answer": (("find", *_WRITES), {"blockConnection": True}),
 }
 LOST_ANSWER = "connection closed after the command"
+LOSABLE = _WRITES
+"""One such fault loses answers to each of these. The driver repeats a command once by itself, so
+a single lost answer would not reach what the log does about it."""
 ELECTIONS = ("primary killed", "primary steps down", "primary frozen")
 OUTAGES = ("server killed", "server frozen")
 
@@ -64,7 +67,7 @@ class Fault:
         kind: One of its server's ``Kinds``.
         seconds: How long, for those that last.
         target: Which member or client, of those that there are by then.
-        times: How many commands, for those that fail.
+        times: How many commands, for those that fail or lose their answers: of each kind then.
         command: Which one fails.
         how: It does: for ``failCommand``.
     """
@@ -101,7 +104,7 @@ def schedule(seed: int, seconds: float, kinds: Kinds = REPLICA_SET) -> list[Faul
 def _small_fault(dice: random.Random, at: float, kind: str) -> Fault:
     target, seconds, times = dice.randrange(1_000), dice.uniform(1, 4), dice.randint(1, 5)
     if kind == LOST_ANSWER:
-        return Fault(at, kind, times=times, command=dice.choice(_WRITES))
+        return Fault(at, kind, times=times)
     if kind not in _FAILURES:
         return Fault(at, kind, seconds=seconds, target=target)
     commands, how = _FAILURES[kind]
