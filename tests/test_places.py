@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import MongoSessionStore, known, retries
+from mongo_sessions import MongoSessionStore, clear, known, retries
 from mongo_sessions.marks import Marker
 from mongo_sessions.places import MARK_SECONDS
 
@@ -322,3 +322,40 @@ async def test_appends_pops_and_clears_rest_on_what_no_election_takes_back(datab
     looked_for = {field for find in finds for field in find["filter"]}
     assert looked_for >= {"_id", "popped.token", "barrier"}, "each look took place"
     assert {find["readConcern"].get("level") for find in finds} == {"majority"}
+
+
+def with_weights(numbers: range) -> list[dict]:
+    return [{**user(n), "weight": 2 + n} for n in numbers]
+
+
+async def test_numbers_begin_anew_behind_a_barrier_whatever_is_left_below_it(database, monkeypatch):
+    """The clear was interrupted when it had removed the oldest items."""
+    monkeypatch.setattr(clear, "_SLICE", 10)
+    store = MongoSessionStore(database, token_counter=lambda item: item["weight"])
+    session = store.session("a")
+    await session.add_items(with_weights(range(35)))
+    async with failing(database, "update", times={"skip": 1}, errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session.clear_session()
+        assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 24
+        assert await store.session("a").get_items() == []
+        again = with_weights(range(3))
+        await session.add_items(again)
+        entries = [entry async for entry in session.entries()]
+        assert [entry.total_tokens for entry in entries] == [2, 5, 9]
+        assert [entry.turn for entry in entries] == [1, 2, 3]
+
+
+async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_removed(
+    database, store
+):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    async with failing(database, "update", times={"skip": 1}, errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session._atomic_replace_items([user("all")])
+        assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 6
+        assert await store.session("a").get_items() == [user("all")]
+        assert [entry.item async for entry in session.entries()] == [user("all")]
+        assert await session.pop_item() == user("all")
+        assert await session.pop_item() is None
