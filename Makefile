@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test check torture bench facts demo
+.PHONY: test check torture torture-standalone bench facts demo
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -25,6 +25,9 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+torture-standalone: $(VENV)/installed  ## the same on one server without a replica set, killed and frozen
+	$(BIN)/python -m tests.torture --standalone --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
 	$(BIN)/python -m benchmarks --json benchmarks.json --picture benchmarks/figures.svg

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pymongo.errors import OperationFailure
 
-from mongo_sessions import MongoSessionStore, known, retries
+from mongo_sessions import MongoSessionStore, clear, known, retries
 from mongo_sessions.marks import Marker
 from mongo_sessions.places import MARK_SECONDS
 
@@ -279,3 +280,82 @@ async def test_time_is_read_from_both_clocks():
     monotonic, wall = known._clocks()
     assert monotonic <= time.monotonic()
     assert wall <= time.time()
+
+
+async def test_a_summary_below_a_barrier_is_none(database, store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    history = await session._history()
+    newest = await anext(aiter(history.newest_first()))
+    assert await history.save_summary(newest, {"text": "…"})
+    await session.add_items(ITEMS)
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session.clear_session()
+    stored = {"summary.text": {"$exists": True}}
+    assert await database["session_items"].count_documents(stored) == 1
+    assert await history.latest_summary() is None
+    assert await (await session._storage.log()).claims.summarised_tokens("a") == 0
+    await session.add_items(ITEMS)
+    assert await history.latest_summary() is None
+
+
+# The write took place, and the driver does not repeat it.
+NOT_SAID_BY_A_MAJORITY = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+
+
+async def test_appends_pops_and_clears_rest_on_what_no_election_takes_back(database, store, sent):
+    """The place of what is rolled back would be left out, and what was found would be gone."""
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    sent.clear()
+    await store.session("a").add_items(ITEMS[:1])
+    assert len(await session.get_items()) == 7
+    async with failing(database, "insert", **NOT_SAID_BY_A_MAJORITY):
+        await session.add_items(ITEMS[:1])
+    assert len([entry async for entry in session.entries()]) == 8
+    async with failing(database, "findAndModify", **NOT_SAID_BY_A_MAJORITY):
+        await session.pop_item()
+    async with failing(database, "findAndModify", **NOT_SAID_BY_A_MAJORITY):
+        await session.clear_session()
+    finds = [event.command for event in sent.started_events if event.command_name == "find"]
+    looked_for = {field for find in finds for field in find["filter"]}
+    assert looked_for >= {"_id", "popped.token", "barrier"}, "each look took place"
+    assert {find["readConcern"].get("level") for find in finds} == {"majority"}
+
+
+def with_weights(numbers: range) -> list[dict]:
+    return [{**user(n), "weight": 2 + n} for n in numbers]
+
+
+async def test_numbers_begin_anew_behind_a_barrier_whatever_is_left_below_it(database, monkeypatch):
+    """The clear was interrupted when it had removed the oldest items."""
+    monkeypatch.setattr(clear, "_SLICE", 10)
+    store = MongoSessionStore(database, token_counter=lambda item: item["weight"])
+    session = store.session("a")
+    await session.add_items(with_weights(range(35)))
+    async with failing(database, "update", times={"skip": 1}, errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session.clear_session()
+        assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 24
+        assert await store.session("a").get_items() == []
+        again = with_weights(range(3))
+        await session.add_items(again)
+        entries = [entry async for entry in session.entries()]
+        assert [entry.total_tokens for entry in entries] == [2, 5, 9]
+        assert [entry.turn for entry in entries] == [1, 2, 3]
+
+
+async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_removed(
+    database, store
+):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    async with failing(database, "update", times={"skip": 1}, errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session._atomic_replace_items([user("all")])
+        assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 6
+        assert await store.session("a").get_items() == [user("all")]
+        assert [entry.item async for entry in session.entries()] == [user("all")]
+        assert await session.pop_item() == user("all")
+        assert await session.pop_item() is None

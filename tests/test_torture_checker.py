@@ -610,3 +610,9 @@ def test_a_minute_has_faults_of_every_kind_and_four_outages(seed, kinds):
     found = [fault.kind for fault in schedule(seed, 60, kinds)]
     assert set(found) == set(kinds.all)
     assert sum(kind in kinds.outages for kind in found) >= 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_45_seconds_have_a_pop_whose_outcome_the_driver_does_not_find_out(seed):
+    found = [(fault.kind, fault.command) for fault in schedule(seed, 45)]
+    assert ("write concern error", "findAndModify") in found

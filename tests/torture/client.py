@@ -21,7 +21,7 @@ from tests.clients import open_client
 from tests.conversations import rejections
 
 from .journal import Journal
-from .marks import Covered, items, marks_in
+from .marks import Covered, Mark, items, marks_in
 from .poller import Poller
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ class Writer:
         self._journal = journal
         self._count_tokens = TiktokenCounter()
         self._batches = 0
-        own = f"alone-{orders.slot}.{number}"
-        self._names = [own, own, *SHARED]
+        self._own = f"alone-{orders.slot}.{number}"
+        self._names = [self._own, self._own, *SHARED]
+        self._acknowledged: Mark | None = None
+        """The last item that was added to its own session."""
         self._sessions: dict[str, MongoSession] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -125,6 +127,8 @@ class Writer:
         operation = self._journal.begin("add", batch=batch, session=session.session_id, size=size)
         outcome, _ = await self._outcome_of(session.add_items(items(batch, size)))
         self._journal.end(operation, outcome)
+        if outcome == "acknowledged" and session.session_id == self._own:
+            self._acknowledged = Mark(batch, size - 1, size)
 
     async def clear(self, session: MongoSession) -> None:
         operation = self._journal.begin("clear", session=session.session_id)
@@ -167,6 +171,9 @@ class Writer:
         tokens = sum(map(self._count_tokens, view))
         if tokens > MAX_TOKENS:
             self._journal.problem(f"{session.session_id}: a view of {tokens} tokens")
+        is_own, added = session.session_id == self._own, self._acknowledged
+        if is_own and added and added not in marks_in(json.dumps(view)):
+            self._journal.problem(f"{self._own}: a view without {added}, which was added before")
         for problem in rejections(view):
             self._journal.problem(f"{session.session_id}: {problem}")
 

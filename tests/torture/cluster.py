@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from mongo_sessions.testing import EmbeddedMongo
 from tests.faults import LossyProxy
 
-from .schedule import LOST_ANSWER, REPLICA_SET
+from .schedule import LOSABLE, LOST_ANSWER, REPLICA_SET
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,7 +102,7 @@ class Cluster:
             with suppress(PyMongoError):  # it hangs up
                 await admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=2, force=True)
         elif fault.kind == LOST_ANSWER:
-            self._proxies[number].lose_answers_to(*[fault.command] * fault.times)
+            self._proxies[number].lose_answers_to(*LOSABLE * fault.times)
         else:
             data = {"failCommands": [fault.command], **fault.how}
             mode = {"times": fault.times}

@@ -8,7 +8,7 @@ from typing import Any
 
 # What `failCommand` is told. 10107: not primary; 64: a write concern failed, after the write;
 # 50: out of time, so a commit's result is unknown; 251: the server forgot the transaction.
-_WRITES = ("update", "insert", "delete", "findAndModify", "commitTransaction")
+_WRITES = ("update", "insert", "findAndModify", "commitTransaction")
 _FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "connection closed before the command": (("find", *_WRITES), {"closeConnection": True}),
     "not primary": (("find", *_WRITES), {"errorCode": 10107}),
@@ -27,6 +27,8 @@ _FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "slow answer": (("find", *_WRITES), {"blockConnection": True}),
 }
 LOST_ANSWER = "connection closed after the command"
+LOSABLE = _WRITES
+"""One such fault loses answers to each of these."""
 ELECTIONS = ("primary killed", "primary steps down", "primary frozen")
 OUTAGES = ("server killed", "server frozen")
 
@@ -64,7 +66,7 @@ class Fault:
         kind: One of its server's ``Kinds``.
         seconds: How long, for those that last.
         target: Which member or client, of those that there are by then.
-        times: How many commands, for those that fail.
+        times: How many commands, for those that fail or lose their answers: of each kind then.
         command: Which one fails.
         how: It does: for ``failCommand``.
     """
@@ -79,7 +81,7 @@ class Fault:
 
 
 def schedule(seed: int, seconds: float, kinds: Kinds = REPLICA_SET) -> list[Fault]:
-    """The faults of a round, in order. Each kind of outage comes in turn."""
+    """The faults of a round, in order. Each kind comes in turn."""
     dice = random.Random(seed)
     faults: list[Fault] = []
     turn = dice.randrange(len(kinds.outages))
@@ -88,23 +90,25 @@ def schedule(seed: int, seconds: float, kinds: Kinds = REPLICA_SET) -> list[Faul
         kind = kinds.outages[(turn + len(faults)) % len(kinds.outages)]
         faults.append(Fault(round(at, 3), kind, seconds=dice.uniform(2, 5)))
         at += _SECONDS_PER_ELECTION + dice.uniform(-2, 2)
-    at = 1.0
+    at, turn = 1.0, dice.randrange(len(_WRITES))
     small = list(kinds.small)
     while at < seconds - _QUIET_SECONDS:
         if not small:
-            small = list(kinds.small)
-        faults.append(_small_fault(dice, round(at, 3), small.pop(dice.randrange(len(small)))))
+            small, turn = list(kinds.small), turn + 1
+        kind = small.pop(dice.randrange(len(small)))
+        faults.append(_small_fault(dice, round(at, 3), kind, turn))
         at += dice.uniform(0, 2 * _SECONDS_PER_FAULT)
     return sorted(faults, key=lambda fault: fault.at)
 
 
-def _small_fault(dice: random.Random, at: float, kind: str) -> Fault:
+def _small_fault(dice: random.Random, at: float, kind: str, turn: int) -> Fault:
+    """The commands that fail come in turn, too: pops are few, and their faults would be chance."""
     target, seconds, times = dice.randrange(1_000), dice.uniform(1, 4), dice.randint(1, 5)
     if kind == LOST_ANSWER:
-        return Fault(at, kind, times=times, command=dice.choice(_WRITES))
+        return Fault(at, kind, times=times)
     if kind not in _FAILURES:
         return Fault(at, kind, seconds=seconds, target=target)
     commands, how = _FAILURES[kind]
     if kind == "slow answer":
         how = {**how, "blockTimeMS": dice.randrange(100, 1_500)}
-    return Fault(at, kind, times=times, command=dice.choice(commands), how=how)
+    return Fault(at, kind, times=times, command=commands[turn % len(commands)], how=how)
