@@ -3,17 +3,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 
-.PHONY: test check torture torture-standalone bench facts demo
+.PHONY: test test-lowest check torture torture-standalone bench facts demo
 
 # Most tests wait for a server, or for one core; what each starts is its own.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 SECONDS := 600
 SEED :=
 
 test: $(VENV)/installed  ## all tests, the ones against a real mongod included
-	$(PYTEST)
+	$(BIN)/$(PYTEST)
+
+test-lowest: $(LOWEST)/installed  ## all tests, on the lowest versions of the run-time dependencies
+	cat $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/$(PYTEST)
 
 check: $(VENV)/installed  ## lint, format and types, a minute of torture, then all tests
 	$(BIN)/ruff check
@@ -21,7 +26,7 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m tests.torture --seconds 60
-	$(PYTEST)
+	$(BIN)/$(PYTEST)
 
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
@@ -41,4 +46,14 @@ demo: $(VENV)/installed  ## a long conversation, three policies: no key, no netw
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# The lowest versions of the run-time dependencies, and the newest of all else. pip cannot resolve to
+# lowest versions; uv does, and writes them as constraints for pip.
+$(LOWEST)/installed: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip compile --quiet --no-header --no-annotate --no-deps \
+		--resolution lowest-direct --python $(LOWEST)/bin/python pyproject.toml > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --editable '.[dev]'
 	touch $@

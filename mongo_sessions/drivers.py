@@ -7,7 +7,6 @@ import inspect
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
-import pymongo
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.driver_info import DriverInfo
@@ -32,10 +31,9 @@ async def resolved(result: AnyDriver) -> AnyDriver:
 
 CLOSED = "the session store is closed"
 
-# Our name in the handshake, for the server's log. Motor has no place for it: it joins it to its own
-# name by "|", which newer versions of PyMongo refuse.
+# The package's name in the handshake, for the server's log. Motor's clients send none: Motor joins
+# the name to its own by "|", which PyMongo 4.19 and newer refuse.
 DRIVER_INFO = DriverInfo("mongo-sessions", version("mongo-sessions"))
-_FIRST_WITH_APPEND_METADATA = (4, 14)
 
 
 class GivenDatabase:
@@ -52,10 +50,7 @@ class GivenDatabase:
                 "database must be Motor's AsyncIOMotorDatabase or PyMongo's AsyncDatabase, as in "
                 f'AsyncIOMotorClient(uri)["agents"], got {kind}'
             )
-        if (
-            isinstance(database, AsyncDatabase)
-            and pymongo.version_tuple >= _FIRST_WITH_APPEND_METADATA
-        ):
+        if isinstance(database, AsyncDatabase):
             database.client.append_metadata(DRIVER_INFO)
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
