@@ -15,9 +15,10 @@ from .alone import (
     newest_name,
     view_name,
 )
-from .crowds import WRITTEN, apart_name, at_once_name, writers_name
+from .crowds import WRITTEN, at_once_name, writers_name
 from .field import BARE, OURS, SDK_MONGO
 from .figures import TIME, find
+from .processes import processes_name
 from .turn import TURN_NAME
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ PEER_LIMITS = {
 }
 NEWEST_LIMIT = 0.75
 WRITERS_LIMIT = 1.0
-APART_LIMITS = {1: 1.1, 4: 1.75}
+PROCESSES_LIMITS = {1: 1.1, 4: 1.75}
 """By the items in a batch."""
 AT_ONCE_LIMIT = 0.7
 """On PyMongo: Motor runs each command in a thread."""
@@ -83,7 +84,7 @@ def _next_to_the_peer(scale: Scale) -> Iterator[Target]:
         **PEER_LIMITS,
         **{newest_name(size): NEWEST_LIMIT for size in scale.sizes},
         **{writers_name(scale, 4, items): WRITERS_LIMIT for items in WRITTEN},
-        **{apart_name(scale, items): limit for items, limit in APART_LIMITS.items()},
+        **{processes_name(scale, items): limit for items, limit in PROCESSES_LIMITS.items()},
     }
     for work, limit in limits.items():
         for ours in OURS.values():
