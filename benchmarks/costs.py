@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         CommandSucceededEvent,
     )
 
-    from mongo_sessions.drivers import AnyDriver
+    from mongo_sessions.log.drivers import AnyDriver
 
     from .contenders import Field
     from .race import Lane

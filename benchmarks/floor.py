@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo import WriteConcern
 
-from mongo_sessions.drivers import resolved
+from mongo_sessions.log.drivers import resolved
 
 from .mongo import COLLECTION, KEPT_AS, MONGO_GUARANTEE
 from .ours import Ours
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from agents.memory import SessionSettings
 
-    from mongo_sessions.drivers import AnyDriver
+    from mongo_sessions.log.drivers import AnyDriver
 
     from .contenders import Stored
 

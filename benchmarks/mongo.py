@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 
-from mongo_sessions.drivers import resolved
+from mongo_sessions.log.drivers import resolved
 
 from .contenders import Stored
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pymongo.monitoring import CommandListener
 
-    from mongo_sessions.drivers import AnyDriver
+    from mongo_sessions.log.drivers import AnyDriver
 
 COLLECTION = "session_items"
 KEPT_AS = "a document an item"

@@ -8,14 +8,14 @@ from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
 from mongo_sessions.background import Background
-from mongo_sessions.deployment import Deployment
-from mongo_sessions.documents import Head, NewItem, number
-from mongo_sessions.log import Log
+from mongo_sessions.log.deployment import Deployment
+from mongo_sessions.log.documents import Head, NewItem, number
+from mongo_sessions.log.log import Log
+from mongo_sessions.log.retries import Retries
+from mongo_sessions.log.server import Server
 from mongo_sessions.policies import starts_turn
-from mongo_sessions.policies.segments import Segment, to_summary
-from mongo_sessions.policies.summary_message import summary_message
-from mongo_sessions.retries import Retries
-from mongo_sessions.server import Server
+from mongo_sessions.policies.summarize.message import summary_message
+from mongo_sessions.policies.summarize.segments import Segment, to_summary
 
 from .data import TURN_ITEMS, count_tokens, prose, token_counts, total_tokens
 from .mongo import COLLECTION, KEPT_AS, MONGO_GUARANTEE, server_version, stored_bytes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
 
     from mongo_sessions import MongoSession, RetrievalPolicy, SummaryRequest
-    from mongo_sessions.drivers import AnyDriver
+    from mongo_sessions.log.drivers import AnyDriver
 
     from .contenders import Stored
 
@@ -86,7 +86,7 @@ class Ours:
             COLLECTION,
             deployment=Deployment(has_transactions=True),
             retries=Retries(Server(self._database.client), seconds=30.0),
-            cleaning=Background(),
+            run_later=Background().start,
         )
         page, _ = await log.newest(session_id, _UNFOLDED_ITEMS + 1)
         anchor = page.documents[-1]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from agents.memory import Session
 
-    from mongo_sessions.drivers import AnyDriver
+    from mongo_sessions.log.drivers import AnyDriver
 
 FILL_BATCH = 5_000
 _CHUNK = 10_000

@@ -19,8 +19,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mongo_sessions.mongod import free_port
 from mongo_sessions.testing import EmbeddedMongo
+from mongo_sessions.testing.mongod import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

@@ -14,13 +14,13 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import InvalidURI
 from pymongo.uri_parser import parse_uri
 
-from .drivers import CLOSED, DRIVER_INFO
 from .errors import StoreClosed
+from .log.drivers import CLOSED, DRIVER_INFO
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from .drivers import AnyDriver
+    from .log.drivers import AnyDriver
 
 DriverName: TypeAlias = Literal["motor", "pymongo"]
 

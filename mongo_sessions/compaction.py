@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .documents import unpack
-from .retries import settled
+from .log.documents import unpack
+from .log.retries import settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from agents.items import TResponseInputItem
 
-    from .documents import NewItem
     from .history import SessionHistory
-    from .log import Log
+    from .log.documents import NewItem
+    from .log.log import Log
     from .policies import Item
 
     Pack: TypeAlias = Callable[[Sequence[Item]], Awaitable[list[NewItem]]]

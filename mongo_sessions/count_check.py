@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .documents import unpack
+from .log.documents import unpack
 
 if TYPE_CHECKING:
     from .counting import Counting
-    from .documents import Document
+    from .log.documents import Document
     from .policies import Item
 
 logger = logging.getLogger("mongo_sessions")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bson import ObjectId
 
-from .documents import to_entry, unpack
 from .first_chunks import DEFAULT
+from .log.documents import in_utc, unpack
+from .policies import Claim, Entry
 from .policies.policy import MOST_FOUND
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     from .background import Background
     from .count_check import CountCheck
-    from .documents import Document
     from .first_chunks import FirstChunks
     from .known import Known
-    from .log import Log
-    from .places import Page
-    from .policies import Entry, Item, RetrievalPolicy, Summary, TokenCounter
+    from .log.documents import Document
+    from .log.log import Log
+    from .log.places import Page
+    from .policies import Item, RetrievalPolicy, Summary, TokenCounter
 
 # Documents per round trip: each chunk is twice the one before.
 _LARGEST_CHUNK = 2_000
@@ -152,7 +153,7 @@ class SessionHistory:
 
     async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
         """One after the other as they are asked for: a policy may stop at any."""
-        entries = (to_entry(document, self._count_tokens) for document in documents)
+        entries = (_to_entry(document, self._count_tokens) for document in documents)
         if all("tokens" in document for document in documents):
             return entries
         return iter(await asyncio.to_thread(list, entries))  # it counts, and may load a vocabulary
@@ -211,3 +212,31 @@ class _Chunked:
         # Documents without an item are needed, too, if they are in front of the items.
         needed = self._taken if self._has_ended else self._asked_for - unread
         return min(needed + min(needed // 2 + 4, _MOST_ROOM), _LARGEST_CHUNK)
+
+
+def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
+    """Return a stored document as a policy sees it.
+
+    An item that was stored without a count, by a store that counted none, is counted here.
+    Its running total is not known: 0.
+    """
+    item = unpack(document["item"])
+    tokens = document.get("tokens")
+    return Entry(
+        seq=document["seq"],
+        item=item,
+        tokens=count_tokens(item) if tokens is None else tokens,
+        total_tokens=document.get("total_tokens") or 0,
+        turn=document["turn"],
+        created_at=in_utc(document["created_at"]),
+        summary=document.get("summary"),
+        claim=_to_claim(document["claim"]) if "claim" in document else None,
+        has_room="is_full" not in document,
+        id=document["_id"],
+    )
+
+
+def _to_claim(claim: Document) -> Claim:
+    return Claim(
+        in_utc(claim["until"]), is_working="id" in claim, failures=claim.get("failures", 0)
+    )

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .documents import Head
+    from .log.documents import Head
 
 _HEAD_SECONDS = 300.0
 """Far less than :data:`.places.MARK_SECONDS`: all places up to a remembered head are taken."""

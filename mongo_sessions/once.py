@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from .retries import settled
+from .log.retries import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

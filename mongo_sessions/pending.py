@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .log import Log
+    from .log.log import Log
     from .policies import FoldReport
 
 _PAGE = 1_000

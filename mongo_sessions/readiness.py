@@ -10,13 +10,13 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from .errors import ForeignCollection, IndexesMissing, ServerUnavailable
-from .server import Explained
+from .log.server import Explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .drivers import AnyDriver
-    from .indexes import Indexes
+    from .log.drivers import AnyDriver
+    from .log.indexes import Indexes
 
 _NEEDED_RIGHTS = ("find", "insert", "update", "remove")
 

@@ -7,15 +7,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .documents import unpack
-from .places import is_barrier, is_live
+from .log.documents import unpack
+from .log.places import is_barrier, is_live
 from .policies import recounted_summary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from .documents import Document
-    from .log import Log
+    from .log.documents import Document
+    from .log.log import Log
     from .storage import Storage
 
 _PAGE = 1_000

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .clients import ClientPerLoop
 from .compaction import snapshot
-from .documents import NewItem, pack, unpack
 from .known import Known
+from .log.documents import NewItem, pack, unpack
+from .log.retries import settled
+from .log.server import Explained, explaining
+from .log.session_ids import check_session_id
 from .policies import Maintained, TokenBudget, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
 from .policies.names import name_of
-from .retries import settled
-from .server import Explained, explaining
-from .session_ids import check_session_id
 from .settings import checked, for_the_sdk
 from .storage import Storage
 

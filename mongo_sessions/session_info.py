@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .documents import in_utc
+from .log.documents import in_utc
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .listing import Listed
+    from .log.listing import Listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,23 @@ from .bypass import Bypasses
 from .clients import ClientPerLoop
 from .count_check import CountCheck
 from .counting import Counting
-from .deployment import Deployment
-from .drivers import GivenDatabase
 from .first_chunks import FirstChunks
 from .history import SessionHistory
-from .indexes import Indexes
-from .log import Log
+from .log.deployment import Deployment
+from .log.drivers import GivenDatabase
+from .log.indexes import Indexes
+from .log.log import Log
+from .log.places import MARK_SECONDS
+from .log.retries import Retries, patiently
+from .log.server import Server
 from .once import Once
-from .places import MARK_SECONDS
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 from .readiness import readiness
-from .retries import Retries, patiently
-from .server import Server
 
 if TYPE_CHECKING:
-    from .drivers import AnyDriver, Database
     from .known import Known
+    from .log.drivers import AnyDriver, Database
     from .policies import TokenCounter
     from .readiness import StoreCheck
 
@@ -147,7 +147,7 @@ class Storage:
             self._collection,
             deployment=deployment,
             retries=Retries(server, self.retry_for),
-            cleaning=self._cleaning,
+            run_later=self._cleaning.start,
         )
         return self._logs.setdefault(loop, log)  # another task may have been first
 

@@ -9,15 +9,15 @@ from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
 from .known import Known
+from .log.retries import settled
+from .log.server import explaining
+from .log.session_ids import check_part_of_id
 from .pending import FoldProgress, pending
 from .policies import SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
-from .policies.fold import NotFolded
+from .policies.summarize.fold import NotFolded
 from .recount import Recount, RecountProgress
-from .retries import settled
-from .server import explaining
 from .session import MongoSession
-from .session_ids import check_part_of_id
 from .session_info import SessionInfo, info_of
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .clients import DriverName
-    from .drivers import Database
+    from .log.drivers import Database
     from .policies import RetrievalPolicy, TokenCounter
     from .readiness import StoreCheck
     from .settings import GivenSettings

@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.documents import Head, NewItem, number
+from mongo_sessions.log.documents import Head, NewItem, number
 from mongo_sessions.policies import TokenCounter, starts_turn
 
 

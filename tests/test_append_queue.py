@@ -10,8 +10,8 @@ import pytest
 from pymongo.errors import ConnectionFailure, WriteError
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.append_queue import NOTHING_TOGETHER, AppendQueue, AppendQueues, Together
-from mongo_sessions.documents import Head, NewItem
+from mongo_sessions.log.documents import Head, NewItem
+from mongo_sessions.log.group_commit import NOTHING_TOGETHER, AppendQueue, AppendQueues, Together
 
 from .conftest import open_database
 from .faults import Commands, failing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
-from mongo_sessions.deployment import Deployment
+from mongo_sessions.log.deployment import Deployment
 
 from .filling import fill
 from .scribes import BadScribe, Scribe, tokens, turns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mongo_sessions.drivers import resolved
+from mongo_sessions.log.drivers import resolved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

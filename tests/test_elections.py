@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from mongo_sessions import MongoSessionStore, replace, retries
-from mongo_sessions.lasting import LastingReads
+from mongo_sessions.log.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 
 from .clients import open_client
@@ -20,7 +20,7 @@ from .clients import open_client
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mongo_sessions.mongod import Mongod
+    from mongo_sessions.testing.mongod import Mongod
 
     from .faults import Commands
 

@@ -16,7 +16,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from mongo_sessions import MongoSessionStore, mongod
-from mongo_sessions.documents import MAX_ITEM_BYTES
+from mongo_sessions.log.documents import MAX_ITEM_BYTES
 from mongo_sessions.testing import EmbeddedMongo
 
 

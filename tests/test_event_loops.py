@@ -25,7 +25,7 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
-from mongo_sessions.drivers import DRIVER_INFO, resolved
+from mongo_sessions.log.drivers import DRIVER_INFO, resolved
 from mongo_sessions.once import Once
 
 from .clients import open_client

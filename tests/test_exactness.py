@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import InvalidItem, ItemTooLarge, MongoSessionStore
-from mongo_sessions.documents import MAX_ITEM_BYTES, pack, unpack
+from mongo_sessions.log.documents import MAX_ITEM_BYTES, pack, unpack
 
 anything = st.characters(codec=None)  # lone surrogates and NUL among them
 texts = st.text(anything, max_size=20)

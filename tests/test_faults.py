@@ -18,8 +18,8 @@ from pymongo.errors import (
 )
 
 from mongo_sessions import MongoSessionStore, ServerUnavailable, clear
-from mongo_sessions.retries import Patience, patiently
-from mongo_sessions.server import Server
+from mongo_sessions.log.retries import Patience, patiently
+from mongo_sessions.log.server import Server
 from mongo_sessions.testing import EmbeddedMongo
 
 from .clients import open_client

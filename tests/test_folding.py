@@ -19,7 +19,7 @@ from mongo_sessions import (
     SummarizeOlder,
     TokenLimit,
 )
-from mongo_sessions.policies.segments import from_summary
+from mongo_sessions.policies.summarize.segments import from_summary
 
 from .conftest import open_database
 from .faults import Commands, failing

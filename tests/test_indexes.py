@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore, StoreCheck
-from mongo_sessions.indexes import Indexes
+from mongo_sessions.log.indexes import Indexes
 
 from .faults import failing
 

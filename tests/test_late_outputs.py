@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, MongoSessionStore, SummarizeOlder, TokenLimit
 from mongo_sessions.policies import valid
-from mongo_sessions.policies.segments import from_summary
 from mongo_sessions.policies.structure import Structure
+from mongo_sessions.policies.summarize.segments import from_summary
 
 from .conversations import conversation, rejections
 from .filling import fill

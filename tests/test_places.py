@@ -13,8 +13,8 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSessionStore, clear, known, retries
-from mongo_sessions.marks import Marker
-from mongo_sessions.places import MARK_SECONDS
+from mongo_sessions.log.marks import Marker
+from mongo_sessions.log.places import MARK_SECONDS
 
 from .conftest import open_database
 from .faults import LossyProxy, failing

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from mongo_sessions import MongoSessionStore, RecountProgress, SummarizeOlder, TokenLimit, recount
-from mongo_sessions.counts import Counts
-from mongo_sessions.policies.segments import from_summary
+from mongo_sessions.log.counts import Counts
+from mongo_sessions.policies.summarize.segments import from_summary
 
 from .scribes import Scribe, answer, tokens, turns, user
 from .test_folding import anchors, is_summary, raw

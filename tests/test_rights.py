@@ -19,9 +19,9 @@ from mongo_sessions import (
     StoreCheck,
     TokenLimit,
 )
-from mongo_sessions.mongod import Mongod
-from mongo_sessions.retries import Patience
+from mongo_sessions.log.retries import Patience
 from mongo_sessions.testing import START_SECONDS
+from mongo_sessions.testing.mongod import Mongod
 
 from .clients import open_client
 from .conftest import open_database

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mongo_sessions.policies.block import Block
-from mongo_sessions.policies.budget import Budget
 from mongo_sessions.policies.policy import Entry
-from mongo_sessions.policies.segments import (
+from mongo_sessions.policies.summarize.block import Block
+from mongo_sessions.policies.summarize.budget import Budget
+from mongo_sessions.policies.summarize.segments import (
     Segment,
     end_of,
     first_lines,
@@ -30,8 +30,8 @@ from mongo_sessions.policies.segments import (
     to_summary,
     without_beginning,
 )
-from mongo_sessions.policies.usage import UsageMeter
-from mongo_sessions.policies.writer import Writer
+from mongo_sessions.policies.summarize.usage import UsageMeter
+from mongo_sessions.policies.summarize.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

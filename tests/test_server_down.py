@@ -19,7 +19,7 @@ from .clients import open_client
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mongo_sessions.mongod import Mongod
+    from mongo_sessions.testing.mongod import Mongod
 
 ITEMS = [{"role": "user", "content": f"a secret: {n}"} for n in range(3)]
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.session_ids import id_range
+from mongo_sessions.log.session_ids import id_range
 
 COMPARE = {"$gte": operator.ge, "$gt": operator.gt, "$lt": operator.lt}
 

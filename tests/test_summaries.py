@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, SummarizeOlder
 from mongo_sessions.policies import allowed_cuts, starts_turn
-from mongo_sessions.policies.block import next_block
-from mongo_sessions.policies.fold import NotFolded
-from mongo_sessions.policies.segments import from_summary, to_summary
-from mongo_sessions.policies.summary_message import summary_message
+from mongo_sessions.policies.summarize.block import next_block
+from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize.message import summary_message
+from mongo_sessions.policies.summarize.segments import from_summary, to_summary
 
 from .conversations import conversation, rejections
 from .scribes import BAD, BadScribe, Scribe, answer, tokens, turns, user

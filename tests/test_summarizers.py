@@ -34,7 +34,7 @@ from mongo_sessions import (
     TiktokenCounter,
 )
 from mongo_sessions.policies import SummaryError, valid
-from mongo_sessions.policies.summarizers import INSTRUCTIONS
+from mongo_sessions.policies.summarize.summarizers import INSTRUCTIONS
 
 from .responses_server import (
     SILENCE,

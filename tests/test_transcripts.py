@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mongo_sessions import Entry
 from mongo_sessions.policies import tags
-from mongo_sessions.policies.tags import enclosed, neutralised
-from mongo_sessions.policies.transcript import SHORTENED_CHARS, parts
+from mongo_sessions.policies.summarize.tags import enclosed, neutralised
+from mongo_sessions.policies.summarize.transcript import SHORTENED_CHARS, parts
 
 from .conversations import conversation
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, MongoSessionStore, TokenLimit
 from mongo_sessions.policies import allowed_cuts, starts_turn, structure, valid
-from mongo_sessions.policies.block import next_block
+from mongo_sessions.policies.summarize.block import next_block
 
 from .conversations import conversation, rejections
 from .steps import steps_of

@@ -12,12 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
-from mongo_sessions.policies.block import next_block
-from mongo_sessions.policies.budget import LEAST_SUMMARY_TOKENS, Budget
-from mongo_sessions.policies.fold import NotFolded
-from mongo_sessions.policies.segments import from_summary, render
-from mongo_sessions.policies.summary_message import summary_message
-from mongo_sessions.policies.writer import MOST_BYTES
+from mongo_sessions.policies.summarize.block import next_block
+from mongo_sessions.policies.summarize.budget import LEAST_SUMMARY_TOKENS, Budget
+from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize.message import summary_message
+from mongo_sessions.policies.summarize.segments import from_summary, render
+from mongo_sessions.policies.summarize.writer import MOST_BYTES
 
 tiktoken = lru_cache(10_000)(lambda text: TiktokenCounter()({"role": "user", "content": text}))
 

@@ -6,7 +6,7 @@ import random
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..data import prose  # noqa: TID252 - a part of the same benchmarks
+from ..data import prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

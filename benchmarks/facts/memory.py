@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
-from mongo_sessions.policies.fold import NotFolded
-from mongo_sessions.policies.segments import from_summary, render
-from mongo_sessions.policies.summary_message import summary_message
+from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize.message import summary_message
+from mongo_sessions.policies.summarize.segments import from_summary, render
 
 from .conversation import LASTING_FACTS, facts_in, newest, told, turn
 from .rolling import RollingSummary

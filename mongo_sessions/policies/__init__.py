@@ -4,7 +4,6 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 """
 
 from .cuts import Cut, CutKind, may_start
-from .fold_report import FoldFailure, FoldReport
 from .items import starts_turn
 from .list_history import ListHistory
 from .policy import (
@@ -17,13 +16,14 @@ from .policy import (
     Summary,
     TokenBudget,
 )
-from .segments import recounted_summary
 from .structure import allowed_cuts, valid
-from .summarize import SummarizeOlder
-from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
+from .summarize.fold_report import FoldFailure, FoldReport
+from .summarize.segments import recounted_summary
+from .summarize.summarize_older import SummarizeOlder
+from .summarize.summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
+from .summarize.usage import SummarizerUsage
 from .token_limit import TokenLimit
 from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
-from .usage import SummarizerUsage
 
 __all__ = [
     "AgentSummarizer",

@@ -18,7 +18,7 @@ from .schedule import LOSABLE, LOST_ANSWER, REPLICA_SET
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from mongo_sessions.mongod import Mongod
+    from mongo_sessions.testing.mongod import Mongod
 
     from .schedule import Fault
 

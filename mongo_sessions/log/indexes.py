@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from .errors import ForeignCollection, IndexesMissing
+from ..errors import ForeignCollection, IndexesMissing
 from .wanted import wanted_indexes
 
 if TYPE_CHECKING:

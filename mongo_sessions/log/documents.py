@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import bson
 from bson.codec_options import CodecOptions
 
-from .errors import InvalidItem, ItemTooLarge
-from .policies import Claim, Entry
+from ..errors import InvalidItem, ItemTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bson import ObjectId
 
-    from .policies import Item, TokenCounter
 
 Document: TypeAlias = "Mapping[str, Any]"
+Item: TypeAlias = "dict[str, Any]"
 Packed: TypeAlias = "dict[str, Any] | str"
 
 STORED: CodecOptions[dict[str, Any]] = CodecOptions()
@@ -102,34 +101,6 @@ def unpack(packed: Packed) -> Item:
         return item
     _make_plain(packed)
     return packed
-
-
-def to_entry(document: Mapping[str, Any], count_tokens: TokenCounter) -> Entry:
-    """Return a stored document as a policy sees it.
-
-    An item that was stored without a count, by a store that counted none, is counted here.
-    Its running total is not known: 0.
-    """
-    item = unpack(document["item"])
-    tokens = document.get("tokens")
-    return Entry(
-        seq=document["seq"],
-        item=item,
-        tokens=count_tokens(item) if tokens is None else tokens,
-        total_tokens=document.get("total_tokens") or 0,
-        turn=document["turn"],
-        created_at=in_utc(document["created_at"]),
-        summary=document.get("summary"),
-        claim=_to_claim(document["claim"]) if "claim" in document else None,
-        has_room="is_full" not in document,
-        id=document["_id"],
-    )
-
-
-def _to_claim(claim: Document) -> Claim:
-    return Claim(
-        in_utc(claim["until"]), is_working="id" in claim, failures=claim.get("failures", 0)
-    )
 
 
 def in_utc(stored: datetime) -> datetime:

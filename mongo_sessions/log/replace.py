@@ -26,10 +26,9 @@ from .transactions import in_transaction
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from .documents import Document, NewItem
+    from .documents import Document, Item, NewItem
     from .drivers import AnyDriver
     from .lasting import LastingReads
-    from .policies import Item
     from .retries import Retries
 
 _PRUNED_AT_ONCE = 500

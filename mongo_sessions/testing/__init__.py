@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from ..log.retries import settled
+from ..policies.checks import check_whole_number
 from .mongod import Mongod
-from .policies.checks import check_whole_number
-from .retries import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,8 @@ class EmbeddedMongo:
         parameters: Server parameters, as in ``{"enableTestCommands": 1}``.
 
     Attributes:
-        members: One :class:`~mongo_sessions.mongod.Mongod` each, to be killed, paused, started
-            again. Empty outside the block.
+        members: One :class:`~mongo_sessions.testing.mongod.Mongod` each, to be killed, paused,
+            started again. Empty outside the block.
 
     If MONGODB_URI is set and nothing special is asked for, the block gives that URI, and starts
     and removes nothing. Otherwise the mongod on the PATH is taken, or the one in the wheels of

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from .cuts import CutKind, cut_kind
-from .late_outputs import earlier_calls
+from ..cuts import CutKind, cut_kind
+from ..late_outputs import earlier_calls
+from ..window import Stretch
 from .segments import Segment, from_summary
-from .window import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .policy import Entry, History
+    from ..policy import Entry, History
 
 
 class Block(NamedTuple):

@@ -9,21 +9,21 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal
 
+from ..names import describe_error
 from .answers import ClaimLostError, SummaryFailedError
 from .block import next_block
 from .fold_report import FoldFailure, FoldReport, tell
-from .names import describe_error
+from .message import summary_message
 from .segments import to_summary
-from .summary_message import summary_message
 from .usage import UsageMeter
 from .writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..policy import Entry, History, Summary
     from .block import Block
     from .budget import Budget
-    from .policy import Entry, History, Summary
     from .segments import Segment
     from .summarizers import Summarizer
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from .names import describe_error
+from ..names import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

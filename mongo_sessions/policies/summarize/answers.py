@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .names import describe_error
+from ..names import describe_error
 from .summarizers import SummaryError
 from .tags import neutralised
 

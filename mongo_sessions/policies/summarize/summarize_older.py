@@ -7,19 +7,19 @@ import math
 import time
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ..checks import check_callable, check_coroutine_function, check_seconds
+from ..names import name_of
 from .budget import Budget
-from .checks import check_callable, check_coroutine_function, check_seconds
 from .fold import Folder, NotFolded
-from .names import name_of
+from .message import summary_message
 from .segments import from_summary, render, without_beginning
-from .summary_message import summary_message
 from .tail import TailReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..policy import Entry, History, Item
     from .fold_report import FoldFailure, FoldReport
-    from .policy import Entry, History, Item
     from .summarizers import Summarizer
     from .tail import Tail
 

@@ -15,7 +15,7 @@ from .tags import neutralised
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .policy import Entry, Item
+    from ..policy import Entry, Item
 
 SHORTENED_CHARS = 2_000
 """What is kept of a call's arguments, or of its output: some 500 tokens, three fifths of them from

@@ -13,7 +13,7 @@ from pymongo import common
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from pymongo.topology_description import TopologyDescription
 
-from .errors import ServerUnavailable
+from ..errors import ServerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

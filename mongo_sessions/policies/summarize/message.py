@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from .policy import Item
+    from ..policy import Item
     from .segments import Segment
 
 _LABEL = (

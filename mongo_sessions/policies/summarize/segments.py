@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .policy import Summary
+    from ..policy import Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..late_outputs import complete_window
+from ..token_limit import TokenLimit
+from ..window import Stretch
 from .block import latest_anchor
-from .late_outputs import complete_window
 from .segments import from_summary
-from .token_limit import TokenLimit
-from .window import Stretch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..policy import Entry, History
+    from ..window import Window
     from .budget import Budget
-    from .policy import Entry, History
-    from .window import Window
 
 
 class Tail(NamedTuple):

@@ -12,7 +12,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.driver_info import DriverInfo
 from pymongo.topology_description import TopologyDescription
 
-from .errors import StoreClosed, WrongEventLoop
+from ..errors import StoreClosed, WrongEventLoop
 
 Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
 

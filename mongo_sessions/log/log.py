@@ -16,12 +16,12 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from .append import Appender
-from .append_queue import NOTHING_TOGETHER, AppendQueues, Together
 from .claims import Claims
 from .clear import Clearer
 from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
+from .group_commit import NOTHING_TOGETHER, AppendQueues, Together
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
@@ -31,17 +31,17 @@ from .replace import Replacer
 from .transactions import MAJORITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from bson import ObjectId
 
-    from .background import Background
     from .deployment import Deployment
-    from .documents import Document, Head, NewItem, Packed
+    from .documents import Document, Head, Item, NewItem, Packed
     from .drivers import AnyDriver
     from .listing import Listed
-    from .policies import Item
     from .retries import Retries
+
+    RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
 
 # In characters, of the ids that one query looks for. They are what a model or a client wrote.
 _LONGEST_IDS = 1_000_000
@@ -56,8 +56,8 @@ _TOGETHER = Together(items=500, size=1024 * 1024)
 class Log:
     """The items of all sessions, through one client.
 
-    ``cleaning`` removes in the background what a clear has left over: it failed, or its process
-    ended, behind the barrier.
+    ``run_later`` runs the removal of what a clear has left behind, because it failed or its process
+    ended after the barrier was written.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Log:
         *,
         deployment: Deployment,
         retries: Retries,
-        cleaning: Background,
+        run_later: RunLater,
     ) -> None:
         # Whatever the URI says: the SDK compares what it reads with what it wrote, so reads go to
         # the primary, and what was acknowledged must survive an election. Not with_options, which
@@ -86,7 +86,7 @@ class Log:
             items("majority"), items("linearizable"), has_elections=deployment.has_elections
         )
         self._retries = retries
-        self._cleaning = cleaning
+        self._run_later = run_later
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
@@ -214,7 +214,7 @@ class Log:
             await self._clearer.clean(session_id, barrier)
             return False
 
-        self._cleaning.start(session_id, clean)
+        self._run_later(session_id, clean)
 
 
 def _within(texts: Collection[str], characters: int) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from .checks import check_seconds
+from ..checks import check_seconds
 from .tags import EARLIER_SUMMARY, TRANSCRIPT, enclosed
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .checks import check_whole_number
+from ..checks import check_whole_number
 
 LEAST_TOKENS = 1_000
 LEAST_SUMMARY_TOKENS = 256

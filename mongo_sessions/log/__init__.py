@@ -1,0 +1,1 @@
+"""The log: what happened. Every command on stored items is in here."""
