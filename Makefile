@@ -25,7 +25,8 @@ check: $(VENV)/installed  ## lint, format and types, a minute of torture, then a
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
-	$(BIN)/python -m tests.torture --seconds 60
+	$(BIN)/python -m tests.torture --seconds 45
+	$(BIN)/python -m tests.torture --seconds 25 --standalone
 	$(BIN)/$(PYTEST)
 
 torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything lost, doubled, torn?

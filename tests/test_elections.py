@@ -230,40 +230,55 @@ async def test_what_was_acknowledged_is_there_right_after_an_election(
     assert await contents(writer) == [(1, "0"), (2, "1"), (3, "2")]
 
 
-async def reads(lasting: LastingReads) -> list[str]:
-    """The read concerns of one read."""
-    used: list[str] = []
+class Reads:
+    """What reads ask for, while elections take place."""
 
-    async def command(read_concern: str) -> list[str]:
-        used.append(read_concern)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, has_elections: bool = True) -> None:
+        self.lasting = LastingReads("majority", "linearizable", has_elections=has_elections)
+        self.election: int | None = None
+        monkeypatch.setattr(self.lasting, "_election", lambda: self.election)
+
+    async def read(self, *elections: int | None) -> list[str]:
+        """The read concerns of one read: the election before it, and after each command."""
+        self.election, *after = elections
+        used: list[str] = []
+
+        async def command(read_concern: str) -> int:
+            used.append(read_concern)
+            self.election = after[len(used) - 1]
+            return len(used)
+
+        assert await self.lasting.read(command) == len(used), "it returns what was read last"
         return used
 
-    assert await lasting.read(command) is used
-    return used
+
+async def test_a_read_waits_for_a_majority_until_one_has_since_the_election(monkeypatch):
+    reads = Reads(monkeypatch)
+    assert await reads.read(1, 1) == ["linearizable"]
+    assert await reads.read(1, 1) == ["majority"]
+    assert await reads.read(2, 2) == ["linearizable"]
+    assert await reads.read(2, 2) == ["majority"]
 
 
-@pytest.mark.parametrize(
-    ("elections", "expected"),
-    [
-        # As the driver knows it before and after each command.
-        ([1, 1, 1, 1], ["linearizable", "majority"]),
-        ([1, 1, 2, 2, 2, 2], ["linearizable", "linearizable", "majority"]),
-        ([1, 1, 1, 2, 2, 2, 2, 2], ["linearizable", "majority", "linearizable", "majority"]),
-        ([None, None, 1, 1, 1, 1], ["linearizable", "linearizable", "majority"]),
-        ([None, 1, 1, 2, 2, 2], ["linearizable", "linearizable", "linearizable"]),
-        ([1, 1, None, None, 1, 1], ["linearizable", "linearizable", "majority"]),
-    ],
-)
-async def test_reads_wait_for_a_majority_until_one_has(elections, expected, monkeypatch):
-    lasting = LastingReads("majority", "linearizable", has_elections=True)
-    known = iter(elections)
-    monkeypatch.setattr(lasting, "_election", lambda: next(known))
-    used = []
-    while len(used) < len(expected):
-        used += await reads(lasting)
-    assert used == expected
+async def test_a_read_is_repeated_if_there_was_an_election_meanwhile(monkeypatch):
+    reads = Reads(monkeypatch)
+    await reads.read(1, 1)
+    assert await reads.read(1, 2, 2) == ["majority", "linearizable"]
+    assert await reads.read(2, 2) == ["majority"]
+    assert await reads.read(2, None, 3) == ["majority", "linearizable"]
+    assert await reads.read(3, 4) == ["linearizable"]
+    assert await reads.read(4, 4) == ["linearizable"], "the last one may be the old primary's"
+    assert await reads.read(4, 4) == ["majority"]
 
 
-async def test_without_elections_no_read_waits():
-    lasting = LastingReads("majority", "linearizable", has_elections=False)
-    assert await reads(lasting) + await reads(lasting) == ["majority"] * 2
+async def test_a_moment_without_a_primary_is_no_election(monkeypatch):
+    reads = Reads(monkeypatch)
+    await reads.read(1, 1)
+    assert await reads.read(None, None) == ["linearizable"]
+    assert await reads.read(1, 1) == ["majority"]
+
+
+async def test_where_there_are_no_elections_no_read_waits(monkeypatch):
+    reads = Reads(monkeypatch, has_elections=False)
+    assert await reads.read(None, None) == ["majority"]
+    assert await reads.read(None, None) == ["majority"]

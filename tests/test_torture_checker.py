@@ -616,3 +616,9 @@ def test_a_minute_has_faults_of_every_kind_and_four_outages(seed, kinds):
 def test_45_seconds_have_a_pop_whose_outcome_the_driver_does_not_find_out(seed):
     found = [(fault.kind, fault.command) for fault in schedule(seed, 45)]
     assert ("write concern error", "findAndModify") in found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rounds_of_a_check_are_long_enough_for_every_kind_of_fault(seed):
+    assert {fault.kind for fault in schedule(seed, 45, REPLICA_SET)} == set(REPLICA_SET.all)
+    assert {fault.kind for fault in schedule(seed, 25, STANDALONE)} == set(STANDALONE.all)
