@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo import WriteConcern
 
-from mongo_sessions.log.drivers import resolved
+from mongo_sessions.log.drivers import maybe_await
 
 from .mongo import COLLECTION, KEPT_AS, MONGO_GUARANTEE
 from .ours import Ours
@@ -57,8 +57,10 @@ class BareSession:
         if len(documents) == 1:
             await self._items.insert_one(documents[0])
             return
-        async with await resolved(self._items.database.client.start_session()) as transaction:
-            await resolved(transaction.start_transaction(write_concern=self._items.write_concern))
+        async with await maybe_await(self._items.database.client.start_session()) as transaction:
+            await maybe_await(
+                transaction.start_transaction(write_concern=self._items.write_concern)
+            )
             await self._items.insert_many(documents, session=transaction)
             await transaction.commit_transaction()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 
-from mongo_sessions.log.drivers import resolved
+from mongo_sessions.log.drivers import maybe_await
 
 from .contenders import Stored
 
@@ -47,7 +47,7 @@ async def stored_bytes(database: AnyDriver, collections: Sequence[str]) -> Store
     await database.client.admin.command("fsync")
     data = disk = 0
     for collection in collections:
-        cursor = await resolved(
+        cursor = await maybe_await(
             database[collection].aggregate([{"$collStats": {"storageStats": {}}}])
         )
         for found in await cursor.to_list(None):

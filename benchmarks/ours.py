@@ -9,7 +9,7 @@ from bson import ObjectId
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
 from mongo_sessions.background import Background
 from mongo_sessions.log.deployment import Deployment
-from mongo_sessions.log.documents import Head, NewItem, number
+from mongo_sessions.log.documents import Head, NewItem, to_documents
 from mongo_sessions.log.log import Log
 from mongo_sessions.log.retries import Retries
 from mongo_sessions.log.server import Server
@@ -75,7 +75,7 @@ class Ours:
         head = Head(total_tokens=-total_tokens(items) % TOKEN_LIMIT.block_tokens)
         for start in range(0, len(new), _CHUNK):
             chunk = {ObjectId(): item for item in new[start : start + _CHUNK]}
-            documents = number(session_id, chunk, head)
+            documents = to_documents(session_id, chunk, head)
             await self._database[COLLECTION].insert_many(documents, ordered=False)
             head = Head.of(documents[-1])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def find_order(number: int) -> str:
     """Look up an order."""
     return " | ".join(
-        f"line {n}: article {number * n % 9973}, packed, shipped" for n in range(1, 9)
+        f"line {n}: article {number * n % 9973}, encoded, shipped" for n in range(1, 9)
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .log.documents import unpack
-from .log.retries import settled
+from .log.documents import decode
+from .log.retries import run_to_completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .log.log import Log
     from .policies import Item
 
-    Pack: TypeAlias = Callable[[Sequence[Item]], Awaitable[list[NewItem]]]
+    Encode: TypeAlias = Callable[[Sequence[Item]], Awaitable[list[NewItem]]]
 
 ReplaceSuffix: TypeAlias = "Callable[[int, list[TResponseInputItem]], Awaitable[bool]]"
 
@@ -42,7 +42,7 @@ async def snapshot(
     history: SessionHistory,
     limit: int,
     prune_prefix: Callable[[Item], bool] | None,
-    pack: Pack,
+    encode: Encode,
 ) -> CompactionSnapshot:
     """The newest ``limit`` items as they are stored, whatever a policy would show."""
     documents = await history.newest_documents(limit + 1)
@@ -53,9 +53,11 @@ async def snapshot(
     async def replace_suffix(start: int, output: list[TResponseInputItem]) -> bool:
         if not ids[start:]:
             return False
-        new = await pack(output)  # type: ignore[arg-type]
+        new = await encode(output)  # type: ignore[arg-type]
         history.forget()
-        return await settled(log.replace_end(history.session_id, ids[start:], new, prune_prefix))
+        return await run_to_completion(
+            log.replace_end(history.session_id, ids[start:], new, prune_prefix)
+        )
 
-    items = [unpack(document["item"]) for document in documents]
+    items = [decode(document["item"]) for document in documents]
     return CompactionSnapshot(items, is_complete, replace_suffix)

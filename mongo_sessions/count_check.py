@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .log.documents import unpack
+from .log.documents import decode
 
 if TYPE_CHECKING:
     from .counting import Counting
@@ -31,7 +31,7 @@ class CountCheck:
         stored = document.get("tokens")
         if self._has_warned or stored is None:
             return True
-        item = unpack(document["item"])
+        item = decode(document["item"])
         if (size := _size(item)) > _LONGEST:
             return False
         (count,) = await self._counting.all([item], size)

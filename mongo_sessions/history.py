@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bson import ObjectId
 
 from .first_chunks import DEFAULT
-from .log.documents import in_utc, unpack
+from .log.documents import decode, in_utc
 from .policies import Claim, Entry
 from .policies.policy import MOST_FOUND
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .background import Background
     from .count_check import CountCheck
     from .first_chunks import FirstChunks
-    from .known import Known
     from .log.documents import Document
     from .log.log import Log
     from .log.places import Page
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter
+    from .session_state import SessionState
 
 # Documents per round trip: each chunk is twice the one before.
 _LARGEST_CHUNK = 2_000
@@ -46,7 +46,7 @@ class SessionHistory:
         *,
         count_tokens: TokenCounter,
         background: Background,
-        known: Known,
+        state: SessionState,
         first_chunks: FirstChunks,
         count_check: CountCheck,
     ) -> None:
@@ -54,7 +54,7 @@ class SessionHistory:
         self.session_id = session_id
         self._count_tokens = count_tokens
         self._background = background
-        self._known = known
+        self._state = state
         self._first_chunks = first_chunks
         self._count_check = count_check
         self._claimant = ObjectId()
@@ -76,8 +76,8 @@ class SessionHistory:
 
         async def read(chunk: int, before: int | None) -> Page:
             page = await self._newest(chunk, before)
-            if page.documents and before is None and not self._known.counts_are_checked:
-                self._known.counts_are_checked = await self._count_check.check(
+            if page.documents and before is None and not self._state.counts_are_checked:
+                self._state.counts_are_checked = await self._count_check.check(
                     self.session_id, page.documents[0]
                 )
             return page
@@ -108,11 +108,11 @@ class SessionHistory:
 
     async def newest_items(self, limit: int | None) -> list[Item]:
         """The newest ``limit`` items (None: all), oldest first."""
-        return [unpack(document["item"]) for document in await self.newest_documents(limit)]
+        return [decode(document["item"]) for document in await self.newest_documents(limit)]
 
     def forget(self) -> None:
         """Items are removed."""
-        self._known.forget()
+        self._state.forget()
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
@@ -136,11 +136,11 @@ class SessionHistory:
             self.session_id, entry.id, self._claimant, summary
         )
 
-    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         await self._background.join(self.session_id, work, seconds)
 
-    def maintain_from(self, total_tokens: int) -> None:
-        self._known.maintain_from = total_tokens
+    def skip_maintenance_until(self, total_tokens: int) -> None:
+        self._state.skip_maintenance_until = total_tokens
 
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
@@ -148,7 +148,7 @@ class SessionHistory:
     async def _newest(self, chunk: int, before_seq: int | None) -> Page:
         page, head = await self._log.newest(self.session_id, chunk, before_seq)
         if before_seq is None:
-            self._known.head = head
+            self._state.head = head
         return page
 
     async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
@@ -220,7 +220,7 @@ def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
     An item that was stored without a count, by a store that counted none, is counted here.
     Its running total is not known: 0.
     """
-    item = unpack(document["item"])
+    item = decode(document["item"])
     tokens = document.get("tokens")
     return Entry(
         seq=document["seq"],

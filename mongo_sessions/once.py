@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from .log.retries import settled
+from .log.retries import run_to_completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -44,7 +44,7 @@ class Once(Generic[T]):
                 if attempt is None:
                     attempt = self._attempt = _Attempt(Future(), asyncio.get_running_loop())
             if first:
-                await settled(self._make(attempt, make))
+                await run_to_completion(self._make(attempt, make))
             try:
                 result: T = await self._outcome_of(attempt)
             except _AbandonedError:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .log.documents import unpack
+from .log.documents import decode
 from .log.places import is_barrier, is_live
 from .policies import recounted_summary
 
@@ -100,7 +100,7 @@ class Recount:
     async def _changes(self, documents: Sequence[Document], total: int) -> dict[object, Document]:
         """The fields that differ, by the ``_id`` of their document."""
         live = [document for document in documents if is_live(document)]
-        items = [unpack(document["item"]) for document in live]
+        items = [decode(document["item"]) for document in live]
         counts = await self._storage.counting.all(items, size=sys.maxsize)  # in a thread
         summaries = await asyncio.to_thread(self._summaries, live)
         tokens_of = {d["_id"]: tokens for d, tokens in zip(live, counts, strict=True)}

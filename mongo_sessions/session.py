@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .clients import ClientPerLoop
 from .compaction import snapshot
-from .known import Known
-from .log.documents import NewItem, pack, unpack
-from .log.retries import settled
+from .log.documents import NewItem, decode, encode
+from .log.retries import run_to_completion
 from .log.server import Explained, explaining
 from .log.session_ids import check_session_id
-from .policies import Maintained, TokenBudget, starts_turn
+from .policies import HasMaintenance, NeedsTokenCounts, starts_turn
 from .policies.checks import check_coroutine_function, check_whole_number
 from .policies.names import name_of
+from .session_state import SessionState
 from .settings import checked, for_the_sdk
 from .storage import Storage
 
@@ -59,16 +59,16 @@ class MongoSession:
         check_session_id(session_id)
         if policy is not None:
             check_coroutine_function("policy", policy)
-        if isinstance(policy, Maintained):
+        if isinstance(policy, HasMaintenance):
             check_coroutine_function("policy.maintain", policy.maintain)
-        if isinstance(policy, TokenBudget) and not storage.counting.is_on:
+        if isinstance(policy, NeedsTokenCounts) and not storage.counting.is_on:
             raise ValueError(f"{name_of(policy)} needs token counts, and token_counter is None")
         self.session_id = session_id
         self.policy = policy
         self._storage = storage
         self._settings = checked(session_settings, policy)
         self._owns_storage = False
-        self._known = Known()
+        self._state = SessionState()
 
     @classmethod
     def from_uri(
@@ -165,8 +165,8 @@ class MongoSession:
         if self.policy is not None:
             self._storage.bypasses.by_encryption(self.session_id, cast("Sequence[Item]", items))
         log, history = await self._storage.log(), await self._history()
-        head, self._known.head = self._known.head, None
-        self._known.head = await settled(log.append(self.session_id, new_items, head))
+        head, self._state.head = self._state.head, None
+        self._state.head = await run_to_completion(log.append(self.session_id, new_items, head))
         self._maintain(history)
 
     @explaining
@@ -181,9 +181,9 @@ class MongoSession:
         attempt whose answer was lost takes place only after the session has looked for it.
         """
         log = await self._storage.log()
-        self._known.forget()
-        packed = await settled(log.pop(self.session_id))
-        return None if packed is None else cast("TResponseInputItem", unpack(packed))
+        self._state.forget()
+        encoded = await run_to_completion(log.pop(self.session_id))
+        return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
     @explaining
     async def clear_session(self) -> None:
@@ -194,8 +194,8 @@ class MongoSession:
         raises, and another clear or a read finishes it.
         """
         log = await self._storage.log()
-        self._known.forget()
-        await settled(log.clear(self.session_id))
+        self._state.forget()
+        await run_to_completion(log.clear(self.session_id))
 
     # Private names of the SDK: its compaction session looks for them.
 
@@ -218,8 +218,8 @@ class MongoSession:
         if not log.has_transactions or self._reads_or_adds_otherwise():
             return False
         new_items = await self._checked_and_counted(cast("Sequence[Item]", items))
-        self._known.forget()
-        await settled(log.replace_all(self.session_id, new_items))
+        self._state.forget()
+        await run_to_completion(log.replace_all(self.session_id, new_items))
         return True
 
     def _reads_or_adds_otherwise(self) -> bool:
@@ -268,13 +268,13 @@ class MongoSession:
     async def _checked_and_counted(self, items: Sequence[Item]) -> list[NewItem]:
         if not items:
             return []
-        packed, sizes = zip(
-            *(pack(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
+        encoded, sizes = zip(
+            *(encode(item, f"items[{index}]") for index, item in enumerate(items)), strict=True
         )
         counts = await self._storage.counting.all(items, sum(sizes))
         return [
             NewItem(p, size, tokens, starts_turn(item))
-            for p, size, tokens, item in zip(packed, sizes, counts, items, strict=True)
+            for p, size, tokens, item in zip(encoded, sizes, counts, items, strict=True)
         ]
 
     def _maintain(self, history: SessionHistory) -> None:
@@ -282,15 +282,15 @@ class MongoSession:
 
         All is written by then, so nothing in here may fail.
         """
-        policy, head = self.policy, self._known.head
-        if policy is None or not isinstance(policy, Maintained):
+        policy, head = self.policy, self._state.head
+        if policy is None or not isinstance(policy, HasMaintenance):
             return
-        if head is not None and head.total_tokens < self._known.maintain_from:
+        if head is not None and head.total_tokens < self._state.skip_maintenance_until:
             return
         self._storage.background.start(self.session_id, partial(policy.maintain, history))
 
     async def _history(self) -> SessionHistory:
-        return await self._storage.history(self.session_id, self._known)
+        return await self._storage.history(self.session_id, self._state)
 
 
 def _view(policy: RetrievalPolicy, view: object) -> list[TResponseInputItem]:

@@ -19,7 +19,7 @@ from .log.drivers import GivenDatabase
 from .log.indexes import Indexes
 from .log.log import Log
 from .log.places import MARK_SECONDS
-from .log.retries import Retries, patiently
+from .log.retries import Retries, retrying
 from .log.server import Server
 from .once import Once
 from .policies import TiktokenCounter
@@ -27,10 +27,10 @@ from .policies.checks import check_callable, check_seconds
 from .readiness import readiness
 
 if TYPE_CHECKING:
-    from .known import Known
     from .log.drivers import AnyDriver, Database
     from .policies import TokenCounter
     from .readiness import StoreCheck
+    from .session_state import SessionState
 
 DEFAULT_COUNTER = TiktokenCounter()
 
@@ -119,8 +119,8 @@ class Storage:
         server = self._server()
 
         async def ensure() -> None:
-            await patiently(indexes.refuse_foreign, self.retry_for, server=server)
-            await patiently(
+            await retrying(indexes.refuse_foreign, self.retry_for, server=server)
+            await retrying(
                 lambda: indexes.ensure(create=create),
                 self.retry_for,
                 server=server,
@@ -140,7 +140,7 @@ class Storage:
         else:
             await self._ensure_indexes(self._indexes_were_seen, create=False)
         deployment = await self._deployment.get(
-            lambda: patiently(lambda: Deployment.of(database), self.retry_for, server=server)
+            lambda: retrying(lambda: Deployment.of(database), self.retry_for, server=server)
         )
         log = Log(
             database,
@@ -161,14 +161,14 @@ class Storage:
             self._servers[loop] = Server(self.database().client)
         return self._servers[loop]
 
-    async def history(self, session_id: str, known: Known) -> SessionHistory:
-        """The log of one session; ``known`` is what its user remembers of it."""
+    async def history(self, session_id: str, state: SessionState) -> SessionHistory:
+        """The log of one session; ``state`` is what its user remembers of it."""
         return SessionHistory(
             await self.log(),
             session_id,
             count_tokens=self.counting.one,
             background=self.background,
-            known=known,
+            state=state,
             first_chunks=self._first_chunks,
             count_check=self._count_check,
         )

@@ -8,8 +8,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from .clients import ClientPerLoop
-from .known import Known
-from .log.retries import settled
+from .log.retries import run_to_completion
 from .log.server import explaining
 from .log.session_ids import check_part_of_id
 from .pending import FoldProgress, pending
@@ -19,6 +18,7 @@ from .policies.summarize.fold import NotFolded
 from .recount import Recount, RecountProgress
 from .session import MongoSession
 from .session_info import SessionInfo, info_of
+from .session_state import SessionState
 from .storage import DEFAULT_COUNTER, Storage, StorageOptions
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class MongoSessionStore:
         """
         self.session(session_id)  # or raise
         log = await self._storage.log()
-        return await settled(log.clear(session_id))
+        return await run_to_completion(log.clear(session_id))
 
     @explaining
     async def fold_pending(
@@ -218,7 +218,7 @@ class MongoSessionStore:
         due = await pending(await self._storage.log(), prefix, policy.budget.due_tokens)
         made = tried = 0
         for number, session_id in enumerate(due, 1):
-            history = await self._storage.history(session_id, Known())
+            history = await self._storage.history(session_id, SessionState())
             before = made
             while report := await policy.fold(history):
                 made += 1

@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log.documents import Head, NewItem, number
+from mongo_sessions.log.documents import Head, NewItem, to_documents
 from mongo_sessions.policies import TokenCounter, starts_turn
 
 
@@ -16,4 +16,4 @@ async def fill(
 ) -> None:
     await MongoSessionStore(database).ensure_indexes()
     new = {ObjectId(): NewItem(item, 0, token_counter(item), starts_turn(item)) for item in items}
-    await database["session_items"].insert_many(number(session_id, new, Head()))
+    await database["session_items"].insert_many(to_documents(session_id, new, Head()))

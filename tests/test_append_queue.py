@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure, WriteError
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.log.documents import Head, NewItem
-from mongo_sessions.log.group_commit import NOTHING_TOGETHER, AppendQueue, AppendQueues, Together
+from mongo_sessions.log.group_commit import NO_GROUPS, GroupCommit, GroupCommits, GroupLimits
 
 from .conftest import open_database
 from .faults import Commands, failing
@@ -31,11 +31,11 @@ class Writing:
     ) -> Head:
         assert 0 < seconds <= 30
         self.heads.append(head)
-        self.written.append([item.packed for item in items])
+        self.written.append([item.encoded for item in items])
         await self.may_go_on.wait()
         for item in items:
-            if item.packed in self.refused:
-                raise self.refused[item.packed]
+            if item.encoded in self.refused:
+                raise self.refused[item.encoded]
         return Head(None, sum(map(len, self.written)), 0, 0)
 
 
@@ -43,11 +43,11 @@ def batch(*names: str) -> list[NewItem]:
     return [NewItem(name, size=1_000, tokens=1, starts_turn=False) for name in names]
 
 
-def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> AppendQueue:
-    return AppendQueue("a", writing, together=Together(items, size), retry_for=30)
+def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> GroupCommit:
+    return GroupCommit("a", writing, together=GroupLimits(items, size), retry_for=30)
 
 
-async def add_all(queue: AppendQueue, *batches: list[NewItem]) -> list[asyncio.Task]:
+async def add_all(queue: GroupCommit, *batches: list[NewItem]) -> list[asyncio.Task]:
     tasks = []
     for items in batches:
         tasks.append(asyncio.create_task(queue.add(items, None)))
@@ -73,10 +73,10 @@ async def test_what_waits_is_written_together_in_its_order(writing):
 @pytest.mark.parametrize(
     ("together", "groups"),
     [
-        (NOTHING_TOGETHER, [["1"], ["2", "3"], ["4"], ["5"]]),
-        (Together(2, 1_000_000), [["1"], ["2", "3"], ["4", "5"]]),
-        (Together(3, 1_000_000), [["1"], ["2", "3", "4"], ["5"]]),
-        (Together(100, 3_000), [["1"], ["2", "3", "4"], ["5"]]),
+        (NO_GROUPS, [["1"], ["2", "3"], ["4"], ["5"]]),
+        (GroupLimits(2, 1_000_000), [["1"], ["2", "3"], ["4", "5"]]),
+        (GroupLimits(3, 1_000_000), [["1"], ["2", "3", "4"], ["5"]]),
+        (GroupLimits(100, 3_000), [["1"], ["2", "3", "4"], ["5"]]),
     ],
 )
 async def test_no_more_than_so_much_is_written_together(writing, together, groups):
@@ -187,7 +187,7 @@ async def test_others_are_not_written_under_a_callers_deadline(database):
 
 
 async def test_a_queue_is_gone_when_nobody_waits_in_it(writing):
-    queues = AppendQueues(writing, together=Together(100, 1_000), retry_for=30)
+    queues = GroupCommits(writing, together=GroupLimits(100, 1_000), retry_for=30)
     writing.may_go_on.set()
     await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
     assert len(queues._queues) == 0

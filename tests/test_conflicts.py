@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mongo_sessions.log.drivers import resolved
+from mongo_sessions.log.drivers import maybe_await
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,8 +21,8 @@ INSTEAD = {"role": "user", "content": "instead"}
 async def newest_place_held(database: Any) -> AsyncIterator[None]:
     """A transaction has written to it, and is aborted at the end."""
     collection = database["session_items"]
-    async with await resolved(database.client.start_session()) as transaction:
-        await resolved(transaction.start_transaction())
+    async with await maybe_await(database.client.start_session()) as transaction:
+        await maybe_await(transaction.start_transaction())
         await collection.update_one(
             {"session_id": "a", "seq": 4}, {"$set": {"held": True}}, session=transaction
         )

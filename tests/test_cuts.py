@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mongo_sessions.policies import CutKind, allowed_cuts, valid
+from mongo_sessions.policies import CutKind, allowed_cuts, drop_unpaired
 
 from .conversations import conversation, rejections
 from .steps import steps_of
@@ -17,9 +17,9 @@ seeds = st.integers(0, 10**6)
 def test_a_call_id_that_is_used_again_is_paired_one_by_one():
     call = {"type": "function_call", "call_id": "0", "name": "x", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "0", "output": "x"}
-    assert valid([call, output, call, output]) == [call, output, call, output]
-    assert valid([call, call, output, output]) == [call, call, output, output]
-    assert valid([call, output, output]) == [call, output]
+    assert drop_unpaired([call, output, call, output]) == [call, output, call, output]
+    assert drop_unpaired([call, call, output, output]) == [call, call, output, output]
+    assert drop_unpaired([call, output, output]) == [call, output]
     assert [cut.position for cut in allowed_cuts([call, output, call, output], before=None)] == [
         0,
         2,
@@ -36,19 +36,19 @@ def test_what_an_unfinished_program_called_goes_with_it():
     )
     done = {"type": "program_output", "call_id": "p"}
     reasoning = {"type": "reasoning", "id": "r"}
-    assert valid([user, reasoning, program, call, output, user]) == [user, user]
-    assert valid([user, call, output, user]) == [user, user]
+    assert drop_unpaired([user, reasoning, program, call, output, user]) == [user, user]
+    assert drop_unpaired([user, call, output, user]) == [user, user]
     finished = [user, reasoning, program, call, output, done, user]
-    assert valid(finished) == finished
+    assert drop_unpaired(finished) == finished
     assert [cut.position for cut in allowed_cuts(finished, before=None)] == [0, 1, 6]
 
 
 def test_tool_searches_without_an_id_are_paired_in_their_order():
     user = {"role": "user", "content": "x"}
     call, output = {"type": "tool_search_call"}, {"type": "tool_search_output", "call_id": None}
-    assert valid([user, call, output, user]) == [user, call, output, user]
-    assert valid([user, call, user]) == [user, user]
-    assert valid([output, user]) == [user]
+    assert drop_unpaired([user, call, output, user]) == [user, call, output, user]
+    assert drop_unpaired([user, call, user]) == [user, user]
+    assert drop_unpaired([output, user]) == [user]
 
 
 @given(seed=seeds, turns=st.integers(1, 20))
@@ -78,13 +78,13 @@ def test_cuts_do_not_depend_on_what_was_not_read(seed, turns):
 @given(seed=seeds, turns=st.integers(0, 20))
 def test_a_history_that_is_not_broken_is_left_as_it_is(seed, turns):
     items = conversation(seed, turns)
-    assert valid(items) == items
+    assert drop_unpaired(items) == items
 
 
 @given(seed=seeds, turns=st.integers(1, 20), broken=st.integers(1, 10))
 def test_a_broken_history_loses_only_calls_outputs_and_reasoning(seed, turns, broken):
     items = conversation(seed, turns, broken=broken)
-    kept = valid(items)
+    kept = drop_unpaired(items)
     assert rejections(kept) == []
     assert [i for i in kept if "role" in i] == [i for i in items if "role" in i]
 
@@ -157,17 +157,17 @@ LOCAL = call("c1", "local_shell_call", id="lsh_1")
     ],
 )
 def test_a_local_shells_output_is_paired_by_its_id_where_it_has_no_call_id(answer):
-    assert valid([USER, LOCAL, answer]) == [USER, LOCAL, answer]
+    assert drop_unpaired([USER, LOCAL, answer]) == [USER, LOCAL, answer]
     assert kinds([USER, LOCAL, answer, ANSWER]) == ["TURN", "RESPONSE", "-", "RESPONSE"]
-    assert valid([USER, answer]) == [USER]
-    assert valid([USER, LOCAL, answer, answer]) == [USER, LOCAL, answer]
+    assert drop_unpaired([USER, answer]) == [USER]
+    assert drop_unpaired([USER, LOCAL, answer, answer]) == [USER, LOCAL, answer]
 
 
 @pytest.mark.parametrize("kind", ["local_shell_call", "function_call", "computer_call"])
 def test_an_output_or_a_call_that_names_no_counterpart_is_left_out(kind):
     nameless = {"type": f"{kind}_output", "output": "x"}
-    assert valid([USER, nameless]) == [USER]
-    assert valid([USER, {"type": kind, "name": "x"}, nameless]) == [USER]
+    assert drop_unpaired([USER, nameless]) == [USER]
+    assert drop_unpaired([USER, {"type": kind, "name": "x"}, nameless]) == [USER]
 
 
 def programs(depth: int) -> list[dict]:
@@ -182,12 +182,12 @@ def programs(depth: int) -> list[dict]:
 
 
 def test_what_an_unfinished_program_issued_goes_with_it_however_deep():
-    assert valid([USER, *programs(4)]) == [USER]
+    assert drop_unpaired([USER, *programs(4)]) == [USER]
     done = output("p0", "program")
-    assert valid([USER, *programs(4), done]) == [USER, *programs(4), done]
+    assert drop_unpaired([USER, *programs(4), done]) == [USER, *programs(4), done]
     without_innermost = [item for item in programs(4) if item.get("call_id") != "p3"]
     left_open = [*programs(4)[:4], *without_innermost[3:], done]
-    assert valid(left_open) == [*without_innermost, done]
+    assert drop_unpaired(left_open) == [*without_innermost, done]
 
 
 SHAPES = {
@@ -212,7 +212,9 @@ def shaped(shape: str, size: int) -> list[dict]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("function", [valid, lambda items: allowed_cuts(items, before=None)])
+@pytest.mark.parametrize(
+    "function", [drop_unpaired, lambda items: allowed_cuts(items, before=None)]
+)
 def test_twice_as_many_items_take_twice_as_many_steps(shape, function):
     once, twice = (steps_of(function, shaped(shape, size)) for size in (500, 1_000))
     assert twice < 2.2 * once
@@ -220,9 +222,9 @@ def test_twice_as_many_items_take_twice_as_many_steps(shape, function):
 
 
 def test_nested_programs_take_steps_in_proportion_to_their_number():
-    once, twice = (steps_of(valid, programs(depth)) for depth in (500, 1_000))
+    once, twice = (steps_of(drop_unpaired, programs(depth)) for depth in (500, 1_000))
     assert twice < 2.2 * once
-    assert valid(programs(5_000)) == []
+    assert drop_unpaired(programs(5_000)) == []
 
 
 def test_the_kinds_of_cuts_are_in_the_order_of_preference():

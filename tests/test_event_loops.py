@@ -25,7 +25,7 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
-from mongo_sessions.log.drivers import DRIVER_INFO, resolved
+from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
 from mongo_sessions.once import Once
 
 from .clients import open_client
@@ -336,7 +336,7 @@ async def driver_names(database, app: str) -> set[str]:
     """What the clients of an application, which are connected, call their driver."""
     match = {"$match": {"clientMetadata.application.name": app}}
     pipeline = [{"$currentOp": {"allUsers": True, "idleConnections": True}}, match]
-    cursor = await resolved(database.client.admin.aggregate(pipeline))
+    cursor = await maybe_await(database.client.admin.aggregate(pipeline))
     operations = await cursor.to_list(None)
     return {operation["clientMetadata"]["driver"]["name"] for operation in operations}
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import InvalidItem, ItemTooLarge, MongoSessionStore
-from mongo_sessions.log.documents import MAX_ITEM_BYTES, pack, unpack
+from mongo_sessions.log.documents import MAX_ITEM_BYTES, decode, encode
 
 anything = st.characters(codec=None)  # lone surrogates and NUL among them
 texts = st.text(anything, max_size=20)
@@ -110,7 +110,7 @@ async def test_what_json_cannot_hold_is_refused_with_its_batch(store, before, ba
 
 async def test_the_largest_item_that_fits_is_stored_and_one_byte_more_is_refused(database):
     session = MongoSessionStore(database, token_counter=None).session("a")
-    _, empty = pack({"content": ""})
+    _, empty = encode({"content": ""})
     largest = {"content": "x" * (MAX_ITEM_BYTES - empty)}
     await session.add_items([largest])
     await session.add_items([largest, {"role": "user", "content": "next"}])
@@ -129,13 +129,13 @@ async def test_the_largest_item_that_fits_is_stored_and_one_byte_more_is_refused
 
 def test_items_are_stored_as_documents_that_can_be_queried():
     item = {"role": "user", "content": [{"type": "input_text", "text": "hello"}], "a.b": 1}
-    assert pack(item)[0] == item
+    assert encode(item)[0] == item
 
 
 @pytest.mark.parametrize(
     "item", [{"$ref": 1}, {"x": 2**63}, {"x": "\ud800"}, {"a\0": 1}, nested(81)]
 )
 def test_what_bson_cannot_hold_is_stored_as_json_text(item):
-    packed, _ = pack(item)
-    assert isinstance(packed, str)
-    assert exactly(json.loads(packed)) == exactly(unpack(packed)) == exactly(item)
+    encoded, _ = encode(item)
+    assert isinstance(encoded, str)
+    assert exactly(json.loads(encoded)) == exactly(decode(encoded)) == exactly(item)

@@ -18,7 +18,7 @@ from pymongo.errors import (
 )
 
 from mongo_sessions import MongoSessionStore, ServerUnavailable, clear
-from mongo_sessions.log.retries import Patience, patiently
+from mongo_sessions.log.retries import Patience, retrying
 from mongo_sessions.log.server import Server
 from mongo_sessions.testing import EmbeddedMongo
 
@@ -333,7 +333,7 @@ async def test_what_is_slow_gets_twice_the_time_at_the_next_attempt():
 
     allowed: list[float] = []
     server = Server(AsyncMongoMockClient())
-    assert await patiently(slow, 100, server=server, attempt_seconds=10) == "done"
+    assert await retrying(slow, 100, server=server, attempt_seconds=10) == "done"
     assert [round(seconds) for seconds in allowed] == [10, 20, 40]
 
 

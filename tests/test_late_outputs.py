@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, MongoSessionStore, SummarizeOlder, TokenLimit
-from mongo_sessions.policies import valid
+from mongo_sessions.policies import drop_unpaired
 from mongo_sessions.policies.structure import Structure
 from mongo_sessions.policies.summarize.segments import from_summary
 
@@ -96,7 +96,7 @@ async def test_whatever_is_late_the_newest_answers_are_shown_with_their_calls(se
     items = conversation(seed, number, late=0.4)
     for end in range(len(items) - 3, len(items) + 1):
         shown = await TokenLimit(budget)(ListHistory(items[:end], token_counter=count))
-        complete = valid(items[:end])
+        complete = drop_unpaired(items[:end])
         assert rejections(shown) == []
         assert shown[-1:] == complete[-1:]
 
@@ -114,7 +114,7 @@ async def test_nothing_lies_between_the_summary_and_the_view(seed, number, max_t
         anchor = await history.latest_summary()
         covered = from_summary(anchor.summary)[-1].last_seq if anchor else 0
         tail = history.entries[covered:]
-        kept = {id(one) for one in valid([entry.item for entry in history.entries])}
+        kept = {id(one) for one in drop_unpaired([entry.item for entry in history.entries])}
         shown = {id(one) for one in view}
         hidden = [e.item for e in tail if id(e.item) in kept and id(e.item) not in shown]
         structure = Structure([entry.item for entry in history.entries])
@@ -219,7 +219,7 @@ async def test_however_many_outputs_are_late_a_few_queries_find_their_calls(data
     view = await session.get_items()
     assert rejections(view) == []
     assert sent.names.count("find") <= 5
-    assert view[-1] == valid(items)[-1]
+    assert view[-1] == drop_unpaired(items)[-1]
 
 
 @pytest.mark.parametrize("call_id", ["\u3042" * 60, "(" * 60, "x" * 200_000])

@@ -33,7 +33,7 @@ from mongo_sessions import (
     SummaryRequest,
     TiktokenCounter,
 )
-from mongo_sessions.policies import SummaryError, valid
+from mongo_sessions.policies import SummaryError, drop_unpaired
 from mongo_sessions.policies.summarize.summarizers import INSTRUCTIONS
 
 from .responses_server import (
@@ -388,7 +388,7 @@ async def test_without_a_good_answer_there_is_no_summary(database, caplog, answe
         view = await session.get_items()
     assert len(server.requests) == requests
     assert view
-    assert view == MESSAGES[-len(view) :] == valid(view)
+    assert view == MESSAGES[-len(view) :] == drop_unpaired(view)
     assert tokens(view) <= 1_000
     items = database.get_collection("session_items")
     assert await items.count_documents({}) == len(MESSAGES)

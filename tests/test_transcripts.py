@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mongo_sessions import Entry
 from mongo_sessions.policies import tags
-from mongo_sessions.policies.summarize.tags import enclosed, neutralised
+from mongo_sessions.policies.summarize.tags import escape_tags, wrap_in_tag
 from mongo_sessions.policies.summarize.transcript import SHORTENED_CHARS, parts
 
 from .conversations import conversation
@@ -244,9 +244,9 @@ SPELLINGS = [
 @pytest.mark.parametrize("tag", SPELLINGS, ids=lambda tag: ascii(tag[:20]))
 def test_what_looks_like_one_of_our_tags_is_neutralised(tag):
     brackets = tag.rfind("<") + 1 or 1
-    assert neutralised(f"before {tag} after") == f"before {'&lt;' * brackets}{tag[brackets:]} after"
-    assert enclosed("transcript", tag).count("<") == 2
-    assert neutralised(neutralised(tag)) == neutralised(tag)
+    assert escape_tags(f"before {tag} after") == f"before {'&lt;' * brackets}{tag[brackets:]} after"
+    assert wrap_in_tag("transcript", tag).count("<") == 2
+    assert escape_tags(escape_tags(tag)) == escape_tags(tag)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_what_looks_like_one_of_our_tags_is_neutralised(tag):
     ],
 )
 def test_other_markup_is_left_alone(text):
-    assert neutralised(text) == text
+    assert escape_tags(text) == text
 
 
 # Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 16.0.
@@ -289,7 +289,7 @@ def test_no_character_that_is_not_displayed_hides_a_tag():
     for first, last in DEFAULT_IGNORABLE:
         for code_point in range(first, last + 1):
             hidden = chr(code_point).join("</transcript>")
-            assert neutralised(hidden).startswith("&lt;"), hex(code_point)
+            assert escape_tags(hidden).startswith("&lt;"), hex(code_point)
 
 
 def test_every_bracket_that_is_equivalent_to_ours_is_found():
@@ -297,7 +297,7 @@ def test_every_bracket_that_is_equivalent_to_ours_is_found():
         char for char in map(chr, range(sys.maxunicode + 1)) if "<" in normalize("NFKD", char)
     ]
     assert len(brackets) > 2
-    assert [neutralised(f"{bracket}transcript>") for bracket in brackets] == [
+    assert [escape_tags(f"{bracket}transcript>") for bracket in brackets] == [
         "&lt;transcript>"
     ] * len(brackets)
 
@@ -330,7 +330,7 @@ def test_the_work_grows_with_the_length_of_a_text_and_no_faster(unit, monkeypatc
     def work(length: int) -> int:
         nonlocal looked_at
         looked_at = 0
-        neutralised((unit * length)[:length])
+        escape_tags((unit * length)[:length])
         return looked_at
 
     assert 0 < work(4_000) <= 3 * 4_000
@@ -339,7 +339,7 @@ def test_the_work_grows_with_the_length_of_a_text_and_no_faster(unit, monkeypatc
 
 def test_a_text_without_a_bracket_is_not_looked_at(monkeypatch):
     monkeypatch.setattr(tags, "_letters", None)
-    assert neutralised("transcript> " * 1_000) == "transcript> " * 1_000
+    assert escape_tags("transcript> " * 1_000) == "transcript> " * 1_000
 
 
 words = st.text("word ,.\n<>/[]汉字é", min_size=0, max_size=400)

@@ -14,7 +14,7 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from .documents import Head, number
+from .documents import Head, to_documents
 from .exactly_once import exactly_once, naming_no_text
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, head_of
 from .retries import Patience
@@ -66,7 +66,7 @@ class Appender:
                     # An election must not roll this document back: its place would become free,
                     # and another writer could take it after this append has taken the next one.
                     known = await self._lasting.read(lambda items: newest_head(items, session_id))
-            documents = number(session_id, pending, known)
+            documents = to_documents(session_id, pending, known)
             await self._insert(documents, pending, patience)
             return Head.of(documents[-1])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = "Mapping[str, Any]"
 Item: TypeAlias = "dict[str, Any]"
-Packed: TypeAlias = "dict[str, Any] | str"
+Encoded: TypeAlias = "dict[str, Any] | str"
 
 STORED: CodecOptions[dict[str, Any]] = CodecOptions()
 """How documents are read, whatever the client's options say: dates without a time zone, which takes
@@ -65,14 +65,14 @@ class Head(NamedTuple):
 class NewItem(NamedTuple):
     """An item to append, checked and counted."""
 
-    packed: Packed
+    encoded: Encoded
     size: int
     """In bytes."""
     tokens: int | None
     starts_turn: bool
 
 
-def pack(item: Item, name: str = "item") -> tuple[Packed, int]:
+def encode(item: Item, name: str = "item") -> tuple[Encoded, int]:
     """Return what to store for ``item``, and its size in bytes.
 
     Raises:
@@ -82,25 +82,25 @@ def pack(item: Item, name: str = "item") -> tuple[Packed, int]:
     """
     if not isinstance(item, dict):
         raise InvalidItem(f"{name} must be a dict, got {type(item).__name__}")
-    packed: Packed = item
+    encoded: Encoded = item
     if not _bson_holds(item, name):
         try:
-            packed = json.dumps(item, separators=(",", ":"), allow_nan=False)
+            encoded = json.dumps(item, separators=(",", ":"), allow_nan=False)
         except ValueError as error:  # an integer beyond sys.get_int_max_str_digits
             raise InvalidItem(f"{name} cannot be written as JSON: {error}") from error
-    size = len(bson.encode({"item": packed}))
+    size = len(bson.encode({"item": encoded}))
     if size > MAX_ITEM_BYTES:
         raise ItemTooLarge(f"{name} has {size:,} bytes; MongoDB can hold {MAX_ITEM_BYTES:,}")
-    return packed, size
+    return encoded, size
 
 
-def unpack(packed: Packed) -> Item:
-    """Return exactly the item that was packed, types and key order included."""
-    if isinstance(packed, str):
-        item: Item = json.loads(packed)
+def decode(encoded: Encoded) -> Item:
+    """Return exactly the item that was encoded, types and key order included."""
+    if isinstance(encoded, str):
+        item: Item = json.loads(encoded)
         return item
-    _make_plain(packed)
-    return packed
+    _make_plain(encoded)
+    return encoded
 
 
 def in_utc(stored: datetime) -> datetime:
@@ -108,7 +108,9 @@ def in_utc(stored: datetime) -> datetime:
     return datetime.combine(stored, stored.time(), timezone.utc)  # a quarter of replace's time
 
 
-def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> list[dict[str, Any]]:
+def to_documents(
+    session_id: str, items: Mapping[ObjectId, NewItem], head: Head
+) -> list[dict[str, Any]]:
     """The documents of a batch that follows ``head``."""
     now = datetime.now(timezone.utc)
     seq, total_tokens, turn = head.seq, head.total_tokens, head.turn
@@ -118,7 +120,7 @@ def number(session_id: str, items: Mapping[ObjectId, NewItem], head: Head) -> li
     for item_id, item in items.items():
         seq += 1
         turn += item.starts_turn
-        document = {"_id": item_id, "session_id": session_id, "seq": seq, "item": item.packed}
+        document = {"_id": item_id, "session_id": session_id, "seq": seq, "item": item.encoded}
         if item.tokens is not None:
             total_tokens += item.tokens
             document |= {"tokens": item.tokens, "total_tokens": total_tokens}

@@ -21,7 +21,7 @@ Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
 AnyDriver: TypeAlias = Any
 
 
-async def resolved(result: AnyDriver) -> AnyDriver:
+async def maybe_await(result: AnyDriver) -> AnyDriver:
     """Await ``result`` where the driver wants that.
 
     aggregate and start_transaction are to be awaited in PyMongo alone, start_session in Motor.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError, WriteError
 
-from .retries import is_passing, lost_the_race
+from .retries import is_transient, is_write_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,9 +31,9 @@ async def exactly_once(
                 return None
             return await write()
         except PyMongoError as error:
-            if lost_the_race(error):
+            if is_write_conflict(error):
                 is_uncertain = is_uncertain or _is_stored_already(error)
-            elif is_passing(error):
+            elif is_transient(error):
                 is_uncertain = True
             else:
                 raise

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
-from .retries import is_passing, lost_the_race
+from .retries import is_transient, is_write_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ) -> Head | None: ...
 
 
-class Together(NamedTuple):
+class GroupLimits(NamedTuple):
     """How much is written as one, unless it is one batch."""
 
     items: int
@@ -39,7 +39,7 @@ class Together(NamedTuple):
     """In bytes."""
 
 
-NOTHING_TOGETHER = Together(0, 0)
+NO_GROUPS = GroupLimits(0, 0)
 
 
 @dataclass(eq=False)
@@ -73,11 +73,11 @@ class _Batch:
             self.written.set_exception(error)
 
 
-class AppendQueue:
+class GroupCommit:
     """Batches of one session that wait for each other, for ``retry_for`` seconds at most."""
 
     def __init__(
-        self, session_id: str, append: Append, *, together: Together, retry_for: float
+        self, session_id: str, append: Append, *, together: GroupLimits, retry_for: float
     ) -> None:
         self._session_id = session_id
         self._append = append
@@ -170,25 +170,25 @@ class AppendQueue:
 
 def _is_about_the_items(error: BaseException) -> bool:
     if isinstance(error, PyMongoError):
-        return not is_passing(error) and not lost_the_race(error)
+        return not is_transient(error) and not is_write_conflict(error)
     return isinstance(error, Exception)
 
 
-class AppendQueues:
+class GroupCommits:
     """The queues of all sessions of one client: each is there while somebody waits in it."""
 
-    def __init__(self, append: Append, *, together: Together, retry_for: float) -> None:
+    def __init__(self, append: Append, *, together: GroupLimits, retry_for: float) -> None:
         self._append = append
         self._together = together
         self._retry_for = retry_for
-        self._queues: WeakValueDictionary[str, AppendQueue] = WeakValueDictionary()
+        self._queues: WeakValueDictionary[str, GroupCommit] = WeakValueDictionary()
 
     async def add(
         self, session_id: str, items: Sequence[NewItem], head: Head | None
     ) -> Head | None:
         queue = self._queues.get(session_id)
         if queue is None:
-            queue = self._queues[session_id] = AppendQueue(
+            queue = self._queues[session_id] = GroupCommit(
                 session_id, self._append, together=self._together, retry_for=self._retry_for
             )
         return await queue.add(items, head)

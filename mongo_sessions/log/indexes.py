@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from .drivers import AnyDriver
-    from .wanted import WantedIndex
+    from .wanted import IndexSpec
 
 logger = logging.getLogger("mongo_sessions")
 
@@ -121,7 +121,7 @@ class Indexes:
         return existing
 
     async def _provide(
-        self, index: WantedIndex, existing: Mapping[str, Any] | None, *, create: bool
+        self, index: IndexSpec, existing: Mapping[str, Any] | None, *, create: bool
     ) -> None:
         known = existing or {}
         in_its_way = index.of_the_same_name(known)
@@ -145,7 +145,7 @@ class Indexes:
                 raise
             raise self._missing(index, known, reason, in_its_way) from error
 
-    async def _create(self, index: WantedIndex) -> None:
+    async def _create(self, index: IndexSpec) -> None:
         model = IndexModel(index.key, name=index.name, **index.options)
         try:
             await self._items.create_indexes([model])
@@ -156,7 +156,7 @@ class Indexes:
             await self._database.command("collMod", self._collection, index=index.change)
 
     def _missing(
-        self, index: WantedIndex, existing: Mapping[str, Any], reason: str, in_its_way: list[str]
+        self, index: IndexSpec, existing: Mapping[str, Any], reason: str, in_its_way: list[str]
     ) -> IndexesMissing:
         """What is missing, why, and what to do about it: in Python, and for mongosh."""
         database = f"db.getSiblingDB({json.dumps(self._database.name)})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pymongo
 
 from .documents import Head
-from .drivers import AnyDriver, resolved
+from .drivers import AnyDriver, maybe_await
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, OLDEST_FIRST, is_barrier, is_live
 from .session_ids import id_range
 
@@ -122,7 +122,7 @@ class Listing:
         ]
 
         async def aggregate(items: AnyDriver) -> list[Document]:
-            cursor = await resolved(items.aggregate(pipeline))
+            cursor = await maybe_await(items.aggregate(pipeline))
             found: list[Document] = await cursor.to_list(None)
             return [_without_nulls(document) for document in found]
 

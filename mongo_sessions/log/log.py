@@ -21,7 +21,7 @@ from .clear import Clearer
 from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
-from .group_commit import NOTHING_TOGETHER, AppendQueues, Together
+from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bson import ObjectId
 
     from .deployment import Deployment
-    from .documents import Document, Head, Item, NewItem, Packed
+    from .documents import Document, Encoded, Head, Item, NewItem
     from .drivers import AnyDriver
     from .listing import Listed
     from .retries import Retries
@@ -50,7 +50,7 @@ _LONGEST_PATTERN = 16_000
 
 # MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
 # of transactions). And a group should take hardly longer than one batch.
-_TOGETHER = Together(items=500, size=1024 * 1024)
+_TOGETHER = GroupLimits(items=500, size=1024 * 1024)
 
 
 class Log:
@@ -102,8 +102,8 @@ class Log:
             server=retries.server,
         )
         # Without transactions, a batch that is written with others may be torn with them.
-        together = _TOGETHER if self.has_transactions else NOTHING_TOGETHER
-        self._appends = AppendQueues(appender.append, together=together, retry_for=retries.seconds)
+        together = _TOGETHER if self.has_transactions else NO_GROUPS
+        self._appends = GroupCommits(appender.append, together=together, retry_for=retries.seconds)
         self._replacer = Replacer(self._items, self._lasting, retries)
 
     async def append(
@@ -112,7 +112,7 @@ class Log:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
         return await self._appends.add(session_id, items, head)
 
-    async def pop(self, session_id: str) -> Packed | None:
+    async def pop(self, session_id: str) -> Encoded | None:
         """Remove the newest item, exactly once, and return it."""
         return await pop(self._marker, session_id, self._time(0))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 
-from .drivers import AnyDriver, resolved
+from .drivers import AnyDriver, maybe_await
 from .exactly_once import exactly_once
 from .places import NEWEST_FIRST
 
@@ -105,7 +105,7 @@ class Marker:
         if not self._deployment.has_transactions:
             yield None
             return
-        async with await resolved(self._items.database.client.start_session()) as session:
+        async with await maybe_await(self._items.database.client.start_session()) as session:
             yield session
 
 

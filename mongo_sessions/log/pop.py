@@ -9,13 +9,13 @@ from bson import ObjectId
 from .places import LIVE_OR_BARRIER, is_barrier
 
 if TYPE_CHECKING:
-    from .documents import Packed
+    from .documents import Encoded
     from .marks import Marker
 
 _FIELDS = ["item", "barrier", "popped"]
 
 
-async def pop(marker: Marker, session_id: str, now: object) -> Packed | None:
+async def pop(marker: Marker, session_id: str, now: object) -> Encoded | None:
     """Make a mark of the newest item, exactly once, and return the item; None if there is none.
 
     The item stays in the mark for as long as that, so that a pop whose answer was lost finds it.
@@ -31,7 +31,7 @@ async def pop(marker: Marker, session_id: str, now: object) -> Packed | None:
         query, _to_popped(token, now), marked=marked, fields=_FIELDS
     )
     if after is not None:
-        popped: Packed = after["popped"]["item"]
+        popped: Encoded = after["popped"]["item"]
         return popped
     return None if before is None or is_barrier(before) else before["item"]
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from .append import stored_ids
 from .clear import to_barrier
-from .documents import Head, number, unpack
+from .documents import Head, decode, to_documents
 from .exactly_once import exactly_once, naming_no_text
 from .places import (
     LIVE_OR_BARRIER,
@@ -149,7 +149,7 @@ class Replacer:
             oldest = await cursor.sort(OLDEST_FIRST).limit(_PRUNED_AT_ONCE).to_list(None)
             gone = [
                 document["_id"]
-                for document in takewhile(lambda found: may_prune(unpack(found["item"])), oldest)
+                for document in takewhile(lambda found: may_prune(decode(found["item"])), oldest)
             ]
             removed = len(gone)
             if gone:
@@ -164,5 +164,5 @@ class Replacer:
         transaction: AnyDriver,
     ) -> None:
         if new:
-            documents: list[Any] = number(session_id, new, head)
+            documents: list[Any] = to_documents(session_id, new, head)
             await naming_no_text(self._items.insert_many(documents, session=transaction))

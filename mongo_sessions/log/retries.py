@@ -37,7 +37,7 @@ _FIRST_ATTEMPT_SECONDS = 8.0
 _FIRST_LOOK_SECONDS = 2.0
 
 
-def lost_the_race(error: PyMongoError) -> bool:
+def is_write_conflict(error: PyMongoError) -> bool:
     """Whether another writer was first, or the transaction was undone: nothing was written."""
     if isinstance(error, BulkWriteError):
         return any(problem["code"] == _DUPLICATE_KEY for problem in error.details["writeErrors"])
@@ -48,7 +48,7 @@ def lost_the_race(error: PyMongoError) -> bool:
     )
 
 
-def is_passing(error: PyMongoError) -> bool:
+def is_transient(error: PyMongoError) -> bool:
     """Whether the same command may succeed soon. What it did this time is not known."""
     if isinstance(error, BulkWriteError):
         # Without any, it was written, but a majority has not said so.
@@ -104,7 +104,7 @@ class Patience:
             self._attempt_seconds *= 2
         elif error.timeout:
             self._look_seconds *= 2
-        is_race = lost_the_race(error) and not isinstance(error, ConnectionFailure)
+        is_race = is_write_conflict(error) and not isinstance(error, ConnectionFailure)
         longest = min(self._longest, _LONGEST_PAUSE_IN_A_RACE) if is_race else self._longest
         pause = random.uniform(0, longest)
         end = self._deadline
@@ -118,7 +118,7 @@ class Patience:
         self._longest = min(2 * self._longest, _LONGEST_PAUSE)
 
 
-async def patiently(
+async def retrying(
     command: Callable[[], Awaitable[T]],
     seconds: float,
     *,
@@ -133,7 +133,7 @@ async def patiently(
                 with patience.attempt():
                     result = await command()
             except PyMongoError as error:
-                if not is_passing(error):
+                if not is_transient(error):
                     raise
                 await patience.pause_after(error)
             else:
@@ -152,10 +152,10 @@ class Retries(NamedTuple):
 
     async def run(self, command: Callable[[], Awaitable[T]]) -> T:
         """Run a command that may well run twice, again while its failure may pass."""
-        return await patiently(command, self.seconds, server=self.server)
+        return await retrying(command, self.seconds, server=self.server)
 
 
-async def settled(operation: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(operation: Coroutine[Any, Any, T]) -> T:
     """Run ``operation`` to its end, even if the caller is cancelled meanwhile.
 
     A cancelled caller gets its cancellation when the outcome is known, so that nothing is written

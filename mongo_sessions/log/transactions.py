@@ -10,7 +10,7 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from .drivers import AnyDriver, resolved
+from .drivers import AnyDriver, maybe_await
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,8 +32,8 @@ async def in_transaction(
     If ``work`` fails, nothing was written, and the error is raised. What it only reads, others may
     change before the commit; what it writes, they may not.
     """
-    async with await resolved(items.database.client.start_session()) as transaction:
-        await resolved(
+    async with await maybe_await(items.database.client.start_session()) as transaction:
+        await maybe_await(
             transaction.start_transaction(
                 read_concern=ReadConcern("snapshot"),
                 write_concern=MAJORITY,

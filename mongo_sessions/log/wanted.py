@@ -26,7 +26,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True)
-class WantedIndex:
+class IndexSpec:
     """An index that is wanted; ``existing`` are all that there are, by their names."""
 
     name: str
@@ -76,12 +76,12 @@ class WantedIndex:
         return list(index["key"]) == self.key
 
 
-def wanted_indexes(retention: timedelta | None) -> list[WantedIndex]:
+def wanted_indexes(retention: timedelta | None) -> list[IndexSpec]:
     by_session = [("session_id", ASCENDING), ("seq", DESCENDING)]
     indexes = [
-        WantedIndex("session_seq", by_session, {"unique": True}, "concurrent writes get lost"),
+        IndexSpec("session_seq", by_session, {"unique": True}, "concurrent writes get lost"),
         # Sparse: it costs nothing where nothing is removed.
-        WantedIndex(
+        IndexSpec(
             "gone_at_1h",
             [("gone_at", ASCENDING)],
             {"expireAfterSeconds": MARK_SECONDS, "sparse": True},
@@ -90,7 +90,7 @@ def wanted_indexes(retention: timedelta | None) -> list[WantedIndex]:
     ]
     if retention is not None:
         indexes.append(
-            WantedIndex(
+            IndexSpec(
                 "created_at_retention",
                 [("created_at", ASCENDING)],
                 {"expireAfterSeconds": int(retention.total_seconds())},
@@ -99,7 +99,7 @@ def wanted_indexes(retention: timedelta | None) -> list[WantedIndex]:
         )
     # The last, so that its absence, which is no error, hides none of the others'.
     indexes.append(
-        WantedIndex(
+        IndexSpec(
             "session_summary",
             by_session,
             {"partialFilterExpression": {"summary": {"$exists": True}}},

@@ -9,14 +9,14 @@ from .list_history import ListHistory
 from .policy import (
     Claim,
     Entry,
+    HasMaintenance,
     History,
     Item,
-    Maintained,
+    NeedsTokenCounts,
     RetrievalPolicy,
     Summary,
-    TokenBudget,
 )
-from .structure import allowed_cuts, valid
+from .structure import allowed_cuts, drop_unpaired
 from .summarize.fold_report import FoldFailure, FoldReport
 from .summarize.segments import recounted_summary
 from .summarize.summarize_older import SummarizeOlder
@@ -33,10 +33,11 @@ __all__ = [
     "Entry",
     "FoldFailure",
     "FoldReport",
+    "HasMaintenance",
     "History",
     "Item",
     "ListHistory",
-    "Maintained",
+    "NeedsTokenCounts",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",
@@ -45,13 +46,12 @@ __all__ = [
     "SummaryError",
     "SummaryRequest",
     "TiktokenCounter",
-    "TokenBudget",
     "TokenCounter",
     "TokenLimit",
     "allowed_cuts",
+    "drop_unpaired",
     "estimate_tokens",
     "may_start",
     "recounted_summary",
     "starts_turn",
-    "valid",
 ]

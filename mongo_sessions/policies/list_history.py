@@ -96,13 +96,13 @@ class ListHistory:
         self._replace(entry, summary=summary, claim=None)
         return True
 
-    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         task = asyncio.ensure_future(_until_done(work))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
         await asyncio.wait({task}, timeout=seconds)
 
-    def maintain_from(self, total_tokens: int) -> None:
+    def skip_maintenance_until(self, total_tokens: int) -> None:
         """Nobody writes here on his own, and so nobody calls a policy's ``maintain``."""
 
     def _stored(self, entry: Entry) -> Entry:

@@ -111,7 +111,7 @@ class History(Protocol):
         is changed then.
         """
 
-    async def run_aside(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Run slow work off the request path, and wait for it, but only for so many seconds.
 
         It goes on after that, and is run again for as long as it returns True. If such work is
@@ -119,8 +119,8 @@ class History(Protocol):
         errors are logged.
         """
 
-    def maintain_from(self, total_tokens: int) -> None:
-        """Say that :meth:`Maintained.maintain` has nothing to do until a session is this long.
+    def skip_maintenance_until(self, total_tokens: int) -> None:
+        """Say that :meth:`HasMaintenance.maintain` has nothing to do until a session is this long.
 
         A hint that saves questions to the database. Who never says it is asked at every write.
         """
@@ -141,14 +141,14 @@ class RetrievalPolicy(Protocol):
 
 
 @runtime_checkable
-class TokenBudget(Protocol):
+class NeedsTokenCounts(Protocol):
     """A policy that has this attribute needs a store that counts tokens."""
 
     max_tokens: int
 
 
 @runtime_checkable
-class Maintained(Protocol):
+class HasMaintenance(Protocol):
     """A policy with slow work to do, such as summarising, off the request path."""
 
     async def maintain(self, history: History) -> bool:

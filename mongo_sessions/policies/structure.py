@@ -34,7 +34,7 @@ def allowed_cuts(items: Sequence[Item], before: Item | None) -> list[Cut]:
     return [cut for cut in Structure(items).cuts(before) if cut.kind is not CutKind.SPLIT]
 
 
-def valid(items: Sequence[Item]) -> list[Item]:
+def drop_unpaired(items: Sequence[Item]) -> list[Item]:
     """``items`` without what an API rejects.
 
     Left out are outputs without their call, calls without their output (an approval that is still
@@ -126,7 +126,7 @@ class Structure:
         return sorted(index for index in needed if index < position)
 
     def kept(self) -> list[bool]:
-        """Whether each item is valid: see :func:`valid`."""
+        """Whether each item is valid: see :func:`drop_unpaired`."""
         kept = self._complete_pairs()
         follower_kept = False
         for index in reversed(range(len(kept))):

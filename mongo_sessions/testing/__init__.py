@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from ..log.retries import settled
+from ..log.retries import run_to_completion
 from ..policies.checks import check_whole_number
 from .mongod import Mongod
 
@@ -83,13 +83,13 @@ class EmbeddedMongo:
         if given and self._replica_set and self._size == 1 and not self._parameters:
             return given
         try:
-            return await settled(asyncio.to_thread(self._start))
+            return await run_to_completion(asyncio.to_thread(self._start))
         except BaseException:
-            await settled(asyncio.to_thread(self._stop))
+            await run_to_completion(asyncio.to_thread(self._stop))
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        await settled(asyncio.to_thread(self._stop))
+        await run_to_completion(asyncio.to_thread(self._stop))
 
     def _start(self) -> str:
         attempt = 1

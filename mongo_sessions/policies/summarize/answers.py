@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..names import describe_error
 from .summarizers import SummaryError
-from .tags import neutralised
+from .tags import escape_tags
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,7 +73,7 @@ class Answers:
             raise AnswerTooLongError(
                 f"the answer had {tokens} tokens, with {wanted} wanted and at most {at_most} of use"
             )
-        return neutralised(text)
+        return escape_tags(text)
 
     async def _answer(self, request: SummaryRequest) -> object:
         """What the summariser returns, whatever it does: it may hang, or cancel itself."""

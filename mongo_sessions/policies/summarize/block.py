@@ -74,7 +74,7 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
             segments = from_summary(latest.summary) if latest else []
             return Block(block, segments, await earlier_calls(history, Stretch(block)))
     newest = entries[-1] if entries else latest
-    history.maintain_from((newest.total_tokens if newest else 0) + max(0, due - tokens))
+    history.skip_maintenance_until((newest.total_tokens if newest else 0) + max(0, due - tokens))
     return None
 
 

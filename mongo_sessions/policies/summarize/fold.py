@@ -47,7 +47,7 @@ class NotFolded(Enum):
         return False
 
 
-class Folder:
+class FoldJob:
     """Folds blocks of any session.
 
     Args:

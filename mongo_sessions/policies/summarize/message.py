@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .segments import render
-from .tags import CONVERSATION_SUMMARY, enclosed
+from .tags import CONVERSATION_SUMMARY, wrap_in_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,5 +42,5 @@ def summary_message(
     label = _LABEL.format(until=until) + (_CUT if is_cut else "") + (_GAP if has_gap else "")
     return {
         "role": role,
-        "content": enclosed(CONVERSATION_SUMMARY, f"{label}\n\n{render(segments)}"),
+        "content": wrap_in_tag(CONVERSATION_SUMMARY, f"{label}\n\n{render(segments)}"),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
 from .budget import Budget
-from .fold import Folder, NotFolded
+from .fold import FoldJob, NotFolded
 from .message import summary_message
 from .segments import from_summary, render, without_beginning
 from .tail import TailReader
@@ -107,7 +107,7 @@ class SummarizeOlder:
         self.background = background
         self.wait_seconds = wait_seconds
         self._tails = TailReader(self.budget)
-        self._folder = Folder(
+        self._folder = FoldJob(
             summarizer,
             self.budget,
             role=role,
@@ -144,7 +144,9 @@ class SummarizeOlder:
         behind = tail.tokens - self.budget.verbatim_tokens
         if not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
-        await history.run_aside(lambda: self._fold_or_wait(history, tail.anchor), self.wait_seconds)
+        await history.run_in_background(
+            lambda: self._fold_or_wait(history, tail.anchor), self.wait_seconds
+        )
         return True
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..checks import check_seconds
-from .tags import EARLIER_SUMMARY, TRANSCRIPT, enclosed
+from .tags import EARLIER_SUMMARY, TRANSCRIPT, wrap_in_tag
 
 if TYPE_CHECKING:
     from agents import Model, RunResult
@@ -160,8 +160,8 @@ def _check_model(model: object) -> None:
 def _prompt(request: SummaryRequest) -> str:
     words = max(1, request.wanted_tokens * 3 // 4)
     sections = [
-        enclosed(EARLIER_SUMMARY, request.summary_so_far) if request.summary_so_far else "",
-        enclosed(TRANSCRIPT, request.transcript),
+        wrap_in_tag(EARLIER_SUMMARY, request.summary_so_far) if request.summary_so_far else "",
+        wrap_in_tag(TRANSCRIPT, request.transcript),
         f"{_TASKS[request.kind]} At most {request.wanted_tokens} tokens, about {words} words.",
     ]
     return "\n\n".join(filter(None, sections))

@@ -23,7 +23,7 @@ _BRACKET = re.compile("[<\u226e\ufe64\uff1c]")
 _FILLERS = frozenset("\u115f\u1160")
 
 
-def neutralised(text: str) -> str:
+def escape_tags(text: str) -> str:
     """``text`` with ``&lt;`` for each ``<`` that begins one of our tags.
 
     Compared are letters and digits alone, after NFKD and case folding: spaces, slashes,
@@ -44,8 +44,8 @@ def neutralised(text: str) -> str:
     return "".join((*pieces, text[copied:]))
 
 
-def enclosed(tag: str, text: str) -> str:
-    return f"<{tag}>\n{neutralised(text)}\n</{tag}>"
+def wrap_in_tag(tag: str, text: str) -> str:
+    return f"<{tag}>\n{escape_tags(text)}\n</{tag}>"
 
 
 def _tag_ahead(text: str, start: int) -> tuple[int, bool]:

@@ -49,7 +49,7 @@ class TailReader:
                 return await self._cut(history, read, unfolded)
         newest = read[0] if read else unfolded.anchor
         total_tokens = newest.total_tokens if newest else 0
-        history.maintain_from(total_tokens + self._budget.due_tokens - tokens)
+        history.skip_maintenance_until(total_tokens + self._budget.due_tokens - tokens)
         window = await complete_window(history, Stretch(read[::-1]), 0)
         if window.tokens <= self._budget.verbatim_tokens:
             return Tail(replace(window, is_whole=True), unfolded.anchor, tokens)

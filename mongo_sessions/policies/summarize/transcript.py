@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .tags import neutralised
+from .tags import escape_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,10 +57,10 @@ def parts(
     called = [entry.item for entry in (*calls, *entries) if _is_named_call(entry.item)]
     names = {str(item.get("call_id")): item["name"] for item in called}
     paragraphs = [p for entry in entries if (p := _paragraph(entry, names))]
-    return list(halves(paragraphs, max_tokens, count_tokens))
+    return list(split_to_fit(paragraphs, max_tokens, count_tokens))
 
 
-def halves(
+def split_to_fit(
     paragraphs: list[str], max_tokens: int, count_tokens: Callable[[str], int]
 ) -> Iterator[str]:
     """The paragraphs as one text if it is short enough, otherwise as several of similar length."""
@@ -72,8 +72,8 @@ def halves(
         return
     pieces = paragraphs if len(paragraphs) > 1 else _cut_in_two(text)
     middle = len(pieces) // 2
-    yield from halves(pieces[:middle], max_tokens, count_tokens)
-    yield from halves(pieces[middle:], max_tokens, count_tokens)
+    yield from split_to_fit(pieces[:middle], max_tokens, count_tokens)
+    yield from split_to_fit(pieces[middle:], max_tokens, count_tokens)
 
 
 def _cut_in_two(text: str) -> list[str]:
@@ -92,7 +92,7 @@ def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     if not lines:
         return ""
     heading = f"[{entry.created_at:%Y-%m-%d %H:%M}] {' '.join(speaker.split())}: "
-    return neutralised(heading + f"\n{_INDENT}".join(lines))
+    return escape_tags(heading + f"\n{_INDENT}".join(lines))
 
 
 def _told(item: Item, names: dict[str, str]) -> tuple[str, str]:

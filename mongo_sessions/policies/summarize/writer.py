@@ -27,8 +27,8 @@ from .segments import (
     render,
 )
 from .summarizers import SummaryRequest
-from .transcript import halves
 from .transcript import parts as transcribed
+from .transcript import split_to_fit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -169,7 +169,7 @@ class Writer:
 
     async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         """A shorter text, of several answers if ``text`` was made for more room."""
-        pieces = list(halves(text.split("\n"), self.budget.input_tokens, self.count_tokens))
+        pieces = list(split_to_fit(text.split("\n"), self.budget.input_tokens, self.count_tokens))
         wanted = self._wanted((wanted - self.count_tokens("")) // len(pieces))
         return "\n".join([await self._shorter(kind, piece, wanted) for piece in pieces])
 

@@ -12,11 +12,11 @@ _HEAD_SECONDS = 300.0
 """Far less than :data:`.places.MARK_SECONDS`: all places up to a remembered head are taken."""
 
 
-class Known:
+class SessionState:
     """One session, as it was known last."""
 
     def __init__(self) -> None:
-        self.maintain_from = 0
+        self.skip_maintenance_until = 0
         """How many tokens a session must have for its policy's ``maintain`` to have work."""
         self.counts_are_checked = False
         """Whether the newest item was counted again: see :class:`CountCheck`."""
@@ -37,7 +37,7 @@ class Known:
 
     def forget(self) -> None:
         """Items are removed: the newest, and how long a session is, are not known any more."""
-        self.head, self.maintain_from = None, 0
+        self.head, self.skip_maintenance_until = None, 0
 
 
 def _clocks() -> tuple[float, float]:
