@@ -46,4 +46,6 @@ def _to_popped(token: ObjectId, now: object) -> list[dict[str, Any]]:
             }
         },
         {"$project": {"item": 0, "summary": 0, "claim": 0}},
+        # A barrier keeps it: the index of the summaries is where barriers are found.
+        {"$set": {"summary": {"$cond": ["$barrier", None, "$$REMOVE"]}}},
     ]

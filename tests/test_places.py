@@ -431,3 +431,46 @@ async def test_a_clear_finds_its_barrier_below_that_of_another(lossy_pair, befor
     await session.clear_session()
     assert lossy.lost == 1
     assert await other.session("a").get_items() == [user("new")]
+
+
+async def test_a_pop_that_meets_a_barrier_leaves_it_as_it_is(any_database):
+    store = MongoSessionStore(any_database)
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    await session.clear_session()
+    before = await documents(any_database)
+    assert await session.pop_item() is None
+    assert await documents(any_database) == before
+
+
+async def test_what_lies_below_a_barrier_is_hidden_after_a_pop_met_it(database, store):
+    session = store.session("a")
+    await session.add_items([user(n) for n in range(250)])
+    history = await session._history()
+    newest = await anext(aiter(history.newest_first()))
+    assert await history.save_summary(newest, {"text": "…"})
+    await session.add_items(ITEMS)
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session.clear_session()
+    assert await session.pop_item() is None
+    await session.add_items(ITEMS)
+    assert await history.latest_summary() is None
+    assert [entry.item async for entry in session.entries()] == ITEMS
+
+
+async def test_a_clear_finds_its_barrier_after_a_pop_met_it(lossy_pair, before_the_next_attempt):
+    """The answer is lost, another pops in vain, and adds an item."""
+    lossy, store, other, _ = lossy_pair
+    session = store.session("a")
+    await session.add_items(ITEMS)
+
+    async def pop_and_add() -> None:
+        assert await other.session("a").pop_item() is None
+        await other.session("a").add_items([user("new")])
+
+    before_the_next_attempt(pop_and_add)
+    lossy.lose_answers_to("findAndModify")
+    await session.clear_session()
+    assert lossy.lost == 1
+    assert await other.session("a").get_items() == [user("new")]
