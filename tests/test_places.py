@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,10 +14,14 @@ from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSessionStore, clear, known, retries
 from mongo_sessions.log.marks import Marker
-from mongo_sessions.log.places import MARK_SECONDS
+from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
 
+from .clients import open_client
 from .conftest import open_database
 from .faults import LossyProxy, failing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 def user(text: Any) -> dict:
@@ -266,11 +270,7 @@ async def test_a_look_for_a_popped_item_goes_through_the_recent_removals(databas
     await session.add_items([user(n) for n in range(500)])
     await session.pop_item()
     (popped,) = await database["session_items"].find({"popped": {"$exists": True}}).to_list(None)
-    query = {
-        "session_id": "a",
-        "gone_at": {"$exists": True},
-        "popped.token": popped["popped"]["token"],
-    }
+    query = {"session_id": "a", **MARK_OR_BARRIER, "popped.token": popped["popped"]["token"]}
     command = {"find": "session_items", "filter": query, "limit": 1}
     plan = await database.command({"explain": command, "verbosity": "executionStats"})
     assert plan["executionStats"]["totalDocsExamined"] == 1
@@ -341,6 +341,8 @@ async def test_numbers_begin_anew_behind_a_barrier_whatever_is_left_below_it(dat
         assert await store.session("a").get_items() == []
         again = with_weights(range(3))
         await session.add_items(again)
+        (info,) = await store.list_sessions()
+        assert (info.items, info.total_tokens) == (3, 2 + 3 + 4)
         entries = [entry async for entry in session.entries()]
         assert [entry.total_tokens for entry in entries] == [2, 5, 9]
         assert [entry.turn for entry in entries] == [1, 2, 3]
@@ -359,3 +361,116 @@ async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_remo
         assert [entry.item async for entry in session.entries()] == [user("all")]
         assert await session.pop_item() == user("all")
         assert await session.pop_item() is None
+
+
+@pytest.fixture
+async def lossy_pair(driver, replica_set):
+    """Two stores on one database: the answers to the first may get lost."""
+    with LossyProxy(urlsplit(replica_set).port) as lossy:
+        async with (
+            open_database(driver, f"{lossy.uri}&retryWrites=false") as one,
+            open_client(driver, replica_set) as client,
+        ):
+            other = client.get_database(one.name)
+            yield lossy, MongoSessionStore(one), MongoSessionStore(other), other
+
+
+@pytest.fixture
+def before_the_next_attempt(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
+    """Run something once after an operation failed, and before it is tried again."""
+    pause = retries.Patience.pause_after
+    waiting: list[Callable[[], Awaitable[Any]]] = []
+
+    async def pause_after(patience: Any, error: Any) -> None:
+        while waiting:
+            await waiting.pop()()
+        await pause(patience, error)
+
+    monkeypatch.setattr(retries.Patience, "pause_after", pause_after)
+    return waiting.append
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+async def test_a_pop_finds_its_item_where_another_has_put_a_barrier(
+    lossy_pair, before_the_next_attempt, is_finished
+):
+    """The answer is lost, another clears, or dies behind its barrier, and adds an item."""
+    lossy, store, other, database = lossy_pair
+    session = store.session("a")
+    await session.add_items(ITEMS)
+
+    async def clear_and_add() -> None:
+        if is_finished:
+            await other.session("a").clear_session()
+        else:
+            async with failing(database, "update", errorCode=13):
+                with pytest.raises(OperationFailure):
+                    await other.session("a").clear_session()
+        await other.session("a").add_items([user("new")])
+
+    before_the_next_attempt(clear_and_add)
+    lossy.lose_answers_to("findAndModify")
+    assert await session.pop_item() == ITEMS[5]
+    assert lossy.lost == 1
+    assert await other.session("a").get_items() == [user("new")]
+
+
+async def test_a_clear_finds_its_barrier_below_that_of_another(lossy_pair, before_the_next_attempt):
+    """The answer is lost, another adds an item, clears, and adds a second one."""
+    lossy, store, other, _ = lossy_pair
+    session = store.session("a")
+    await session.add_items(ITEMS)
+
+    async def clear_and_add() -> None:
+        await other.session("a").add_items([user("cleared")])
+        await other.session("a").clear_session()
+        await other.session("a").add_items([user("new")])
+
+    before_the_next_attempt(clear_and_add)
+    lossy.lose_answers_to("findAndModify")
+    await session.clear_session()
+    assert lossy.lost == 1
+    assert await other.session("a").get_items() == [user("new")]
+
+
+async def test_a_pop_that_meets_a_barrier_leaves_it_as_it_is(any_database):
+    store = MongoSessionStore(any_database)
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    await session.clear_session()
+    before = await documents(any_database)
+    assert await session.pop_item() is None
+    assert await documents(any_database) == before
+
+
+async def test_what_lies_below_a_barrier_is_hidden_after_a_pop_met_it(database, store):
+    session = store.session("a")
+    await session.add_items([user(n) for n in range(250)])
+    history = await session._history()
+    newest = await anext(aiter(history.newest_first()))
+    assert await history.save_summary(newest, {"text": "…"})
+    await session.add_items(ITEMS)
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(OperationFailure):
+            await session.clear_session()
+    assert await session.pop_item() is None
+    await session.add_items(ITEMS)
+    assert await history.latest_summary() is None
+    assert [entry.item async for entry in session.entries()] == ITEMS
+
+
+async def test_a_clear_finds_its_barrier_after_a_pop_met_it(lossy_pair, before_the_next_attempt):
+    """The answer is lost, another pops in vain, and adds an item."""
+    lossy, store, other, _ = lossy_pair
+    session = store.session("a")
+    await session.add_items(ITEMS)
+
+    async def pop_and_add() -> None:
+        assert await other.session("a").pop_item() is None
+        await other.session("a").add_items([user("new")])
+
+    before_the_next_attempt(pop_and_add)
+    lossy.lose_answers_to("findAndModify")
+    await session.clear_session()
+    assert lossy.lost == 1
+    assert await other.session("a").get_items() == [user("new")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from .places import NUMBERS, OLDEST_FIRST, REMOVAL, is_live
+from .places import MARK_OR_BARRIER, NUMBERS, OLDEST_FIRST, REMOVAL, is_live
 
 if TYPE_CHECKING:
     from .documents import Document
@@ -43,9 +43,7 @@ class Clearer:
         # The server chooses a document, and then may wait for a transaction that writes to it. If
         # it does not match any more after that, the server chooses again.
         query = {"session_id": session_id, "replaced": {"$exists": False}}
-        # The look-up of the newest summary meets the barrier in the index of the summaries, and so
-        # does this one.
-        marked = {"session_id": session_id, "summary": {"$exists": True}, "barrier": token}
+        marked = {"session_id": session_id, **MARK_OR_BARRIER, "barrier": token}
         before, after = await self._marker.mark_newest(
             query, to_barrier(token), marked=marked, fields=NUMBERS
         )

@@ -35,9 +35,9 @@ class Listed(NamedTuple):
 class Listing:
     """Lists the sessions of one collection.
 
-    ``on_left_over`` is called for a session whose newest place is a barrier, while the removal of
-    what is below it is not known to be finished. The reads are lasting: if an election rolled back
-    a barrier, what was removed because of it would be lost.
+    ``on_left_over`` is called for a session with a barrier while the removal of what is below it is
+    not known to be finished. The reads are lasting: if an election rolled back a barrier, what was
+    removed because of it would be lost.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Listing:
         listed = []
         for session_id, newest_item in last.items():
             first = oldest.get(session_id)
-            if first is not None and not is_live(first):
-                first = await self._first(session_id, {"item": {"$exists": True}}, OLDEST_FIRST)
+            if first is not None and not _is_surely_there(first, newest_item):
+                first = await self._oldest_item(session_id)
             if first is not None:  # or it was deleted in between
                 listed.append(_listed(session_id, newest_item, first))
         return listed
@@ -98,6 +98,17 @@ class Listing:
         if "gone_at" not in found:
             self._on_left_over(session_id, found)
         return None
+
+    async def _oldest_item(self, session_id: str) -> Document | None:
+        """The oldest document with an item above the newest barrier."""
+        barrier = {"summary": {"$exists": True}, "barrier": {"$exists": True}}
+        found = await self._first(session_id, barrier, NEWEST_FIRST)
+        query: Document = {"item": {"$exists": True}}
+        if found is not None:
+            query = {**query, "seq": {"$gt": found["seq"]}}
+            if "gone_at" not in found:
+                self._on_left_over(session_id, found)
+        return await self._first(session_id, query, OLDEST_FIRST)
 
     async def _first(
         self, session_id: str, query: Document, order: list[tuple[str, int]]
@@ -127,6 +138,14 @@ class Listing:
             return [_without_nulls(document) for document in found]
 
         return await self._retries.run(lambda: self._lasting.read(aggregate))
+
+
+def _is_surely_there(first: Document, newest: Document) -> bool:
+    """Whether the first document holds an item, and no barrier can be above it.
+
+    A clear leaves only gaps up to its barrier: as many as there are places, at least.
+    """
+    return is_live(first) and first["seq"] > newest.get("gaps", 0)
 
 
 def _without_nulls(document: Document) -> Document:

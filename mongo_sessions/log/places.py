@@ -33,6 +33,16 @@ LIVE_OR_BARRIER: dict[str, Any] = {
 }
 """The newest such document tells the numbers of a session."""
 
+MARK_OR_BARRIER: dict[str, Any] = {
+    "$or": [
+        {"gone_at": {"$exists": True}},
+        {"summary": {"$exists": True}, "barrier": {"$exists": True}},
+    ]
+}
+"""What a pop or a clear has left, whatever has changed it since: a barrier that another clear puts
+on a mark has no ``gone_at`` for a while, and one that another clear finds below its own has no
+``summary`` any more. Both fields are indexed, and few documents have either."""
+
 NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_at", "barrier"]
 """What tells the state and the numbers of a document, without its item."""
 

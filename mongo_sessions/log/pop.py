@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from .places import LIVE_OR_BARRIER, is_barrier
+from .places import LIVE_OR_BARRIER, MARK_OR_BARRIER, is_barrier
 
 if TYPE_CHECKING:
     from .documents import Encoded
@@ -25,8 +25,7 @@ async def pop(marker: Marker, session_id: str, now: object) -> Encoded | None:
     """
     token = ObjectId()
     query = {"session_id": session_id, **LIVE_OR_BARRIER}
-    # With gone_at, whose index knows the removals of the last hour alone.
-    marked = {"session_id": session_id, "gone_at": {"$exists": True}, "popped.token": token}
+    marked = {"session_id": session_id, **MARK_OR_BARRIER, "popped.token": token}
     before, after = await marker.mark_newest(
         query, _to_popped(token, now), marked=marked, fields=_FIELDS
     )
@@ -47,4 +46,6 @@ def _to_popped(token: ObjectId, now: object) -> list[dict[str, Any]]:
             }
         },
         {"$project": {"item": 0, "summary": 0, "claim": 0}},
+        # A barrier keeps it: the index of the summaries is where barriers are found.
+        {"$set": {"summary": {"$cond": ["$barrier", None, "$$REMOVE"]}}},
     ]
