@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mongo_sessions import MongoSessionStore, known
+from mongo_sessions import MongoSessionStore, session_state
 
 from .conftest import open_database
 from .faults import Commands, failing
@@ -213,7 +213,7 @@ async def test_a_writer_that_saw_an_empty_session_does_not_write_before_what_exp
     assert await early.get_items() == []
     await other.add_items(batch(1, 0, size=4))
     await database["session_items"].delete_many({"seq": {"$lte": 3}})
-    monkeypatch.setattr(known, "_clocks", lambda: (time.monotonic() + 301, time.time()))
+    monkeypatch.setattr(session_state, "_clocks", lambda: (time.monotonic() + 301, time.time()))
     await early.add_items(batch(2, 0, size=size))
     assert [entry.seq for entry in await stored(replicated)] == list(range(4, 5 + size))
 

@@ -11,7 +11,8 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
-from mongo_sessions import MongoSessionStore, replace, retries
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.log import replace, retries
 from mongo_sessions.log.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import AsyncMongoClient
 
-from mongo_sessions import MongoSessionStore, mongod
+from mongo_sessions import MongoSessionStore
 from mongo_sessions.log.documents import MAX_ITEM_BYTES
-from mongo_sessions.testing import EmbeddedMongo
+from mongo_sessions.testing import EmbeddedMongo, mongod
 
 
 async def hello(uri: str) -> dict:

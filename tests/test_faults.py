@@ -17,7 +17,8 @@ from pymongo.errors import (
     WriteError,
 )
 
-from mongo_sessions import MongoSessionStore, ServerUnavailable, clear
+from mongo_sessions import MongoSessionStore, ServerUnavailable
+from mongo_sessions.log import clear
 from mongo_sessions.log.retries import Patience, retrying
 from mongo_sessions.log.server import Server
 from mongo_sessions.testing import EmbeddedMongo

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import MongoSessionStore, clear, known, retries
+from mongo_sessions import MongoSessionStore, session_state
+from mongo_sessions.log import clear, retries
 from mongo_sessions.log.marks import Marker
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
 
@@ -121,7 +122,7 @@ async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa
     dice = random.Random(2026)
     other = MongoSessionStore(database).session("a")
     expected: list[dict] = []
-    clocks = known._clocks
+    clocks = session_state._clocks
     for n in range(12):
         sleeper = store.session("a")
         assert await sleeper.get_items() == expected
@@ -139,7 +140,7 @@ async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa
         with monkeypatch.context() as patch:
             if slept == "six minutes":
                 later = [seconds + 360 * (index == clock) for index, seconds in enumerate(clocks())]
-                patch.setattr(known, "_clocks", lambda later=later: tuple(later))
+                patch.setattr(session_state, "_clocks", lambda later=later: tuple(later))
             sent.clear()
             batch = [user(f"sleeper {n}.{part}") for part in range(size)]
             await sleeper.add_items(batch)
@@ -152,7 +153,7 @@ async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa
 
 
 def test_a_head_is_remembered_for_far_less_than_a_mark_stays():
-    assert known._HEAD_SECONDS * 10 < MARK_SECONDS
+    assert session_state._HEAD_SECONDS * 10 < MARK_SECONDS
     with pytest.raises(ValueError, match="retry_for must be at most 600, got 601"):
         MongoSessionStore.from_uri("mongodb://127.0.0.1", retry_for=601)
     with pytest.raises(ValueError, match="retention must be at least an hour, got"):
@@ -277,7 +278,7 @@ async def test_a_look_for_a_popped_item_goes_through_the_recent_removals(databas
 
 
 async def test_time_is_read_from_both_clocks():
-    monotonic, wall = known._clocks()
+    monotonic, wall = session_state._clocks()
     assert monotonic <= time.monotonic()
     assert wall <= time.time()
 

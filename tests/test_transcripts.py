@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mongo_sessions import Entry
-from mongo_sessions.policies import tags
+from mongo_sessions.policies.summarize import tags
 from mongo_sessions.policies.summarize.tags import escape_tags, wrap_in_tag
 from mongo_sessions.policies.summarize.transcript import SHORTENED_CHARS, parts
 
