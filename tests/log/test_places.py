@@ -6,33 +6,16 @@ import asyncio
 import random
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSessionStore, session_state
-from mongo_sessions.log import clear, retries
-from mongo_sessions.log.marks import Marker
+from mongo_sessions.log import clear
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
-from tests.conftest import open_database
-from tests.support.clients import open_client
-from tests.support.faults import LossyProxy, failing
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-
-def user(text: Any) -> dict:
-    return {"role": "user", "content": str(text)}
-
-
-ITEMS = [user(n) for n in range(6)]
-
-
-async def documents(database: Any) -> list[dict]:
-    return await database["session_items"].find().sort("seq", 1).to_list(None)
+from tests.support.faults import failing
+from tests.support.messages import ITEMS, documents, user
 
 
 async def test_what_was_popped_is_out_of_item_at_once_and_has_a_date_to_go(database, store):
@@ -228,43 +211,6 @@ async def test_what_lies_below_a_barrier_is_not_found(database, store):
     assert not await history.save_summary(newest, {"text": "late"})
 
 
-@pytest.mark.parametrize("operation", ["pop", "clear"])
-@pytest.mark.parametrize("arrives", ["before the next attempt", "after the next attempt"])
-async def test_an_attempt_that_arrives_late_is_refused(
-    driver, replica_set, operation, arrives, monkeypatch
-):
-    """It was held back until the session had looked for it."""
-    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
-    attempt = Marker._find_and_change
-    attempts = 0
-    answers = []
-
-    async def next_attempt(self: Marker, *arguments: Any) -> Any:
-        nonlocal attempts
-        attempts += 1
-        if arrives.startswith("before") and attempts == 2:
-            answers.append(await asyncio.to_thread(lossy.let_it_arrive))
-        return await attempt(self, *arguments)
-
-    monkeypatch.setattr(Marker, "_find_and_change", next_attempt)
-    with LossyProxy(urlsplit(replica_set).port) as lossy:
-        async with open_database(driver, f"{lossy.uri}&retryWrites=true") as database:
-            session, other = (MongoSessionStore(database).session("a") for _ in range(2))
-            await session.add_items(ITEMS)
-            lossy.hold_back("findAndModify")
-            if operation == "pop":
-                assert await session.pop_item() == ITEMS[5]
-            else:
-                await session.clear_session()
-            await other.add_items([user("new")])
-            if arrives.startswith("after"):
-                answers.append(lossy.let_it_arrive())
-            left = ITEMS[:5] if operation == "pop" else []
-            assert await other.get_items() == [*left, user("new")]
-            assert attempts == 2
-            assert b"TransactionTooOld" in answers[0]
-
-
 async def test_a_look_for_a_popped_item_goes_through_the_recent_removals(database, store, sent):
     session = store.session("a")
     await session.add_items([user(n) for n in range(500)])
@@ -298,30 +244,6 @@ async def test_a_summary_below_a_barrier_is_none(database, store):
     assert await (await session._storage.log()).claims.summarised_tokens("a") == 0
     await session.add_items(ITEMS)
     assert await history.latest_summary() is None
-
-
-# The write took place, and the driver does not repeat it.
-NOT_SAID_BY_A_MAJORITY = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
-
-
-async def test_appends_pops_and_clears_rest_on_what_no_election_takes_back(database, store, sent):
-    """The place of what is rolled back would be left out, and what was found would be gone."""
-    session = store.session("a")
-    await session.add_items(ITEMS)
-    sent.clear()
-    await store.session("a").add_items(ITEMS[:1])
-    assert len(await session.get_items()) == 7
-    async with failing(database, "insert", **NOT_SAID_BY_A_MAJORITY):
-        await session.add_items(ITEMS[:1])
-    assert len([entry async for entry in session.entries()]) == 8
-    async with failing(database, "findAndModify", **NOT_SAID_BY_A_MAJORITY):
-        await session.pop_item()
-    async with failing(database, "findAndModify", **NOT_SAID_BY_A_MAJORITY):
-        await session.clear_session()
-    finds = [event.command for event in sent.started_events if event.command_name == "find"]
-    looked_for = {field for find in finds for field in find["filter"]}
-    assert looked_for >= {"_id", "popped.token", "barrier"}, "each look took place"
-    assert {find["readConcern"].get("level") for find in finds} == {"majority"}
 
 
 def with_weights(numbers: range) -> list[dict]:
@@ -363,76 +285,6 @@ async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_remo
         assert await session.pop_item() is None
 
 
-@pytest.fixture
-async def lossy_pair(driver, replica_set):
-    """Two stores on one database: the answers to the first may get lost."""
-    with LossyProxy(urlsplit(replica_set).port) as lossy:
-        async with (
-            open_database(driver, f"{lossy.uri}&retryWrites=false") as one,
-            open_client(driver, replica_set) as client,
-        ):
-            other = client.get_database(one.name)
-            yield lossy, MongoSessionStore(one), MongoSessionStore(other), other
-
-
-@pytest.fixture
-def before_the_next_attempt(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
-    """Run something once after an operation failed, and before it is tried again."""
-    pause = retries.Patience.pause_after
-    waiting: list[Callable[[], Awaitable[Any]]] = []
-
-    async def pause_after(patience: Any, error: Any) -> None:
-        while waiting:
-            await waiting.pop()()
-        await pause(patience, error)
-
-    monkeypatch.setattr(retries.Patience, "pause_after", pause_after)
-    return waiting.append
-
-
-@pytest.mark.parametrize("is_finished", [True, False])
-async def test_a_pop_finds_its_item_where_another_has_put_a_barrier(
-    lossy_pair, before_the_next_attempt, is_finished
-):
-    """The answer is lost, another clears, or dies behind its barrier, and adds an item."""
-    lossy, store, other, database = lossy_pair
-    session = store.session("a")
-    await session.add_items(ITEMS)
-
-    async def clear_and_add() -> None:
-        if is_finished:
-            await other.session("a").clear_session()
-        else:
-            async with failing(database, "update", errorCode=13):
-                with pytest.raises(OperationFailure):
-                    await other.session("a").clear_session()
-        await other.session("a").add_items([user("new")])
-
-    before_the_next_attempt(clear_and_add)
-    lossy.lose_answers_to("findAndModify")
-    assert await session.pop_item() == ITEMS[5]
-    assert lossy.lost == 1
-    assert await other.session("a").get_items() == [user("new")]
-
-
-async def test_a_clear_finds_its_barrier_below_that_of_another(lossy_pair, before_the_next_attempt):
-    """The answer is lost, another adds an item, clears, and adds a second one."""
-    lossy, store, other, _ = lossy_pair
-    session = store.session("a")
-    await session.add_items(ITEMS)
-
-    async def clear_and_add() -> None:
-        await other.session("a").add_items([user("cleared")])
-        await other.session("a").clear_session()
-        await other.session("a").add_items([user("new")])
-
-    before_the_next_attempt(clear_and_add)
-    lossy.lose_answers_to("findAndModify")
-    await session.clear_session()
-    assert lossy.lost == 1
-    assert await other.session("a").get_items() == [user("new")]
-
-
 async def test_a_pop_that_meets_a_barrier_leaves_it_as_it_is(any_database):
     store = MongoSessionStore(any_database)
     session = store.session("a")
@@ -457,20 +309,3 @@ async def test_what_lies_below_a_barrier_is_hidden_after_a_pop_met_it(database, 
     await session.add_items(ITEMS)
     assert await history.latest_summary() is None
     assert [entry.item async for entry in session.entries()] == ITEMS
-
-
-async def test_a_clear_finds_its_barrier_after_a_pop_met_it(lossy_pair, before_the_next_attempt):
-    """The answer is lost, another pops in vain, and adds an item."""
-    lossy, store, other, _ = lossy_pair
-    session = store.session("a")
-    await session.add_items(ITEMS)
-
-    async def pop_and_add() -> None:
-        assert await other.session("a").pop_item() is None
-        await other.session("a").add_items([user("new")])
-
-    before_the_next_attempt(pop_and_add)
-    lossy.lose_answers_to("findAndModify")
-    await session.clear_session()
-    assert lossy.lost == 1
-    assert await other.session("a").get_items() == [user("new")]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mongo_sessions import MongoSessionStore
-from tests.summarize.test_folding import anchors, is_summary, raw, store_of
+from tests.support.folding import anchors, is_summary, raw, store_of
 from tests.support.scribes import BadScribe, HeldScribe, Scribe, tokens, turns, user
 
 SKEW = 300  # seconds: longer than a claim, which lasts for 130, and than the first back-off of 30

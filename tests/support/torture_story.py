@@ -1,0 +1,139 @@
+"""A recorded session of the torture test, to be damaged on purpose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from tests.torture.checker import check
+from tests.torture.journal import Added, Cleared, History, Polled, Popped, Replaced, Seen
+from tests.torture.marks import Covered, Mark, items, marks_in
+
+SIZES = [1, 3, 2, 1, 4, 1]
+
+
+class Story:
+    """Batches b0 to b5 in one session, one after the other, each acknowledged and stored."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.documents: list[dict] = []
+        self.has_transactions = True
+        for number, size in enumerate(SIZES):
+            self.add(f"b{number}", size, begin=10 * number, end=10 * number + 5)
+
+    def add(self, batch: str, size: int, begin: float, end: float) -> None:
+        self.history.added[batch] = Added(batch, "a", size, begin, end, "acknowledged")
+        for item in items(batch, size):
+            tokens = len(json.dumps(item))
+            last = self.live()[-1] if self.live() else {}
+            self.documents.append(
+                {
+                    "_id": f"{batch}/{len(self.documents)}",
+                    "session_id": "a",
+                    "seq": len(self.documents) + 1,
+                    "item": item,
+                    "tokens": tokens,
+                    "total_tokens": last.get("total_tokens", 0) + tokens,
+                    "turn": last.get("turn", 0) + (size == 1),
+                }
+            )
+
+    def live(self) -> list[dict]:
+        barrier = max((d["seq"] for d in self.documents if "barrier" in d), default=0)
+        return [d for d in self.documents if "item" in d and d["seq"] > barrier]
+
+    def change(self, batch: str, **facts: object) -> None:
+        self.history.added[batch] = replace(self.history.added[batch], **facts)
+
+    def pop(self, begin: float = 70, outcome: str = "acknowledged") -> dict:
+        document = self.live()[-1]
+        (mark,) = marks([document])
+        self.history.popped.append(
+            Popped("a", begin, begin + 5, outcome, mark if outcome == "acknowledged" else None)
+        )
+        document["popped"] = {"item": document.pop("item"), "token": f"pop-{mark}"}
+        document["gone_at"] = "now"
+        return document
+
+    def clear(
+        self, begin: float = 70, outcome: str = "acknowledged", *, strip: bool = True
+    ) -> dict:
+        self.history.cleared.append(Cleared("a", begin, begin + 5, outcome))
+        barrier = self.documents[-1]
+        barrier |= {"barrier": f"clear-{begin}", "summary": None}
+        barrier.pop("item", None)
+        for document in self.documents[:-1]:
+            if strip and "item" in document:
+                self.strip(document)
+        return barrier
+
+    def replace(self, last: int, begin: float = 70, outcome: str = "acknowledged") -> list[dict]:
+        """The newest so many items by a batch of one."""
+        gone = self.live()[-last:]
+        batch, marks_gone = f"new-{begin}", tuple(marks(gone))
+        self.history.replaced.append(Replaced("a", batch, marks_gone, begin, begin + 5, outcome))
+        for document in gone:
+            self.strip(document)
+        self.add(batch, 1, begin, begin + 5)
+        self.change(batch, outcome=outcome)
+        return gone
+
+    def strip(self, document: dict) -> None:
+        del document["item"]
+        document["gone_at"] = "now"
+
+    def poll(self, poller: str = "p") -> list[Seen]:
+        before = [s.seq for polled in self.history.polled for s in polled.seen]
+        after = max(before, default=0)
+        seen = [Seen(d["seq"], d["_id"], *marks([d])) for d in self.live() if d["seq"] > after]
+        self.history.polled.append(Polled("a", poller, after, tuple(seen)))
+        return seen
+
+    def see(self, *seen: Seen) -> None:
+        """Instead of what was polled."""
+        self.history.polled = [Polled("a", "p", 0, seen)]
+
+    def place(self, batch: str, part: int = 0) -> int:
+        (found,) = [
+            n
+            for n, mark in enumerate(marks(self.documents))
+            if (mark.batch, mark.part) == (batch, part)
+        ]
+        return found
+
+    def remove(self, batch: str, part: int = 0) -> None:
+        """And close the gap, so that the numbers do not give it away."""
+        del self.documents[self.place(batch, part)]
+        self.renumber()
+
+    def order(self, *places: int) -> None:
+        self.documents = [self.documents[place] for place in places]
+        self.renumber()
+
+    def renumber(self) -> None:
+        total = turn = 0
+        for seq, document in enumerate(self.documents, 1):
+            total += document["tokens"]
+            turn += document["item"].get("role") == "user"
+            document |= {"seq": seq, "total_tokens": total, "turn": turn}
+
+    def summarise(self, batch: str, part: int = 0) -> dict:
+        place = self.place(batch, part)
+        middle = place // 2
+        told = [marks(self.documents[:middle]), marks(self.documents[middle : place + 1])]
+        document = self.documents[place]
+        document["summary"] = {
+            "segments": [
+                {"text": f"items: {Covered.of(part)}", "last_seq": document["seq"]} for part in told
+            ]
+        }
+        return document["summary"]
+
+    def wrong(self) -> dict[str, list[str]]:
+        findings = check(self.history, self.documents, has_transactions=self.has_transactions)
+        return {kind: found for kind, found in findings.wrong.items() if found}
+
+
+def marks(documents: list[dict]) -> list[Mark]:
+    return [mark for d in documents for mark in marks_in(json.dumps(d["item"]))]

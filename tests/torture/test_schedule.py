@@ -1,0 +1,88 @@
+"""The torture test's faults, rounds and journal."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.torture import journal
+from tests.torture.journal import Added, Cleared, Journal, Polled, Popped, Replaced, Seen
+from tests.torture.marks import Mark
+from tests.torture.round import Round
+from tests.torture.schedule import REPLICA_SET, STANDALONE, schedule
+
+
+def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
+    file = tmp_path / "one.journal"
+    writing = Journal(file)
+    first = writing.begin("add", batch="b", session="a", size=2)
+    pop = writing.begin("pop", session="a")
+    failed = writing.begin("add", batch="d", session="a", size=1)
+    writing.begin("add", batch="c", session="a", size=1)
+    writing.end(first, "acknowledged")
+    writing.end(pop, "acknowledged", mark=Mark("b", 1, 2))
+    writing.end(failed, "failed")
+    clear = writing.begin("clear", session="a")
+    writing.end(clear, "acknowledged")
+    writing.begin("replace", session="a", batch="e", size=1, gone=[Mark("b", 0, 2)])
+    seen = Seen(4, "id", Mark("b", 1, 2))
+    writing.polled(session="a", poller="p", after=3, begin=7.5, seen=[seen])
+    writing.problem("a view that is wrong")
+    writing.close()
+    with file.open("a") as torn:
+        torn.write('{"kind": "add", "numb')
+    history = journal.read([file])
+    assert history.added["b"].acknowledged
+    assert history.added["b"].begin <= history.added["b"].end < math.inf
+    assert (history.added["c"].outcome, history.added["c"].end) == ("killed", math.inf)
+    assert history.added["d"].end == math.inf, "its command may still be on its way"
+    assert [popped.mark for popped in history.popped] == [Mark("b", 1, 2)]
+    assert history.cleared[0].outcome == "acknowledged"
+    assert history.added["e"].outcome == history.replaced[0].outcome == "killed"
+    assert history.replaced[0].gone == (Mark("b", 0, 2),)
+    assert history.polled == [Polled("a", "p", 3, (seen,), 7.5)]
+    assert history.problems == ["a view that is wrong"]
+
+
+def test_a_round_that_hurts_too_little_says_so():
+    result = Round(seed=1, seconds=60)
+    assert len(result.shortcomings) == 7 + len(REPLICA_SET.all)
+    assert "only 0 x elections" in result.shortcomings
+    for number in range(60):
+        result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
+    result.faults.update(REPLICA_SET.all)
+    result.findings.summaries = 1
+    result.findings.seen = 60
+    result.history.popped = [Popped("a", 0, 1, "acknowledged")] * 6
+    result.history.cleared = [Cleared("a", 0, 1, "acknowledged")]
+    result.history.replaced = [Replaced("a", "b", (), 0, 1, "acknowledged")]
+    result.elections = 2
+    assert result.shortcomings == ["only 2 x elections"]
+    result.elections = 3
+    assert result.shortcomings == []
+
+
+def test_a_seed_gives_the_same_faults_and_another_seed_others():
+    assert schedule(1, 60) == schedule(1, 60)
+    assert schedule(1, 60) != schedule(2, 60)
+
+
+@pytest.mark.parametrize("kinds", [REPLICA_SET, STANDALONE], ids=["replica set", "standalone"])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_minute_has_faults_of_every_kind_and_four_outages(seed, kinds):
+    found = [fault.kind for fault in schedule(seed, 60, kinds)]
+    assert set(found) == set(kinds.all)
+    assert sum(kind in kinds.outages for kind in found) >= 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_45_seconds_have_a_pop_whose_outcome_the_driver_does_not_find_out(seed):
+    found = [(fault.kind, fault.command) for fault in schedule(seed, 45)]
+    assert ("write concern error", "findAndModify") in found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rounds_of_a_check_are_long_enough_for_every_kind_of_fault(seed):
+    assert {fault.kind for fault in schedule(seed, 45, REPLICA_SET)} == set(REPLICA_SET.all)
+    assert {fault.kind for fault in schedule(seed, 25, STANDALONE)} == set(STANDALONE.all)
