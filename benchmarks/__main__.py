@@ -14,7 +14,7 @@ import agents
 from rich.console import Console
 
 from .picture import picture
-from .progress import progress_bar
+from .report import progress_bar
 from .run import Effort, run
 from .servers import all_servers
 

@@ -1,19 +1,27 @@
-"""Work of one user, who waits for it: appending, reading, popping."""
+"""Work of one user: appending, reading, popping, and a whole turn of the SDK's Runner."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from agents import Agent, Model, ModelResponse, RunConfig, Runner, Usage, function_tool
+from agents.testing import assistant_message, function_call
 
 from .data import conversation
-from .floor import Bare
-from .ours import SUMMARIZE_OLDER, TOKEN_LIMIT, Ours
+from .ours import SUMMARIZE_OLDER, TOKEN_LIMIT, Bare, Ours
 from .race import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from agents.items import TResponseInputItem, TResponseStreamEvent
+    from agents.memory import Session
+
     from mongo_sessions import RetrievalPolicy
 
     from .contenders import Contender, Field
+
 
 APPENDED = (1, 4, 20)
 NEWEST = 50
@@ -128,6 +136,58 @@ async def pop(field: Field, operations: int) -> list[Lane]:
             POP_NAME,
             contender.name,
             (await field.filled(contender, f"pop {size}/{contender.name}", size)).pop_item,
+        )
+        for contender in field.contenders
+    ]
+
+
+TURN_NAME = "a Runner turn"
+_TURN_BEGUN = 20
+_TURN: Any = conversation(4)
+
+
+@function_tool
+def find_order(number: int) -> str:
+    """Look up an order."""
+    del number
+    return str(_TURN[2]["output"])
+
+
+class Scripted(Model):
+    """Calls the tool, and answers when it has its output. It takes no time."""
+
+    async def get_response(
+        self,
+        system_instructions: str | None,  # noqa: ARG002 - it has a script
+        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's name
+        *_: Any,  # noqa: ANN401 - settings, tools, and more of what it does not look at
+        **__: Any,  # noqa: ANN401
+    ) -> ModelResponse:
+        newest = cast("list[TResponseInputItem]", input)[-1]
+        if newest.get("type") == "function_call_output":
+            answer = assistant_message(_TURN[3]["content"][0]["text"])
+            return ModelResponse([answer], usage=Usage(), response_id=None)
+        call = function_call("find_order", {"number": 4711}, call_id=_TURN[1]["call_id"])
+        return ModelResponse([call], usage=Usage(), response_id=None)
+
+    def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[TResponseStreamEvent]:  # noqa: ANN401
+        raise NotImplementedError
+
+
+async def turns(field: Field, operations: int) -> list[Lane]:
+    """No session has a limit or a policy: all send the same, and it grows alike."""
+    del operations
+    agent = Agent("assistant", model=Scripted(), tools=[find_order])
+    config = RunConfig(tracing_disabled=True)
+
+    async def run(session: Session) -> None:
+        await Runner.run(agent, _TURN[0]["content"], session=session, run_config=config)
+
+    return [
+        Lane(
+            TURN_NAME,
+            contender.name,
+            partial(run, await field.filled(contender, f"turn/{contender.name}", _TURN_BEGUN)),
         )
         for contender in field.contenders
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from agents.memory import Session
 
-    from .scale import Scale
+    from .run import Scale
 
 
 class Stored(NamedTuple):

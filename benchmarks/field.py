@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from .floor import Bare
-from .mongo import clients
-from .ours import Ours
+from .ours import Bare, Ours, clients
 from .peers import SdkMongo, SdkSQLite
 
 if TYPE_CHECKING:
@@ -35,11 +33,11 @@ async def contenders(
         field = on_mongo(motor[namespace], pymongo[namespace])
         field.append(SdkSQLite(SDK_SQLITE, folder / f"{namespace}.sqlite"))
         if url := servers.others.get("PostgreSQL"):
-            from .peer_postgres import SdkPostgres  # noqa: PLC0415 - of packages that may be missing
+            from .peers import SdkPostgres  # noqa: PLC0415 - of packages that may be missing
 
             field.append(SdkPostgres(SDK_ON["PostgreSQL"], url, namespace))
         if url := servers.others.get("Redis"):
-            from .peer_redis import SdkRedis  # noqa: PLC0415
+            from .peers import SdkRedis  # noqa: PLC0415
 
             field.append(SdkRedis(SDK_ON["Redis"], url, namespace))
         try:

@@ -1,15 +1,26 @@
-"""This library, on Motor and on PyMongo's async client."""
+"""This library on Motor and on PyMongo, and its floor: the bare driver doing the same work.
+
+The floor checks nothing, counts no tokens, resolves no error, and fails if there is another writer.
+So a library that does more on the same driver can be faster only by noise.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
+import pymongo
 from bson import ObjectId
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, WriteConcern
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
 from mongo_sessions.background import Background
 from mongo_sessions.log.deployment import Deployment
 from mongo_sessions.log.documents import Head, NewItem, to_documents
+from mongo_sessions.log.drivers import maybe_await
 from mongo_sessions.log.log import Log
 from mongo_sessions.log.retries import Retries
 from mongo_sessions.log.server import Server
@@ -17,18 +28,56 @@ from mongo_sessions.policies import starts_turn
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import Segment, to_summary
 
+from .contenders import Stored
 from .data import TURN_ITEMS, count_tokens, prose, token_counts, total_tokens
-from .mongo import COLLECTION, KEPT_AS, MONGO_GUARANTEE, server_version, stored_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from agents.items import TResponseInputItem
+    from agents.memory import SessionSettings
+    from pymongo.monitoring import CommandListener
 
     from mongo_sessions import MongoSession, RetrievalPolicy, SummaryRequest
     from mongo_sessions.log.drivers import AnyDriver
 
-    from .contenders import Stored
+
+COLLECTION = "session_items"
+KEPT_AS = "a document an item"
+MONGO_GUARANTEE = "in the journals of two of three members (w: majority)"
+
+
+@asynccontextmanager
+async def clients(uri: str, listener: CommandListener | None = None) -> AsyncIterator[AnyDriver]:
+    """Motor's client and PyMongo's: as an application makes them, one of each for everybody."""
+    listeners = [] if listener is None else [listener]
+    motor: AnyDriver = AsyncIOMotorClient(uri, event_listeners=listeners)
+    pymongo: AnyDriver = AsyncMongoClient(uri, event_listeners=listeners)
+    try:
+        yield motor, pymongo
+    finally:
+        await asyncio.to_thread(motor.close)  # it waits for the server
+        await pymongo.close()
+
+
+async def server_version(database: AnyDriver) -> str:
+    return f"MongoDB {(await database.client.admin.command('buildInfo'))['version']}"
+
+
+async def stored_bytes(database: AnyDriver, collections: Sequence[str]) -> Stored:
+    # A checkpoint: what is on disk is known after one, and one is made a minute.
+    await database.client.admin.command("fsync")
+    data = disk = 0
+    for collection in collections:
+        cursor = await maybe_await(
+            database[collection].aggregate([{"$collStats": {"storageStats": {}}}])
+        )
+        for found in await cursor.to_list(None):
+            stats = found["storageStats"]
+            data += stats["size"]
+            disk += stats["storageSize"] + stats["totalIndexSize"]
+    return Stored(data, disk)
+
 
 VIEW_TOKENS = 8_000
 _CHUNK = 10_000
@@ -108,3 +157,88 @@ class Ours:
 
     async def close(self) -> None:
         await self._store.close()
+
+
+_NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
+_LARGEST_BATCH = 2_000
+# Of an item, as if somebody had counted them.
+_TOKENS = 150
+
+
+class BareSession:
+    """One session, by the driver's own methods."""
+
+    session_settings: SessionSettings | None = None
+
+    def __init__(self, items: AnyDriver, session_id: str) -> None:
+        self.session_id = session_id
+        self._items = items
+        self._seq: int | None = None
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        cursor = self._items.find({"session_id": self.session_id}).sort(_NEWEST_FIRST)
+        documents = await cursor.limit(limit or 0).batch_size(limit or _LARGEST_BATCH).to_list(None)
+        return [document["item"] for document in reversed(documents)]
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        if self._seq is None:
+            newest = await self._items.find_one({"session_id": self.session_id}, sort=_NEWEST_FIRST)
+            self._seq = newest["seq"] if newest else 0
+        documents = [self._document(seq, item) for seq, item in enumerate(items, self._seq + 1)]
+        self._seq += len(documents)
+        if len(documents) == 1:
+            await self._items.insert_one(documents[0])
+            return
+        async with await maybe_await(self._items.database.client.start_session()) as transaction:
+            await maybe_await(
+                transaction.start_transaction(write_concern=self._items.write_concern)
+            )
+            await self._items.insert_many(documents, session=transaction)
+            await transaction.commit_transaction()
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        popped = await self._items.find_one_and_delete(
+            {"session_id": self.session_id}, sort=_NEWEST_FIRST
+        )
+        return popped["item"] if popped else None
+
+    async def clear_session(self) -> None:
+        await self._items.delete_many({"session_id": self.session_id})
+
+    def _document(self, seq: int, item: TResponseInputItem) -> dict[str, Any]:
+        return {
+            "session_id": self.session_id,
+            "seq": seq,
+            "item": item,
+            "tokens": _TOKENS,
+            "total_tokens": seq * _TOKENS,
+            "turn": seq,
+            "created_at": datetime.now(timezone.utc),
+        }
+
+
+class Bare:
+    """The sessions of the library, without the library."""
+
+    kept_as = KEPT_AS
+    guarantee = MONGO_GUARANTEE
+
+    def __init__(self, name: str, database: AnyDriver) -> None:
+        self.name = name
+        self._ours = Ours(name, database)
+        self._items = database.get_collection(COLLECTION, write_concern=WriteConcern("majority"))
+
+    def session(self, session_id: str) -> BareSession:
+        return BareSession(self._items, session_id)
+
+    async def fill(self, session_id: str, items: Sequence[TResponseInputItem]) -> None:
+        await self._ours.fill(session_id, items)
+
+    async def stored(self) -> Stored:
+        return await self._ours.stored()
+
+    async def version(self) -> str:
+        return await self._ours.version()
+
+    async def close(self) -> None:
+        await self._ours.close()

@@ -1,4 +1,4 @@
-"""The SDK's own sessions, each made and used as its documentation has it."""
+"""The SDK's own sessions, each made and used as its documentation describes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 
 from agents import SQLiteSession
 from agents.extensions.memory.mongodb_session import MongoDBSession
+from agents.extensions.memory.redis_session import RedisSession
+from agents.extensions.memory.sqlalchemy_session import SQLAlchemySession
+from redis.asyncio import BlockingConnectionPool, Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from .contenders import Stored
 from .data import batches
-from .mongo import MONGO_GUARANTEE, server_version, stored_bytes
+from .ours import MONGO_GUARANTEE, server_version, stored_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from agents.memory import Session
 
     from mongo_sessions.log.drivers import AnyDriver
+
 
 FILL_BATCH = 5_000
 _CHUNK = 10_000
@@ -105,3 +111,110 @@ async def fill_by_adding(session: Session, items: Sequence[TResponseInputItem]) 
     """For those that keep a batch as they keep its items."""
     for start in range(0, len(items), FILL_BATCH):
         await session.add_items(list(items[start : start + FILL_BATCH]))
+
+
+_MANY = 1_000
+
+
+class SdkPostgres:
+    """SQLAlchemySession on PostgreSQL through asyncpg, with an engine for all sessions."""
+
+    kept_as = "a row an item, in PostgreSQL"
+    guarantee = "in one server's write-ahead log, synced (fsync and synchronous_commit are on)"
+
+    def __init__(self, name: str, url: str, namespace: str) -> None:
+        self.name = name
+        self._engine = create_async_engine(url)
+        self._sessions, self._messages = f"{namespace}_sessions", f"{namespace}_messages"
+
+    def session(self, session_id: str) -> SQLAlchemySession:
+        return SQLAlchemySession(
+            session_id,
+            engine=self._engine,
+            create_tables=True,
+            sessions_table=self._sessions,
+            messages_table=self._messages,
+        )
+
+    async def fill(self, session_id: str, items: Sequence[TResponseInputItem]) -> None:
+        """The rows that it would write itself, for the batches of a Runner, a second apart.
+
+        Not by a few large batches: all rows of a batch have the same time, by which they are sorted
+        before anything else, and reading the newest would sort thousands.
+        """
+        await self.session(session_id).get_items(limit=1)  # makes the tables
+        rows = [
+            {"session": session_id, "data": json.dumps(item, separators=(",", ":")), "age": age}
+            for age, batch in zip(range(len(items), 0, -1), batches(items), strict=False)
+            for item in batch
+        ]
+        insert = f"""
+            INSERT INTO {self._messages} (session_id, message_data, created_at)
+            VALUES (:session, :data, CURRENT_TIMESTAMP - CAST(:age AS int) * INTERVAL '1 second')
+        """  # noqa: S608 - the name of the table is ours
+        parent = f"INSERT INTO {self._sessions} (session_id) VALUES (:session)"  # noqa: S608
+        async with self._engine.begin() as connection:
+            await connection.execute(text(parent), {"session": session_id})
+            await connection.execute(text(insert), rows)
+            if len(rows) > _MANY:
+                # As the server does it by itself, later.
+                await connection.execute(text(f"ANALYZE {self._messages}"))
+
+    async def stored(self) -> Stored:
+        size = text("SELECT pg_total_relation_size(to_regclass(:t))")
+        async with self._engine.connect() as connection:
+            sizes = [
+                await connection.scalar(size, {"t": table})
+                for table in (self._sessions, self._messages)
+            ]
+        return Stored(None, sum(sizes))
+
+    async def version(self) -> str:
+        async with self._engine.connect() as connection:
+            return f"PostgreSQL {await connection.scalar(text('SHOW server_version'))}"
+
+    async def close(self) -> None:
+        async with self._engine.begin() as connection:
+            for table in (self._messages, self._sessions):
+                await connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+        await self._engine.dispose()
+
+
+# As many as a client of MongoDB has.
+_CONNECTIONS = 100
+
+
+class SdkRedis:
+    """RedisSession, with a client for all sessions."""
+
+    kept_as = "a list in Redis"
+    guarantee = "in one server's memory; its file is synced every second (appendfsync everysec)"
+
+    def __init__(self, name: str, url: str, namespace: str) -> None:
+        self.name = name
+        # Not the default, which has an error for who finds all connections in use.
+        pool = BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS)
+        self._redis = Redis.from_pool(pool)
+        self._prefix = namespace
+
+    def session(self, session_id: str) -> RedisSession:
+        return RedisSession(session_id, redis_client=self._redis, key_prefix=self._prefix)
+
+    async def fill(self, session_id: str, items: Sequence[TResponseInputItem]) -> None:
+        await fill_by_adding(self.session(session_id), items)
+
+    async def stored(self) -> Stored:
+        """In memory: that is where it keeps things."""
+        sizes = [await self._redis.memory_usage(key, samples=0) for key in await self._keys()]
+        return Stored(None, sum(size or 0 for size in sizes))
+
+    async def version(self) -> str:
+        return f"Redis {(await self._redis.info('server'))['redis_version']}"
+
+    async def close(self) -> None:
+        if keys := await self._keys():
+            await self._redis.delete(*keys)
+        await self._redis.aclose()
+
+    async def _keys(self) -> list[bytes]:
+        return [key async for key in self._redis.scan_iter(f"{self._prefix}:*", count=1_000)]

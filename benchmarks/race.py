@@ -1,4 +1,4 @@
-"""A race: contenders take turns at the same work, and each operation is timed."""
+"""A race: contenders take turns, each operation is timed, and the times become figures."""
 
 from __future__ import annotations
 
@@ -6,14 +6,63 @@ import gc
 import random
 import time
 from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, NamedTuple
-
-from .figures import TIME, Figure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     Operation = Callable[[], Awaitable[object]]
+
+
+TIME = "time"
+ROUND_TRIPS = "round trips"
+DOCUMENTS_EXAMINED = "documents examined"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    measure: str
+    work: str
+    contender: str
+    unit: str
+    n: int
+    """Samples."""
+    median: float
+    p10: float
+    p90: float
+    rounds: list[float]
+    """The median of each round: those of two contenders in the same round may be compared."""
+
+    @classmethod
+    def of(
+        cls, measure: str, work: str, contender: str, unit: str, rounds: Sequence[Sequence[float]]
+    ) -> Figure:
+        samples = [sample for one in rounds for sample in one]
+        deciles = quantiles(samples, n=10, method="inclusive") if len(samples) > 1 else samples
+        return cls(
+            measure,
+            work,
+            contender,
+            unit,
+            len(samples),
+            median(samples),
+            deciles[0],
+            deciles[-1],
+            [median(one) for one in rounds],
+        )
+
+    @classmethod
+    def exact(cls, measure: str, work: str, contender: str, unit: str, value: float) -> Figure:
+        """Of what is counted, and not timed."""
+        return cls.of(measure, work, contender, unit, [[value]])
+
+
+def find(figures: Sequence[Figure], measure: str, work: str, contender: str) -> Figure | None:
+    wanted = (measure, work, contender)
+    return next((f for f in figures if (f.measure, f.work, f.contender) == wanted), None)
+
 
 _SEED = 2026
 

@@ -10,22 +10,21 @@ from .alone import (
     APPENDED,
     EVERYTHING_NAME,
     POP_NAME,
+    TURN_NAME,
     VIEWS,
     append_name,
     newest_name,
     view_name,
 )
-from .crowds import WRITTEN, at_once_name, writers_name
+from .crowds import WRITTEN, at_once_name, processes_name, writers_name
 from .field import BARE, OURS, SDK_MONGO
-from .figures import TIME, find
-from .processes import processes_name
-from .turn import TURN_NAME
+from .race import TIME, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .figures import Figure
-    from .scale import Scale
+    from .race import Figure
+    from .run import Scale
 
 
 class Timed(NamedTuple):

@@ -9,7 +9,7 @@ from functools import partial
 
 from rich.console import Console
 
-from benchmarks.progress import progress_bar
+from benchmarks.report import progress_bar
 
 from .tables import FULL, QUICK, memory_table, prefix_table
 
