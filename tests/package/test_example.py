@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,9 +70,10 @@ def test_a_policy_sends_less_with_its_summaries_counted(totals):
 
 def test_the_picture_has_a_line_for_each_column(totals, picture):
     root = ET.fromstring(picture.read_text(encoding="utf-8"))  # noqa: S314 - our own
-    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
-    points = [line.attrib["points"].split() for line in lines]
-    assert [len(line) for line in points] == [TURNS + 3 * 8] * 3
+    svg = "{http://www.w3.org/2000/svg}"
+    for column in ("everything", "TokenLimit", "SummarizeOlder"):
+        (line,) = root.findall(f".//{svg}g[@id='{column}']/{svg}path")
+        assert len(re.findall("[ML]", line.attrib["d"])) == TURNS + 3 * 8
 
 
 async def test_the_offline_summariser_keeps_facts_through_merges(monkeypatch):
