@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: test test-lowest check torture torture-standalone bench facts demo
+.PHONY: test test-lowest coverage check torture torture-standalone bench facts demo
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -19,6 +19,9 @@ test: $(VENV)/installed  ## all tests, the ones against a real mongod included
 test-lowest: $(LOWEST)/installed  ## all tests, on the lowest versions of the run-time dependencies
 	cat $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/$(PYTEST)
+
+coverage: $(VENV)/installed  ## branch coverage of the package by all tests: the total, and the missing lines
+	$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 check: $(VENV)/installed  ## lint, format and types, a minute of torture, then all tests
 	$(BIN)/ruff check
