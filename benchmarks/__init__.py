@@ -5,15 +5,15 @@
     python -m benchmarks --only pop --json figures.json     one piece of work, and its figures
 
 The contenders do the same work, on the same items, in one process and in one run. They take turns,
-in an order that is drawn anew for every round: so what else the machine is busy with meets all of
-them alike. What is compared are medians; how far they can be trusted is what stands beside them.
-Figures of two runs, or of two machines, are not to be compared: ratios within a run are.
+in a new random order for every round, so other load on the machine affects all of them alike. The
+report compares medians, and gives percentiles beside them. Only ratios within one run are
+comparable: figures of two runs, or of two machines, are not.
 
-Clients, pools and threads are as they come by default, and all of a kind share one.
+Clients, pools and threads have their default options, and all contenders of a kind share a client.
 
-Session objects are kept, as in an assistant that is in use: each knows where its session ends from
-its last read or write. A new object that appends before it reads has to look first, which costs
-one round trip more, once; "append 1, by a new session object" is that.
+Session objects are reused, as in a running assistant: each knows the end of its session from its
+last read or write. A new object that appends before it reads needs one more round trip, once:
+"append 1, by a new session object" measures it.
 
-What every contender guarantees when a write returns is not the same, and stands under the tables.
+The contenders give different guarantees when a write returns; the report lists them.
 """

@@ -1,4 +1,4 @@
-"""Who competes: what all contenders have in common, and the field of them."""
+"""The interface of a contender, and the field of a run: its contenders and their sessions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Contender(Protocol):
         """Of the server, or of what takes its place."""
 
     async def close(self) -> None:
-        """Close what was opened, and remove what nobody else removes."""
+        """Close connections, and remove stored data that outlives the run."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ class Field:
     _filled: set[tuple[str, str]] = field(default_factory=set)
 
     async def filled(self, contender: Contender, session_id: str, items: int) -> Session:
-        """A session with so many items, which are stored the first time it is asked for."""
+        """A session with ``items`` items; the first call stores them."""
         if self.is_new(contender, session_id):
             self._filled.add((contender.kept_as, session_id))
             await contender.fill(session_id, conversation(items))
         return contender.session(session_id)
 
     def is_new(self, contender: Contender, session_id: str) -> bool:
-        """Whether nobody has asked for that session yet."""
+        """Whether :meth:`filled` was not called for that session yet."""
         return (contender.kept_as, session_id) not in self._filled
 
     def with_contenders(self, contenders: Sequence[Contender]) -> Field:
-        """Others, on the same data."""
+        """The same data with other contenders."""
         return replace(self, contenders=contenders)

@@ -41,7 +41,7 @@ def writers_name(scale: Scale, writers: int, items: int) -> str:
 
 
 async def sessions_at_once(field: Field, operations: int) -> list[Lane]:
-    """As an assistant has it when everybody comes at nine: the time until all are served."""
+    """A burst of requests: the time until all sessions are served."""
     del operations
     batch = conversation(4)
 

@@ -1,4 +1,4 @@
-"""What is said: the same items for every contender, in the shape that the Responses API gives."""
+"""The conversation: the same items for every contender, in the format of the Responses API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ count_tokens = TiktokenCounter()
 
 
 def conversation(items: int) -> list[TResponseInputItem]:
-    """So many items: whole turns. Those of any length end alike, so that their newest are equal."""
+    """``items`` items in whole turns. Conversations of any length have the same newest items."""
     base = _distinct_items()
     return [base[index % len(base)] for index in range(-items, 0)]
 
@@ -55,7 +55,7 @@ def total_tokens(items: Sequence[TResponseInputItem]) -> int:
 
 
 def prose(characters: int, seed: int = _SEED) -> str:
-    """So many characters, or a few less."""
+    """At most ``characters`` characters, or a few less."""
     return _prose(random.Random(seed), characters)
 
 

@@ -1,4 +1,4 @@
-"""Puts the contenders together: who can compete here, and who cannot, and why."""
+"""Creates the contenders for which a server and its packages are available."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SDK_ON = {"PostgreSQL": "SDK PostgreSQL", "Redis": "SDK Redis"}
 async def contenders(
     servers: Servers, folder: Path, namespace: str
 ) -> AsyncIterator[list[Contender]]:
-    """All that can compete; what they stored outside of ``folder`` and MongoDB is removed."""
+    """All available contenders; at the end, data outside of ``folder`` and MongoDB is removed."""
     async with clients(servers.mongo) as (motor, pymongo):
         field = on_mongo(motor[namespace], pymongo[namespace])
         field.append(SdkSQLite(SDK_SQLITE, folder / f"{namespace}.sqlite"))
@@ -48,7 +48,7 @@ async def contenders(
 
 
 def on_mongo(motor: AnyDriver, pymongo: AnyDriver) -> list[Contender]:
-    """Those in MongoDB, on databases of the two drivers."""
+    """The contenders in MongoDB, on databases of the two drivers."""
     return [
         Ours(OURS["Motor"], motor),
         Ours(OURS["PyMongo"], pymongo),

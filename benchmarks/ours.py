@@ -49,7 +49,7 @@ MONGO_GUARANTEE = "in the journals of two of three members (w: majority)"
 
 @asynccontextmanager
 async def clients(uri: str, listener: CommandListener | None = None) -> AsyncIterator[AnyDriver]:
-    """Motor's client and PyMongo's: as an application makes them, one of each for everybody."""
+    """Motor's client and PyMongo's with default options: one of each for all contenders."""
     listeners = [] if listener is None else [listener]
     motor: AnyDriver = AsyncIOMotorClient(uri, event_listeners=listeners)
     pymongo: AnyDriver = AsyncMongoClient(uri, event_listeners=listeners)
@@ -65,7 +65,7 @@ async def server_version(database: AnyDriver) -> str:
 
 
 async def stored_bytes(database: AnyDriver, collections: Sequence[str]) -> Stored:
-    # A checkpoint: what is on disk is known after one, and one is made a minute.
+    # Sizes on disk are known after a checkpoint; without fsync, one is made a minute.
     await database.client.admin.command("fsync")
     data = disk = 0
     for collection in collections:
@@ -81,7 +81,7 @@ async def stored_bytes(database: AnyDriver, collections: Sequence[str]) -> Store
 
 VIEW_TOKENS = 8_000
 _CHUNK = 10_000
-# So many items are shown behind the summary: about halfway from one fold to the next.
+# Items after the summary in the view: about halfway from one fold to the next.
 _UNFOLDED_ITEMS = 6 * TURN_ITEMS
 _SEGMENTS, _SEGMENT_CHARACTERS = 5, 800
 
@@ -161,7 +161,7 @@ class Ours:
 
 _NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
 _LARGEST_BATCH = 2_000
-# Of an item, as if somebody had counted them.
+# Of an item, in place of a count.
 _TOKENS = 150
 
 

@@ -108,7 +108,7 @@ class SdkSQLite:
 
 
 async def fill_by_adding(session: Session, items: Sequence[TResponseInputItem]) -> None:
-    """For those that keep a batch as they keep its items."""
+    """For contenders that store a batch as single items."""
     for start in range(0, len(items), FILL_BATCH):
         await session.add_items(list(items[start : start + FILL_BATCH]))
 
@@ -192,7 +192,7 @@ class SdkRedis:
 
     def __init__(self, name: str, url: str, namespace: str) -> None:
         self.name = name
-        # Not the default, which has an error for who finds all connections in use.
+        # The default pool raises an error when all connections are in use.
         pool = BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS)
         self._redis = Redis.from_pool(pool)
         self._prefix = namespace

@@ -33,7 +33,7 @@ class Figure:
     p10: float
     p90: float
     rounds: list[float]
-    """The median of each round: those of two contenders in the same round may be compared."""
+    """The median of each round. Medians of the same round are comparable between contenders."""
 
     @classmethod
     def of(
@@ -82,7 +82,7 @@ class Pace(NamedTuple):
     operations: int
     """Of each lane in each round."""
     warm_up: int = 2
-    """Rounds before those, which are not timed."""
+    """Rounds before them, which are not timed."""
 
     @property
     def operations_in_all(self) -> int:
@@ -98,15 +98,15 @@ class Failure(NamedTuple):
 async def race(
     lanes: Sequence[Lane], pace: Pace, tick: Callable[[], object]
 ) -> tuple[list[Figure], list[Failure]]:
-    """Time all lanes in rounds; whoever fails is out, and the others go on.
+    """Time all lanes in rounds; a lane that fails leaves the race.
 
-    Each round has an order of its own: nobody always comes after the same neighbour, whose threads
-    and connections may still be settling.
+    Each round has a random order, so that no lane always follows the same one, whose threads and
+    connections may still be active.
     """
     chance = random.Random(_SEED)
     samples: dict[Lane, list[list[float]]] = defaultdict(list)
     failures: dict[Lane, Failure] = {}
-    # What is there now, and 100,000 items of it, is nothing for the collections to come.
+    # Later collections skip all present objects, 100,000 items among them.
     gc.collect()
     gc.freeze()
     for number in range(-pace.warm_up, pace.rounds):
@@ -115,7 +115,7 @@ async def race(
                 continue
             try:
                 times = await _timed(lane.operation, pace.operations)
-            except Exception as error:  # noqa: BLE001 - anybody's: drivers, servers, peers
+            except Exception as error:  # noqa: BLE001 - of any driver, server or peer
                 what = f"{type(error).__name__}: {error}"
                 failures[lane] = Failure(lane.work, lane.contender, what)
                 continue

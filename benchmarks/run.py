@@ -63,7 +63,7 @@ class Piece:
 
     name: str
     prepare: Callable[[Field, int], Awaitable[list[Lane]]]
-    """Makes the lanes, for so many operations each."""
+    """Makes the lanes, for a number of operations each."""
     pace: Pace
     quick: Pace
     has_costs: bool = True

@@ -64,7 +64,7 @@ def postgres() -> Iterator[str]:
             raise NotThereError(f"initdb failed: {made.stderr.strip()[-300:]}")
         port = free_port()
         server = [program, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
-        # QUIT: at once, whoever is still connected.
+        # QUIT: at once, with clients still connected.
         with _running(server, folder, signal.SIGQUIT, user):
             yield f"postgresql+asyncpg://bench@127.0.0.1:{port}/postgres"
 

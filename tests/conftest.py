@@ -27,7 +27,7 @@ agents.set_tracing_disabled(True)  # it would go to a server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: the others are done beside it."""
+    """The longest test first: the rest runs beside it."""
     items.sort(key=lambda item: "test_soak" not in item.nodeid)
 
 

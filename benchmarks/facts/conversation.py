@@ -55,7 +55,7 @@ def told(seed: int) -> Iterator[Fact]:
 
 
 def turn(fact: Fact, tokens: int, seed: int) -> list[Item]:
-    """A user message with ``fact``, and an answer: about so many tokens together."""
+    """A user message with ``fact``, and an answer: about ``tokens`` tokens together."""
     characters = tokens * 4
     question = f"{prose(characters // 4, seed)}\n{fact}\n{prose(characters // 4, seed + 1)}"
     return [

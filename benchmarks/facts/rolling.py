@@ -1,4 +1,4 @@
-"""A rolling summary: one text, rewritten as a whole with each block. What ours is compared with."""
+"""A rolling summary: one text, rewritten with each block, for comparison."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ STANDINS = (
 
 
 def _first_within(facts: list[Fact], tokens: int) -> list[Fact]:
-    """The first facts that have at most so many tokens together."""
+    """The first facts with at most ``tokens`` tokens together."""
     tokens -= tokens_of("")
     for index, fact in enumerate(facts):
         tokens -= tokens_of(f"{fact}\n") - tokens_of("")

@@ -1,4 +1,4 @@
-"""Reads around an election: none is taken back, and none misses what was acknowledged."""
+"""Elections: no read is rolled back, and none misses an acknowledged write."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ReplicaSet:
         await self.set_fault_point("stopReplProducer", "alwaysOn", self.next, self.third)
 
     async def elect_without_primary(self) -> None:
-        """What the primary alone has is lost."""
+        """Writes that only the primary has are rolled back."""
         await self.elect_next()
         await self.set_fault_point("stopReplProducer", "off", self.next, self.third)
 
@@ -94,7 +94,7 @@ async def contents(session: Any, after_seq: int = 0) -> list[tuple[int, str]]:
     return [(e.seq, e.item["content"]) async for e in session.entries(after_seq=after_seq)]
 
 
-async def test_what_an_election_takes_back_was_never_read(database, members):
+async def test_a_write_that_an_election_rolls_back_is_never_read(database, members):
     """An item and a barrier are on the primary alone, when it fails."""
     store, other = MongoSessionStore(database), MongoSessionStore(database)
     early, late = store.session("added"), other.session("added")
@@ -137,7 +137,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
     assert await contents(late) == [(1, "0"), (2, "earlier"), (3, "later")]
 
 
-async def test_an_append_is_not_done_before_no_election_takes_it_back(
+async def test_an_append_returns_only_after_majority_acknowledgement(
     database, members, sent, monkeypatch
 ):
     monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
@@ -155,7 +155,7 @@ async def test_an_append_is_not_done_before_no_election_takes_it_back(
     assert await contents(session) == [(1, "0"), (2, "1")]
 
 
-async def test_a_recount_takes_no_place_behind_what_an_election_takes_back(database, members, sent):
+async def test_a_recount_does_not_build_on_a_rolled_back_write(database, members, sent):
     recounter = MongoSessionStore(database, token_counter=lambda item: 7)
     session, fresh = (MongoSessionStore(database).session("a") for _ in range(2))
     await session.add_items(ITEMS[:1])
@@ -172,7 +172,7 @@ async def test_a_recount_takes_no_place_behind_what_an_election_takes_back(datab
     assert [content for _, content in await contents(fresh)] == ["0", "earlier", "later"]
 
 
-async def test_what_was_acknowledged_is_there_right_after_an_election(
+async def test_an_acknowledged_write_is_read_right_after_an_election(
     database, members, sent, monkeypatch
 ):
     """The new primary has it, and does not know yet that a majority has it, too.
@@ -219,7 +219,7 @@ async def test_what_was_acknowledged_is_there_right_after_an_election(
     await sent.wait_for("find", times=4)
     await sent.wait_for("aggregate", times=1)
     await members.set_fault_point("disableSnapshotting", "off", members.next)
-    await database["other"].insert_one({})  # what a majority has is looked at again
+    await database["other"].insert_one({})  # the majority commit point is evaluated again
     was_replaced, view, entries, listed, _ = await asyncio.gather(*looks)
     assert was_replaced
     assert await replaced.get_items() == [user("instead")]

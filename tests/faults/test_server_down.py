@@ -145,7 +145,7 @@ async def warned() -> AsyncIterator[asyncio.Event]:
     logger.removeHandler(handler)
 
 
-async def test_what_to_look_at_is_told_once_while_operations_wait(driver, server, warned, caplog):
+async def test_one_hint_is_logged_per_outage_while_operations_wait(driver, server, warned, caplog):
     uri, member = server
     failures = Failures()
     async with open_client(driver, uri, event_listeners=[failures]) as client:

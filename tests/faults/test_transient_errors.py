@@ -1,4 +1,4 @@
-"""Errors that pass: nothing is lost or doubled, and the caller hears only of those that last."""
+"""Transient errors: no item is lost or doubled, and only permanent errors reach the caller."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ async def test_a_lost_answer_does_not_double_a_write(lossy, lossy_store, size, l
 async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
     lossy, lossy_store, size, driver, replica_set
 ):
-    """The write happened, its answer is lost, and before the second attempt others went on."""
+    """The answer is lost, and other workers write before the second attempt."""
     session = lossy_store.session("a")
     await session.add_items(ITEMS[:1])
     lossy.lose_answers_to(*["insert"] * 2 if size == 1 else ["commitTransaction"] * 2)
@@ -324,7 +324,7 @@ async def test_a_primary_that_stands_still_is_not_waited_for():
             member.resume()
 
 
-async def test_what_is_slow_gets_twice_the_time_at_the_next_attempt():
+async def test_a_timed_out_attempt_is_followed_by_one_with_twice_the_time():
     async def slow() -> str:
         allowed.append(_csot.remaining())
         if len(allowed) < 3:

@@ -1,4 +1,4 @@
-"""What goes over the wire: how many commands, to which shard, and how much the server looks at."""
+"""Commands on the wire: their number, their shard, and the documents that the server examines."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_an_append_that_does_not_know_the_head_reads_it_and_no_item(store,
     await store.session("a").pop_item()
     sent.clear()
     await store.session("a").add_items([USER])
-    assert sent.names == ["find", "find", "insert"], "the numbers are those below the mark"
+    assert sent.names == ["find", "find", "insert"], "the totals are read below the mark"
 
 
 async def test_removing_looks_at_no_more_than_the_newest_places(database, store, sent):
@@ -139,7 +139,7 @@ def session_ids(event: Any) -> list[Any]:
 
 @pytest.fixture
 def sharded(monkeypatch):
-    """What a mongos would say of itself; there is none here."""
+    """The deployment that a mongos would report; no wheel contains a mongos."""
 
     async def of(database: Any) -> Deployment:
         return Deployment(has_transactions=True)
@@ -269,7 +269,7 @@ async def test_listing_looks_at_one_index_key_per_session(database, store, sent)
 
 
 async def keys_examined(database: Any, command: Any) -> int:
-    """Index keys that the server looks at for an aggregate; it skips those of equal prefix."""
+    """Index keys that the server examines for an aggregate; it skips keys of equal prefix."""
     plain = {"aggregate": command["aggregate"], "pipeline": command["pipeline"], "cursor": {}}
     plan = await database.command({"explain": plain, "verbosity": "executionStats"})
     stages = plan["stages"][0]["$cursor"] if "stages" in plan else plan
@@ -277,7 +277,7 @@ async def keys_examined(database: Any, command: Any) -> int:
     return stages["executionStats"]["totalKeysExamined"]
 
 
-async def test_finding_what_is_due_asks_the_long_sessions_alone(database, sent):
+async def test_the_search_for_due_folds_queries_only_long_sessions(database, sent):
     policy = SummarizeOlder(Scribe(), max_tokens=1_000)
     await fill_with_turns(database, 10, session_id="long")
     await fill_with_turns(database, 1, session_id="short")

@@ -38,7 +38,7 @@ def store(any_database) -> MongoSessionStore:
 
 @pytest.fixture
 def another_store(any_database) -> Callable[[], MongoSessionStore]:
-    """Stores that know nothing of each other, as those of several processes."""
+    """Independent stores, as in several processes."""
     return lambda: MongoSessionStore(any_database, token_counter=weigh)
 
 
@@ -153,7 +153,7 @@ def replicated(database) -> MongoSessionStore:
 
 
 @pytest.mark.parametrize("size", [1, 3])
-async def test_a_writer_that_missed_a_pop_counts_on_from_what_is_there(replicated, size):
+async def test_a_writer_with_a_popped_head_continues_from_the_stored_totals(replicated, size):
     stale, other = replicated.session("a"), replicated.session("a")
     await stale.add_items(batch(1, 0, size=3))
     await other.pop_item()
@@ -168,7 +168,7 @@ async def test_a_writer_that_missed_a_pop_counts_on_from_what_is_there(replicate
 
 @pytest.mark.parametrize("size", [1, 3])
 async def test_a_writer_that_missed_a_clear_follows_the_barrier(replicated, size):
-    """Its totals go on from before the clear; what a listing says is the difference."""
+    """Its totals continue from before the clear; a listing reports the difference."""
     stale, other = replicated.session("a"), replicated.session("a")
     await stale.add_items(batch(1, 0, size=3))
     await other.clear_session()
@@ -204,7 +204,7 @@ async def test_a_correction_during_a_commit_leaves_order_and_totals_right(driver
 
 
 @pytest.mark.parametrize("size", [1, 3])
-async def test_a_writer_that_saw_an_empty_session_does_not_write_before_what_expired(
+async def test_a_writer_of_an_empty_session_appends_after_expired_places(
     database, replicated, size, monkeypatch
 ):
     """Retention removes the oldest items, so the first places become free; not within an hour."""
@@ -217,7 +217,7 @@ async def test_a_writer_that_saw_an_empty_session_does_not_write_before_what_exp
     assert [entry.seq for entry in await stored(replicated)] == list(range(4, 5 + size))
 
 
-async def test_on_any_server_a_writer_that_missed_a_clear_follows_what_is_there(store):
+async def test_on_every_server_a_writer_with_a_cleared_head_appends_at_the_end(store):
     stale, other = store.session("a"), store.session("a")
     await stale.add_items(batch(1, 0, size=5))
     await other.clear_session()
@@ -233,8 +233,11 @@ async def test_on_any_server_a_writer_that_missed_a_clear_follows_what_is_there(
 async def test_writers_poppers_and_clears_in_any_order_keep_order_and_numbers_right(
     database, replicated, knows
 ):
-    """Against a plain list. Who reads before it writes knows all totals; who does not, those that
-    were there before the pops and clears that it missed."""
+    """Compared with a plain list.
+
+    A worker that reads before it writes knows the stored totals; otherwise it continues from its
+    last operation, and misses the pops and clears since.
+    """
     dice = random.Random(2026)
     stores = [MongoSessionStore(database, token_counter=weigh) for _ in range(4)]
     sessions = [store.session("a") for store in [replicated, *stores]]

@@ -40,7 +40,7 @@ async def newest_place_held(database: Any) -> AsyncIterator[None]:
         ("replace all", "update", 3, [INSTEAD]),
     ],
 )
-async def test_a_write_goes_on_once_the_transaction_has_ended(  # noqa: PLR0917
+async def test_a_write_succeeds_when_the_conflicting_transaction_ends(  # noqa: PLR0917
     database, store, sent, operation, command, attempts, left
 ):
     session = store.session("a")

@@ -101,7 +101,7 @@ not_json = st.one_of(
     wrap=st.sampled_from([lambda b: b, lambda b: {"x": b}, lambda b: {"x": [1, {"y": b}]}]),
 )
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_what_json_cannot_hold_is_refused_with_its_batch(store, before, bad, wrap):
+async def test_a_batch_with_a_value_outside_json_is_refused(store, before, bad, wrap):
     item = wrap(bad)
     with pytest.raises(InvalidItem, match=rf"items\[{len(before)}\]"):
         await store.session("refused").add_items([*before, item])
@@ -135,7 +135,7 @@ def test_items_are_stored_as_documents_that_can_be_queried():
 @pytest.mark.parametrize(
     "item", [{"$ref": 1}, {"x": 2**63}, {"x": "\ud800"}, {"a\0": 1}, nested(81)]
 )
-def test_what_bson_cannot_hold_is_stored_as_json_text(item):
+def test_a_value_outside_bson_is_stored_as_json_text(item):
     encoded, _ = encode(item)
     assert isinstance(encoded, str)
     assert exactly(json.loads(encoded)) == exactly(decode(encoded)) == exactly(item)

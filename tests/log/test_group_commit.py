@@ -1,4 +1,4 @@
-"""What comes while a session is written to is written together; and each batch is still its own."""
+"""Group commit: concurrent appends to one session become one write, and each batch stays atomic."""
 
 from __future__ import annotations
 
@@ -60,13 +60,15 @@ def writing() -> Writing:
     return Writing()
 
 
-async def test_what_waits_is_written_together_in_its_order(writing):
+async def test_concurrent_appends_become_one_write_in_their_order(writing):
     queue = queue_of(writing)
     tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
     writing.may_go_on.set()
     await asyncio.gather(*tasks)
     assert writing.written == [["1"], ["2", "3", "4"]]
-    assert writing.heads == [None, Head(None, 1, 0, 0)], "what was written is where to go on"
+    assert writing.heads == [None, Head(None, 1, 0, 0)], (
+        "the next group continues from the written head"
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ async def test_what_waits_is_written_together_in_its_order(writing):
         (GroupLimits(100, 3_000), [["1"], ["2", "3", "4"], ["5"]]),
     ],
 )
-async def test_no_more_than_so_much_is_written_together(writing, together, groups):
+async def test_a_group_is_limited_in_size(writing, together, groups):
     queue = queue_of(writing, *together)
     tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"), batch("5"))
     writing.may_go_on.set()
@@ -86,7 +88,7 @@ async def test_no_more_than_so_much_is_written_together(writing, together, group
     assert writing.written == groups
 
 
-async def test_what_is_refused_for_itself_does_not_take_others_with_it(writing):
+async def test_a_refused_batch_does_not_fail_its_group(writing):
     queue = queue_of(writing)
     writing.refused = {"3": WriteError("refused by a validator", 121)}
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
@@ -96,7 +98,7 @@ async def test_what_is_refused_for_itself_does_not_take_others_with_it(writing):
     assert writing.written == [["1"], ["2", "3", "4"], ["2"], ["3"], ["4"]]
 
 
-async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(writing):
+async def test_a_failed_group_raises_for_each_caller_and_the_next_group_is_written(writing):
     queue = queue_of(writing)
     error = writing.refused["3"] = ConnectionFailure("gone")
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
@@ -108,7 +110,7 @@ async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(w
     assert writing.heads[-1] == Head(None, 7, 0, 0), "what failed may be there or not"
 
 
-async def test_who_is_cancelled_before_its_turn_is_not_written_and_the_others_are(writing):
+async def test_a_batch_cancelled_while_queued_is_not_written(writing):
     queue = queue_of(writing, items=0)
     first, second, third = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
     second.cancel()
@@ -119,7 +121,7 @@ async def test_who_is_cancelled_before_its_turn_is_not_written_and_the_others_ar
     assert writing.written == [["1"], ["4"]]
 
 
-async def test_who_is_cancelled_while_it_is_written_does_not_end_the_writing(writing):
+async def test_a_cancelled_caller_does_not_cancel_the_write_of_its_group(writing):
     queue = queue_of(writing)
     first, second = await add_all(queue, batch("1"), batch("2"))
     first.cancel()
@@ -128,7 +130,7 @@ async def test_who_is_cancelled_while_it_is_written_does_not_end_the_writing(wri
     assert writing.written == [["1"], ["2"]]
 
 
-async def test_the_end_of_the_event_loop_ends_all_that_wait(writing):
+async def test_the_end_of_the_event_loop_cancels_queued_appends(writing):
     queue = queue_of(writing)
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -140,7 +142,7 @@ async def test_the_end_of_the_event_loop_ends_all_that_wait(writing):
     assert writing.written == [["1"], ["4"]]
 
 
-async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
+async def test_a_queued_append_waits_at_most_retry_for(writing):
     queue = queue_of(writing, items=0)
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
     for late in queue._waiting[:2]:
@@ -148,12 +150,12 @@ async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
     error = writing.refused["1"] = ConnectionFailure("gone")
     writing.may_go_on.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert outcomes[:3] == [error] * 3, "what held them up is why they fail"
+    assert outcomes[:3] == [error] * 3, "they fail with the error that delayed them"
     assert isinstance(outcomes[3], Head)
     assert writing.written == [["1"], ["4"]]
 
 
-async def test_while_writing_fails_the_time_of_one_is_not_that_of_the_others(writing):
+async def test_each_queued_append_has_its_own_deadline(writing):
     queue = queue_of(writing)
     writing.refused["1"] = writing.refused["2"] = ConnectionFailure("gone")
     tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"), batch("5"))
@@ -163,7 +165,7 @@ async def test_while_writing_fails_the_time_of_one_is_not_that_of_the_others(wri
     assert writing.written == [["1"], ["2"], ["3"], ["4", "5"]]
 
 
-async def test_a_writer_that_is_cancelled_before_it_begins_leaves_nobody_waiting(writing):
+async def test_a_group_cancelled_before_its_start_does_not_block_the_queue(writing):
     queue = queue_of(writing)
     first = asyncio.create_task(queue.add(batch("1"), None))
     await asyncio.sleep(0)
@@ -175,7 +177,7 @@ async def test_a_writer_that_is_cancelled_before_it_begins_leaves_nobody_waiting
     assert writing.written == [["2"]]
 
 
-async def test_others_are_not_written_under_a_callers_deadline(database):
+async def test_a_group_is_not_written_under_the_timeout_of_one_caller(database):
     store = MongoSessionStore(database)
     await store.session("a").get_items()
     with pymongo.timeout(1e-6):  # it is over before anything is sent
@@ -185,7 +187,7 @@ async def test_others_are_not_written_under_a_callers_deadline(database):
     assert len(await store.session("a").get_items()) == 3
 
 
-async def test_a_queue_is_gone_when_nobody_waits_in_it(writing):
+async def test_an_empty_queue_is_discarded(writing):
     queues = GroupCommits(writing, together=GroupLimits(100, 1_000), retry_for=30)
     writing.may_go_on.set()
     await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
@@ -210,12 +212,12 @@ async def test_many_tasks_take_few_transactions_and_every_batch_is_whole(driver,
         assert [len(list(group)) for _, group in groupby(items, str)] == [3] * 50
 
 
-async def test_all_tasks_of_a_process_stand_in_one_queue_from_the_first(database):
+async def test_all_tasks_of_a_process_share_one_queue(database):
     storage = MongoSessionStore(database)._storage
     assert len(set(await asyncio.gather(*(storage.log() for _ in range(10))))) == 1
 
 
-async def test_an_error_in_a_group_leaves_nothing_of_it_and_everybody_hears(database):
+async def test_a_failed_group_stores_nothing_and_raises_for_each_caller(database):
     store = MongoSessionStore(database, retry_for=0.3)
     session = store.session("a")
     assert await session.get_items() == []

@@ -51,7 +51,7 @@ def in_mongosh(message: str) -> list[str]:
     return re.findall(r"(?<=\.)(?:createIndex|dropIndex|runCommand)\(.*?\)(?=[. ;]|$)", message)
 
 
-async def test_the_indexes_are_those_of_the_design(database, store, items):
+async def test_the_created_indexes_match_the_design(database, store, items):
     await store.ensure_indexes()
     indexes = await items.index_information()
     assert indexes["session_seq"]["key"] == BY_SESSION
@@ -133,7 +133,7 @@ async def test_a_hidden_index_serves_no_query_and_is_in_the_way(database, items)
 
 @pytest.mark.parametrize("create_indexes", [True, False])
 @pytest.mark.parametrize("key", [BY_SESSION, [("item", 1)]])
-async def test_another_index_of_that_name_is_an_error_that_says_what_to_do(
+async def test_a_different_index_of_the_same_name_raises_with_the_remedy(
     database, items, create_indexes, key
 ):
     await items.create_index(key, name="session_seq")
@@ -268,7 +268,7 @@ async def test_an_index_in_the_way_of_the_retention_is_an_error(database, items)
     assert in_mongosh(message)[0] == 'dropIndex("created_at_retention")'
 
 
-async def test_mongomock_has_no_partial_indexes_and_all_goes_on(caplog):
+async def test_a_missing_partial_index_on_mongomock_is_tolerated(caplog):
     database = AsyncMongoMockClient().get_database("test")
     with pytest.raises(IndexesMissing):
         await MongoSessionStore(database, create_indexes=False).session("a").add_items([USER])

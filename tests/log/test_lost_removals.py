@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("operation", ["pop", "clear"])
 @pytest.mark.parametrize("arrives", ["before the next attempt", "after the next attempt"])
-async def test_an_attempt_that_arrives_late_is_refused(
+async def test_a_delayed_attempt_is_refused_by_the_server(
     driver, replica_set, operation, arrives, monkeypatch
 ):
-    """It was held back until the session had looked for it."""
+    """The attempt is held back until the session has looked for its outcome."""
     monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
     attempt = Marker._find_and_change
     attempts = 0
@@ -58,12 +58,12 @@ async def test_an_attempt_that_arrives_late_is_refused(
             assert b"TransactionTooOld" in answers[0]
 
 
-# The write took place, and the driver does not repeat it.
+# The server applies the write, and the driver does not retry it.
 NOT_SAID_BY_A_MAJORITY = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
 
 
-async def test_appends_pops_and_clears_rest_on_what_no_election_takes_back(database, store, sent):
-    """The place of what is rolled back would be left out, and what was found would be gone."""
+async def test_lookups_after_a_write_error_use_read_concern_majority(database, store, sent):
+    """Otherwise a rollback would leave a gap, or remove an outcome that was already reported."""
     session = store.session("a")
     await session.add_items(ITEMS)
     sent.clear()
@@ -84,7 +84,7 @@ async def test_appends_pops_and_clears_rest_on_what_no_election_takes_back(datab
 
 @pytest.fixture
 async def lossy_pair(driver, replica_set):
-    """Two stores on one database: the answers to the first may get lost."""
+    """Two stores on one database: a proxy can drop answers to the first."""
     with LossyProxy(urlsplit(replica_set).port) as lossy:
         async with (
             open_database(driver, f"{lossy.uri}&retryWrites=false") as one,
@@ -96,7 +96,7 @@ async def lossy_pair(driver, replica_set):
 
 @pytest.fixture
 def before_the_next_attempt(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
-    """Run something once after an operation failed, and before it is tried again."""
+    """Run a function once between a failed attempt and the next one."""
     pause = retries.Patience.pause_after
     waiting: list[Callable[[], Awaitable[Any]]] = []
 
@@ -110,10 +110,10 @@ def before_the_next_attempt(monkeypatch) -> Callable[[Callable[[], Awaitable[Any
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-async def test_a_pop_finds_its_item_where_another_has_put_a_barrier(
+async def test_a_pop_finds_its_item_under_the_barrier_of_another_worker(
     lossy_pair, before_the_next_attempt, is_finished
 ):
-    """The answer is lost, another clears, or dies behind its barrier, and adds an item."""
+    """The answer is lost; another worker clears (or fails after its barrier) and adds an item."""
     lossy, store, other, database = lossy_pair
     session = store.session("a")
     await session.add_items(ITEMS)
@@ -134,8 +134,8 @@ async def test_a_pop_finds_its_item_where_another_has_put_a_barrier(
     assert await other.session("a").get_items() == [user("new")]
 
 
-async def test_a_clear_finds_its_barrier_below_that_of_another(lossy_pair, before_the_next_attempt):
-    """The answer is lost, another adds an item, clears, and adds a second one."""
+async def test_a_clear_finds_its_barrier_below_a_newer_barrier(lossy_pair, before_the_next_attempt):
+    """The answer is lost; another worker adds an item, clears, and adds a second one."""
     lossy, store, other, _ = lossy_pair
     session = store.session("a")
     await session.add_items(ITEMS)
@@ -152,8 +152,8 @@ async def test_a_clear_finds_its_barrier_below_that_of_another(lossy_pair, befor
     assert await other.session("a").get_items() == [user("new")]
 
 
-async def test_a_clear_finds_its_barrier_after_a_pop_met_it(lossy_pair, before_the_next_attempt):
-    """The answer is lost, another pops in vain, and adds an item."""
+async def test_a_clear_finds_its_barrier_after_a_pop_on_it(lossy_pair, before_the_next_attempt):
+    """The answer is lost; another worker pops from the empty session, and adds an item."""
     lossy, store, other, _ = lossy_pair
     session = store.session("a")
     await session.add_items(ITEMS)

@@ -1,4 +1,4 @@
-"""A place is never taken twice: marks and barriers, what they hide, and how long they stay."""
+"""A place is never taken twice: marks and barriers, the items that they hide, their expiry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
 
 
-async def test_what_was_popped_is_out_of_item_at_once_and_has_a_date_to_go(database, store):
+async def test_a_pop_moves_the_item_into_its_mark_with_an_expiry_date(database, store):
     session = store.session("a")
     await session.add_items(ITEMS[:2])
     history = await session._history()
@@ -36,7 +36,7 @@ async def test_what_was_popped_is_out_of_item_at_once_and_has_a_date_to_go(datab
     assert not await history.save_summary(newest, {"text": "late"})
 
 
-async def test_what_was_cleared_is_out_of_the_database_but_for_its_place(database, store):
+async def test_a_clear_removes_all_content_and_leaves_the_places(database, store):
     session = store.session("a")
     await session.add_items(ITEMS)
     await session.pop_item()
@@ -52,15 +52,15 @@ async def test_what_was_cleared_is_out_of_the_database_but_for_its_place(databas
     ]
     before = await documents(database)
     await store.session("a").clear_session()
-    assert await documents(database) == before, "its time does not begin anew"
+    assert await documents(database) == before, "the expiry does not restart"
 
 
 async def let_marks_go(database: Any) -> None:
-    """As the server does it an hour later."""
+    """Delete the marks, as the TTL index does an hour later."""
     await database["session_items"].delete_many({"gone_at": {"$exists": True}})
 
 
-async def test_after_an_hour_nothing_is_left_and_the_id_starts_anew(database, store):
+async def test_after_expiry_of_the_marks_places_restart_at_one(database, store):
     session = store.session("a")
     await session.add_items(ITEMS)
     assert await store.delete_session("a") == 6
@@ -71,7 +71,7 @@ async def test_after_an_hour_nothing_is_left_and_the_id_starts_anew(database, st
 
 
 @pytest.mark.parametrize("removal", ["pop", "clear", "pop all"])
-async def test_marks_that_go_change_nothing(database, store, removal):
+async def test_expiry_of_marks_does_not_change_the_session(database, store, removal):
     session = store.session("a")
     await session.add_items(ITEMS)
     if removal == "clear":
@@ -97,10 +97,10 @@ OLD_HEADS = ["a moment", "six minutes"]
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize("slept", OLD_HEADS)
 @pytest.mark.parametrize("clock", [0, 1])
-async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa: PLR0917
+async def test_a_stale_session_object_appends_after_the_current_end(  # noqa: PLR0917
     database, store, sent, monkeypatch, size, slept, clock
 ):
-    """Through appends, pops and clears of others, by either clock of its machine."""
+    """After appends, pops and clears by another worker, on either clock of the machine."""
     dice = random.Random(2026)
     other = MongoSessionStore(database).session("a")
     expected: list[dict] = []
@@ -127,14 +127,14 @@ async def test_a_session_object_that_slept_appends_behind_what_is_there(  # noqa
             batch = [user(f"sleeper {n}.{part}") for part in range(size)]
             await sleeper.add_items(batch)
             if slept == "six minutes":
-                assert sent.names[0] == "find", "it looks where the end is"
+                assert sent.names[0] == "find", "it reads the newest place first"
         expected += batch
         assert await other.get_items() == expected
         seqs = [entry.seq async for entry in other.entries()]
         assert seqs == sorted(set(seqs))
 
 
-def test_a_head_is_remembered_for_far_less_than_a_mark_stays():
+def test_a_cached_head_expires_long_before_a_mark():
     assert session_state._HEAD_SECONDS * 10 < MARK_SECONDS
     with pytest.raises(ValueError, match="retry_for must be at most 600, got 601"):
         MongoSessionStore.from_uri("mongodb://127.0.0.1", retry_for=601)
@@ -143,8 +143,8 @@ def test_a_head_is_remembered_for_far_less_than_a_mark_stays():
     MongoSessionStore.from_uri("mongodb://127.0.0.1", retention=timedelta(hours=1))
 
 
-async def test_who_polls_misses_nothing_and_sees_each_item_once_and_in_order(database):
-    """While others append, pop and clear: what survives."""
+async def test_a_poller_sees_each_surviving_item_once_and_in_order(database):
+    """While other workers append, pop and clear. Removed items may be missing."""
     dice = random.Random(7)
     done = asyncio.Event()
     seen: list[tuple[int, str]] = []
@@ -184,7 +184,7 @@ async def test_who_polls_misses_nothing_and_sees_each_item_once_and_in_order(dat
 
 
 async def test_reading_oldest_first_goes_no_further_back_than_a_clear(database, store):
-    """In a session of several chunks whose clear was interrupted."""
+    """In a session of several chunks, after an interrupted clear."""
     session = store.session("a")
     await session.add_items([user(n) for n in range(250)])
     async with failing(database, "update", errorCode=13):
@@ -196,7 +196,7 @@ async def test_reading_oldest_first_goes_no_further_back_than_a_clear(database, 
     assert [entry.item async for entry in session.entries(after_seq=120)] == ITEMS
 
 
-async def test_what_lies_below_a_barrier_is_not_found(database, store):
+async def test_find_ignores_items_below_a_barrier(database, store):
     session = store.session("a")
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     await session.add_items([call, user("x")])
@@ -211,7 +211,7 @@ async def test_what_lies_below_a_barrier_is_not_found(database, store):
     assert not await history.save_summary(newest, {"text": "late"})
 
 
-async def test_a_look_for_a_popped_item_goes_through_the_recent_removals(database, store, sent):
+async def test_a_lookup_of_a_popped_item_uses_the_index_of_removals(database, store, sent):
     session = store.session("a")
     await session.add_items([user(n) for n in range(500)])
     await session.pop_item()
@@ -228,7 +228,7 @@ async def test_time_is_read_from_both_clocks():
     assert wall <= time.time()
 
 
-async def test_a_summary_below_a_barrier_is_none(database, store):
+async def test_a_summary_below_a_barrier_is_ignored(database, store):
     session = store.session("a")
     await session.add_items(ITEMS)
     history = await session._history()
@@ -250,8 +250,8 @@ def with_weights(numbers: range) -> list[dict]:
     return [{**user(n), "weight": 2 + n} for n in numbers]
 
 
-async def test_numbers_begin_anew_behind_a_barrier_whatever_is_left_below_it(database, monkeypatch):
-    """The clear was interrupted when it had removed the oldest items."""
+async def test_totals_restart_after_a_barrier_of_an_interrupted_clear(database, monkeypatch):
+    """The clear was interrupted after it had removed the oldest items."""
     monkeypatch.setattr(clear, "_SLICE", 10)
     store = MongoSessionStore(database, token_counter=lambda item: item["weight"])
     session = store.session("a")
@@ -270,9 +270,7 @@ async def test_numbers_begin_anew_behind_a_barrier_whatever_is_left_below_it(dat
         assert [entry.turn for entry in entries] == [1, 2, 3]
 
 
-async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_removed(
-    database, store
-):
+async def test_an_interrupted_replacement_of_all_items_hides_the_old_items(database, store):
     session = store.session("a")
     await session.add_items(ITEMS)
     async with failing(database, "update", times={"skip": 1}, errorCode=13):
@@ -285,7 +283,7 @@ async def test_replacing_all_shows_nothing_that_was_there_even_if_it_is_not_remo
         assert await session.pop_item() is None
 
 
-async def test_a_pop_that_meets_a_barrier_leaves_it_as_it_is(any_database):
+async def test_a_pop_does_not_change_a_barrier(any_database):
     store = MongoSessionStore(any_database)
     session = store.session("a")
     await session.add_items(ITEMS)
@@ -295,7 +293,7 @@ async def test_a_pop_that_meets_a_barrier_leaves_it_as_it_is(any_database):
     assert await documents(any_database) == before
 
 
-async def test_what_lies_below_a_barrier_is_hidden_after_a_pop_met_it(database, store):
+async def test_a_barrier_hides_older_items_after_a_pop_on_it(database, store):
     session = store.session("a")
     await session.add_items([user(n) for n in range(250)])
     history = await session._history()

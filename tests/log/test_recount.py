@@ -116,7 +116,7 @@ async def test_a_writer_that_knows_the_old_total_does_not_count_on_from_it(datab
 
 
 @pytest.mark.parametrize("size", [1, 3])
-async def test_what_was_stored_without_counts_is_counted(database, size):
+async def test_items_stored_without_counts_are_counted(database, size):
     stale = MongoSessionStore(database, token_counter=None).session("a")
     await stale.add_items(turns(1, 3))
     other = new_store(database).session("a")
@@ -128,9 +128,7 @@ async def test_what_was_stored_without_counts_is_counted(database, size):
     await assert_counts_are_right(database)
 
 
-async def test_an_append_behind_what_was_stored_without_counts_needs_no_second_attempt(
-    database, sent
-):
+async def test_an_append_after_items_without_counts_succeeds_at_once(database, sent):
     stale = new_store(database).session("a")
     await MongoSessionStore(database, token_counter=None).session("a").add_items(turns(1, 3))
     await stale.get_items()
@@ -139,7 +137,7 @@ async def test_an_append_behind_what_was_stored_without_counts_needs_no_second_a
     assert sent.names == ["insert"]
 
 
-async def test_it_can_be_interrupted_and_gone_on_with_and_tells_where_it_is(database, monkeypatch):
+async def test_a_recount_can_be_resumed_and_reports_its_progress(database, monkeypatch):
     monkeypatch.setattr(recount, "_CHUNK", 40)
     await fill_sessions(database, "a", "b", "other")
     store = new_store(database)

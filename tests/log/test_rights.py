@@ -62,7 +62,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _set_up(server: Mongod) -> None:
-    """As nobody, who may initiate the set and make the first user; as that one, the others."""
+    """Initiate the set and create the first user without credentials; then create the rest."""
     uri = f"mongodb://{server.address}/?directConnection=true"
     with MongoClient[dict[str, Any]](uri) as client:
         members = [{"_id": 0, "host": server.address}]
@@ -89,7 +89,7 @@ def uri_of(user: str, address: str, password: str = PASSWORD) -> str:
 
 @pytest.fixture
 async def owned(driver, guarded):
-    """A database, as somebody sees it who may do everything."""
+    """A database, as a user with all rights sees it."""
     async with open_database(driver, uri_of("owner", guarded)) as database:
         yield database
 
@@ -151,7 +151,7 @@ async def test_missing_indexes_that_may_not_be_created_are_an_error_before_any_w
         await store.session("a").add_items([USER])
 
 
-async def test_a_user_who_may_not_look_is_believed(owned, seen_by):
+async def test_without_the_right_to_list_indexes_create_indexes_false_is_trusted(owned, seen_by):
     await MongoSessionStore(owned).ensure_indexes()
     database = await seen_by("blind")
     with pytest.raises(IndexesMissing, match=r"nor see .* pass create_indexes=False"):
@@ -161,14 +161,14 @@ async def test_a_user_who_may_not_look_is_believed(owned, seen_by):
     assert await session.get_items() == [USER]
 
 
-async def test_a_user_who_may_create_and_not_look_creates_them(owned, seen_by):
+async def test_a_user_who_may_create_but_not_list_indexes_creates_them(owned, seen_by):
     store = MongoSessionStore(await seen_by("blind_creator"), retention=timedelta(days=90))
     await store.session("a").add_items([USER])
     there = {"_id_", "session_seq", "gone_at_1h", "session_summary", "created_at_retention"}
     assert await indexes(owned) == there
 
 
-async def test_a_user_who_may_not_look_meets_another_index_of_that_name(owned, seen_by):
+async def test_a_different_index_of_the_same_name_is_found_without_listing(owned, seen_by):
     await owned["session_items"].create_index("item", name="session_seq")
     store = MongoSessionStore(await seen_by("blind_creator"))
     with pytest.raises(IndexesMissing, match="another one is in its way") as raised:
@@ -177,7 +177,7 @@ async def test_a_user_who_may_not_look_meets_another_index_of_that_name(owned, s
     assert await documents(owned) == []
 
 
-async def test_a_missing_index_of_summaries_does_not_stop_a_user_who_may_not_create_it(
+async def test_a_missing_summary_index_is_tolerated_without_the_right_to_create_it(
     owned, seen_by, caplog
 ):
     await MongoSessionStore(owned).ensure_indexes()
@@ -189,7 +189,7 @@ async def test_a_missing_index_of_summaries_does_not_stop_a_user_who_may_not_cre
     assert "has no index session_summary" in warning
 
 
-async def test_another_retention_is_an_error_for_a_user_who_may_not_change_it(owned, seen_by):
+async def test_a_different_retention_is_an_error_without_the_right_to_change_it(owned, seen_by):
     """readWrite has the right to createIndexes, and not to collMod."""
     await MongoSessionStore(owned, retention=timedelta(days=90)).ensure_indexes()
     store = MongoSessionStore(await seen_by("readwriter"), retention=timedelta(days=30))
@@ -200,7 +200,7 @@ async def test_another_retention_is_an_error_for_a_user_who_may_not_change_it(ow
 
 
 @pytest.mark.parametrize("create_indexes", [True, False])
-async def test_a_user_who_may_only_read_reads(owned, seen_by, create_indexes):
+async def test_a_read_only_user_can_read(owned, seen_by, create_indexes):
     await MongoSessionStore(owned).session("a").add_items([USER] * 3)
     store = MongoSessionStore(
         await seen_by("reader"), policy=TokenLimit(100), create_indexes=create_indexes
@@ -214,7 +214,7 @@ async def test_a_user_who_may_only_read_reads(owned, seen_by, create_indexes):
 
 @pytest.mark.parametrize("session_id", ["a", "new"])
 @pytest.mark.parametrize("size", [1, 3])
-async def test_a_user_who_may_only_read_gets_a_clear_error_and_writes_nothing(
+async def test_a_write_by_a_read_only_user_raises_and_writes_nothing(
     owned, seen_by, session_id, size
 ):
     await MongoSessionStore(owned).session("a").add_items([{"role": "user", "content": "hi"}])
@@ -273,7 +273,7 @@ async def test_a_check_looks_at_the_rights(owned, seen_by, user, reason):
     assert check == StoreCheck(ok=not reason, reason=(reason or "ready").format(owned.name))
 
 
-async def test_a_check_of_what_the_user_may_not_create_is_false(owned, seen_by):
+async def test_check_is_false_without_the_right_to_create_the_indexes(owned, seen_by):
     for user, ok in [("writer", False), ("readwriter", True)]:
         check = await MongoSessionStore(await seen_by(user)).check()
         assert bool(check) is ok

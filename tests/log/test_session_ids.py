@@ -28,7 +28,7 @@ def is_in(session_id: str, query: dict[str, str]) -> bool:
 @example(prefix="a", rest="\U0010ffff", other="b", after=None)
 @example(prefix="\ud7ff", rest="", other="\ue000", after=None)
 @example(prefix="a\U0010ffff", rest="\U0010ffff", other="b", after="a")
-def test_a_range_holds_what_starts_with_the_prefix_and_stands_behind(prefix, rest, other, after):
+def test_a_range_contains_the_ids_with_the_prefix_after_the_cursor(prefix, rest, other, after):
     query = id_range(prefix, after)
     for session_id in (prefix + rest, other):
         expected = session_id.startswith(prefix) and (after is None or session_id > after)

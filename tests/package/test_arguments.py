@@ -107,7 +107,7 @@ async def test_a_limit_must_be_a_whole_number(database, limit):
 @pytest.mark.parametrize(
     ("after_seq", "error"), [("3", TypeError), (None, TypeError), (-1, ValueError)]
 )
-async def test_entries_after_what_is_no_seq_are_refused(database, after_seq, error):
+async def test_entries_refuses_an_invalid_after_seq(database, after_seq, error):
     with pytest.raises(error, match="after_seq must be"):
         async for _ in MongoSessionStore(database).session("a").entries(after_seq=after_seq):
             pass
@@ -189,9 +189,7 @@ def test_a_limit_that_is_set_later_is_refused_beside_a_policy(database):
         ([Entry(1, USER, 1, 1, 1, None)], "Entry at index 0"),
     ],
 )
-async def test_a_policy_that_returns_no_list_of_items_is_named_with_what_it_returned(
-    database, view, got
-):
+async def test_a_policy_that_returns_no_list_of_items_raises(database, view, got):
     async def wrong(history):
         return view
 

@@ -1,4 +1,4 @@
-"""Work off the request path: one piece after the other, and nobody waits longer than he should."""
+"""Background work: one piece after the other, and waits within their timeouts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Work:
         return self.left > 0
 
 
-async def test_a_piece_is_waited_for_and_the_rest_goes_on():
+async def test_join_waits_for_one_piece_and_the_rest_runs_on():
     background, work = Background(), Work(pieces=3)
     joining = asyncio.create_task(background.join("a", work, 60))
     await work.under_way.wait()
@@ -53,7 +53,7 @@ async def test_finish_ends_the_piece_under_way_and_begins_no_other():
     assert not background._jobs
 
 
-async def test_what_was_asked_for_meanwhile_is_done_before_the_end():
+async def test_finish_includes_work_requested_during_the_current_piece():
     """A write that came while the last piece was under way may have made another due."""
     background, work = Background(), Work()
     background.start("a", work)
@@ -67,7 +67,7 @@ async def test_what_was_asked_for_meanwhile_is_done_before_the_end():
     assert work.done == 2
 
 
-async def test_who_comes_late_does_not_wait_all_over_again():
+async def test_a_late_join_waits_for_the_rest_of_the_timeout_only():
     background, work = Background(), Work()
     background.start("a", work)
     await work.under_way.wait()
@@ -79,7 +79,7 @@ async def test_who_comes_late_does_not_wait_all_over_again():
     await background.finish()
 
 
-async def test_sessions_do_not_wait_for_each_other():
+async def test_work_of_different_sessions_runs_concurrently():
     background, work, other = Background(), Work(), Work()
     background.start("a", work)
     other.gate.release()
@@ -117,8 +117,8 @@ def test_a_loop_that_was_closed_over_its_work_is_forgotten():
     assert not background._jobs
 
 
-async def test_finish_does_not_wait_for_what_others_ask_for_later():
-    """Or it would never end, where others write all the time."""
+async def test_finish_does_not_wait_for_work_requested_later():
+    """Under constant writes it would never return."""
     background, work = Background(), Work()
     background.start("a", work)
     await work.under_way.wait()
@@ -133,7 +133,7 @@ async def test_finish_does_not_wait_for_what_others_ask_for_later():
     assert work.done == 2
 
 
-async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_in_the_way():
+async def test_work_cancelled_before_its_start_does_not_block_later_work():
     background, work = Background(), Work()
     background.start("a", work)
     (job,) = background._jobs.values()
@@ -160,7 +160,7 @@ async def test_work_has_no_deadline_of_the_request_that_asked_for_it():
     assert seen == ["none"]
 
 
-async def test_closing_cancels_what_is_not_done_in_time_and_names_it(caplog):
+async def test_close_cancels_work_after_its_timeout_and_names_the_sessions(caplog):
     background, hanging, done = Background(), Work(), Work()
     background.start("b", hanging)
     background.start("a", done)
@@ -172,7 +172,7 @@ async def test_closing_cancels_what_is_not_done_in_time_and_names_it(caplog):
     assert message.endswith("Sessions: 'b'")
 
 
-async def test_closing_waits_for_what_is_done_in_time_and_says_nothing(caplog):
+async def test_close_waits_for_work_that_ends_in_time_without_a_warning(caplog):
     background, work = Background(), Work(pieces=3)
     background.start("a", work)
     await work.under_way.wait()

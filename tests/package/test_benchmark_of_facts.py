@@ -1,4 +1,4 @@
-"""The benchmark of what is remembered: a quick run prints its tables, and its parts count right."""
+"""The benchmark of remembered facts: a quick run prints its tables, and its parts count right."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_quick_run_prints_both_tables():
     assert "its figures mean nothing" in ended.stdout
 
 
-def test_of_two_values_the_later_one_is_told():
+def test_the_later_of_two_values_is_remembered():
     text = "a-1 = 5\nb-2 = 6, and a-1 = 7."
     assert facts_in(text) == {"b-2": "6", "a-1": "7"}
     assert list(facts_in(text)) == ["b-2", "a-1"]
@@ -46,7 +46,7 @@ def test_an_older_value_is_stale_and_one_that_is_left_out_is_not():
 
 
 @pytest.mark.parametrize(("drops", "kept"), [("oldest", [7, 8, 9]), ("newest", [0, 1, 2])])
-async def test_a_standin_keeps_to_what_is_wanted(drops, kept):
+async def test_a_standin_stays_within_wanted_tokens(drops, kept):
     lines = [f"a-{n} = {n}" for n in range(10)]
     wanted = tokens_of("\n".join(lines[:3]) + "\n")
     told = await Standin("", drops)(SummaryRequest("fold", "\n".join(lines), "", wanted))

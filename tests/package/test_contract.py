@@ -1,4 +1,4 @@
-"""What a session does, whatever is under it: one suite over every backend."""
+"""The contract of a session: one suite over every backend."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_pop_takes_the_newest_and_the_next_append_takes_a_new_place(sessio
     ]
 
 
-async def test_clear_removes_everything_and_the_id_starts_anew_behind_it(session):
+async def test_clear_removes_all_items_and_later_appends_take_new_places(session):
     await session.add_items(ITEMS)
     await session.clear_session()
     assert await session.get_items() == await session.get_items(limit=3) == []
@@ -137,7 +137,7 @@ async def test_entries_go_on_through_many_chunks(session):
     assert await session.get_items(limit=950) == items[50:]
 
 
-async def test_a_policy_decides_what_is_shown_but_not_what_a_limit_reads(any_database):
+async def test_a_policy_does_not_affect_reads_with_a_limit(any_database):
     async def newest_only(history):
         async for entry in history.newest_first():
             return [entry.item]
@@ -157,7 +157,7 @@ async def test_a_session_may_have_another_policy_than_the_store(any_database):
     assert await store.session("a", policy=None).get_items() == ITEMS
 
 
-async def test_session_settings_limit_what_get_items_shows(any_database):
+async def test_session_settings_limit_get_items(any_database):
     store = MongoSessionStore(any_database, session_settings=SessionSettings(limit=1))
     await store.session("a").add_items(ITEMS)
     assert await store.session("a").get_items() == ITEMS[3:]
@@ -235,7 +235,7 @@ async def test_a_session_id_must_be_a_non_empty_str(store, session_id, error):
         ({"content": "x" * (16 * 1024 * 1024)}, ItemTooLarge, r"items\[2\] has 16,777,"),
     ],
 )
-async def test_what_cannot_be_stored_is_refused_with_its_whole_batch(session, bad, error, place):
+async def test_an_item_that_cannot_be_stored_fails_its_whole_batch(session, bad, error, place):
     with pytest.raises(error, match=place):
         await session.add_items([*ITEMS[:2], bad])
     assert await session.get_items() == []
@@ -278,7 +278,7 @@ async def test_a_deleted_session_is_gone_from_the_listing(store):
     assert [info.session_id for info in await store.list_sessions()] == ["b"]
 
 
-async def test_a_summary_stays_on_its_item_and_goes_with_it(store):
+async def test_a_summary_is_removed_with_its_item(store):
     session = store.session("a")
     await session.add_items(ITEMS)
     history = await session._history()
@@ -326,7 +326,7 @@ async def test_one_worker_claims_a_summary_until_the_claim_expires(store):
     assert not await one.claim(second, 60)
 
 
-async def test_a_claim_that_was_given_up_is_free_for_all(store):
+async def test_a_released_claim_can_be_taken_by_any_worker(store):
     session = store.session("a")
     await session.add_items(ITEMS)
     first, *_ = [entry async for entry in session.entries()]
@@ -339,14 +339,14 @@ async def test_a_claim_that_was_given_up_is_free_for_all(store):
     assert (await claim_of(session, seq=1)).failures == 0
 
 
-async def test_after_a_failure_nobody_claims_for_a_while(store):
+async def test_after_a_failure_claims_are_refused_until_the_back_off_ends(store):
     session = store.session("a")
     await session.add_items(ITEMS)
     first, *_ = [entry async for entry in session.entries()]
     one, other = await claimants(session, 2)
     assert await one.claim(first, 60)
     await other.back_off(first, -60)
-    assert not await other.claim(first, 60), "only whoever has the claim can give it up"
+    assert not await other.claim(first, 60), "only the holder can release a claim"
     await one.back_off(first, 60)
     assert not await one.claim(first, 60)
     assert not await other.claim(first, 60)
@@ -360,7 +360,9 @@ async def test_after_a_failure_nobody_claims_for_a_while(store):
         await worker.back_off(first, -1)
         assert (await claim_of(session, seq=1)).failures == failures
     assert await one.claim(first, 60)
-    assert (await claim_of(session, seq=1)).failures == 2, "who claims next knows how often"
+    assert (await claim_of(session, seq=1)).failures == 2, (
+        "the next holder sees the number of failures"
+    )
 
 
 async def test_ping_says_that_the_server_answers(store):

@@ -114,7 +114,7 @@ async def test_a_given_server_is_used_and_left_alone(monkeypatch):
         assert "127.0.0.1" in uri
 
 
-async def test_without_any_mongod_the_error_tells_the_ways(monkeypatch):
+async def test_without_a_mongod_the_error_lists_the_options(monkeypatch):
     def missing(name: str):
         raise PackageNotFoundError(name)
 
@@ -164,7 +164,7 @@ async def test_three_members_elect_another_primary_when_theirs_is_killed():
         ({"members": 3, "replica_set": False}, "one member, got members=3"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         EmbeddedMongo(**arguments)
 

@@ -147,7 +147,7 @@ def test_a_script_with_many_loops_ends_without_a_warning(driver, replica_set):
     assert done.stderr == ""
 
 
-def test_a_store_that_was_left_open_ends_with_its_loops(driver, replica_set):
+def test_an_open_store_ends_with_its_loops(driver, replica_set):
     """PyMongo warns of an open client that is collected."""
     store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
     assert asyncio.run(store.ping())
@@ -210,7 +210,7 @@ async def test_closing_a_session_of_a_store_leaves_the_store_open(store):
     assert await store.session("a").get_items() == [USER]
 
 
-async def test_of_many_first_operations_those_that_are_cancelled_harm_nobody(store):
+async def test_a_cancelled_first_operation_does_not_fail_concurrent_ones(store):
     first = asyncio.ensure_future(store.session("a").get_items())
     others = [asyncio.ensure_future(store.session("a").get_items()) for _ in range(6)]
     await asyncio.sleep(0)
@@ -222,7 +222,7 @@ async def test_of_many_first_operations_those_that_are_cancelled_harm_nobody(sto
     assert await asyncio.gather(*others[1:]) == [[]] * 5
 
 
-def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others():
+def test_a_first_operation_cancelled_by_its_loop_is_repeated_by_other_loops():
     """asyncio.run cancels what is left when it ends; a loop may also be stopped and closed."""
     once: Once[int] = Once()
     entered = threading.Event()
@@ -258,7 +258,7 @@ def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others():
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others():
+def test_a_loop_closed_during_the_first_operation_does_not_block_other_loops():
     once: Once[int] = Once()
 
     async def never() -> int:
@@ -340,7 +340,7 @@ async def driver_names(database, app: str) -> set[str]:
     return {operation["clientMetadata"]["driver"]["name"] for operation in operations}
 
 
-async def test_the_server_is_told_our_name_where_the_driver_allows_it(replica_set):
+async def test_the_handshake_contains_the_package_name_once(replica_set):
     async with open_client("pymongo", replica_set, appname="given") as client:
         for _ in range(2):
             await MongoSessionStore(client["test_loops"]).ping()
@@ -362,6 +362,6 @@ def test_motor_sends_no_name_of_ours_with_every_pymongo():
 
 
 @pytest.mark.parametrize("database", [None, "agents", object()])
-def test_what_is_no_database_is_refused_at_once(database):
+def test_an_object_other_than_a_database_is_refused(database):
     with pytest.raises(TypeError, match="database must be"):
         MongoSessionStore(database)

@@ -52,7 +52,7 @@ def test_the_policies_stay_within_the_budget_that_sending_everything_exceeds(tot
     assert everything > MAX_TOKENS
 
 
-def test_a_summary_tells_what_a_window_has_lost(totals):
+def test_a_summary_keeps_facts_that_a_window_drops(totals):
     everything, limited, summarised = numbers(totals["facts still known"])
     assert everything == summarised == 8
     assert limited < 8

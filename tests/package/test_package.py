@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, and which way its imports go."""
+"""The package as a whole: its exports, and the direction of its imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCE = Path(mongo_sessions.__file__).parent
 
 
 @pytest.mark.parametrize("module", [mongo_sessions, policies])
-def test_what_is_exported_is_what_is_there_and_listed_in_order(module):
+def test_all_lists_every_export_in_order(module):
     public = {
         name
         for name, value in vars(module).items()
@@ -49,7 +49,7 @@ def test_policies_know_no_database_and_nothing_around_them():
 
 
 def test_importing_the_package_does_not_import_the_sdk():
-    """It costs a second, and who uses the package has imported it anyway."""
+    """The SDK takes a second to import, and an application has imported it already."""
     code = "import sys, mongo_sessions; assert not {'agents', 'tiktoken'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

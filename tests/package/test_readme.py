@@ -61,7 +61,7 @@ def with_pymongo(quickstart: str) -> str:
     return quickstart
 
 
-def test_the_quickstart_is_what_the_type_checkers_see():
+def test_the_quickstart_equals_the_type_checked_file():
     typed = Path(__file__).parents[1] / "typing"
     for driver, quickstart in [("motor", BLOCKS[0]), ("pymongo", with_pymongo(BLOCKS[0]))]:
         checked = (typed / f"quickstart_{driver}.py").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""A process that goes on for long needs no more than one that began: see soak.py."""
+"""Memory, connections and tasks do not grow with the number of sessions: see soak.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BYTES_PER_TURN, OBJECTS_PER_TURN = 100, 0.01
 
 @pytest.fixture
 def server():
-    """Of its own, so that all connections are those of the soak."""
+    """A server of its own: all its connections belong to the soak."""
     yield from run_server(parameters={"enableTestCommands": 1})
 
 

@@ -86,14 +86,14 @@ NEITHER = {
 
 
 @pytest.mark.parametrize("value", AWAITED)
-def test_what_gives_a_coroutine_is_accepted_where_it_is_awaited(value):
+def test_an_awaited_callback_accepts_coroutine_functions(value):
     check_coroutine_function("policy", value)
     with pytest.raises(TypeError, match="on_failure is not awaited: define it with def"):
         check_callable("on_failure", value)
 
 
 @pytest.mark.parametrize(("value", "name"), [*PLAIN.items(), *NEITHER.items()])
-def test_what_gives_no_coroutine_is_refused_where_it_is_awaited(value, name):
+def test_an_awaited_callback_refuses_other_callables(value, name):
     with pytest.raises(TypeError) as raised:
         check_coroutine_function("policy", value)
     assert str(raised.value) == (
@@ -102,11 +102,11 @@ def test_what_gives_no_coroutine_is_refused_where_it_is_awaited(value, name):
 
 
 @pytest.mark.parametrize("value", [*PLAIN, Mock()])
-def test_what_can_be_called_is_accepted_where_it_is_not_awaited(value):
+def test_a_synchronous_callback_accepts_callables(value):
     check_callable("on_failure", value)
 
 
 @pytest.mark.parametrize(("value", "name"), [(Plain, "the class .*Plain"), (5, "5")])
-def test_what_cannot_be_called_and_a_class_are_refused(value, name):
+def test_a_synchronous_callback_refuses_classes_and_non_callables(value, name):
     with pytest.raises(TypeError, match=f"on_failure must be something to call, got {name}$"):
         check_callable("on_failure", value)

@@ -25,7 +25,7 @@ def test_a_call_id_that_is_used_again_is_paired_one_by_one():
     ]
 
 
-def test_what_an_unfinished_program_called_goes_with_it():
+def test_calls_of_an_unfinished_program_are_dropped_with_it():
     owned = {"caller": {"type": "program", "caller_id": "p"}, "call_id": "f", "name": "x"}
     user = {"role": "user", "content": "x"}
     program = {"type": "program", "call_id": "p"}
@@ -60,7 +60,7 @@ def test_every_allowed_cut_leaves_two_valid_halves(seed, turns):
 
 
 @given(seed=seeds, turns=st.integers(1, 20))
-def test_cuts_do_not_depend_on_what_was_not_read(seed, turns):
+def test_cuts_do_not_depend_on_unread_items(seed, turns):
     """A suffix has the cuts of the whole, as far as no call in front of it is concerned."""
     items = conversation(seed, turns)
     whole = allowed_cuts(items, before=None)
@@ -88,7 +88,7 @@ def test_a_broken_history_loses_only_calls_outputs_and_reasoning(seed, turns, br
     assert [i for i in kept if "role" in i] == [i for i in items if "role" in i]
 
 
-def test_the_validator_itself_rejects_what_it_should():
+def test_the_validator_rejects_invalid_histories():
     call = {"type": "function_call", "call_id": "1"}
     output = {"type": "function_call_output", "call_id": "1"}
     user, reasoning = {"role": "user", "content": ""}, {"type": "reasoning", "id": "r"}
@@ -121,7 +121,7 @@ def kinds(items: list[dict]) -> list[str]:
     return [found.get(position, "-") for position in range(len(items))]
 
 
-def test_turns_are_told_from_responses_and_these_from_other_items():
+def test_cuts_distinguish_turns_responses_and_other_items():
     assert kinds([USER, ANSWER, USER]) == ["TURN", "RESPONSE", "TURN"]
     assert kinds([USER, ANSWER, ANSWER, SEARCH]) == ["TURN", "RESPONSE", "ITEM", "ITEM"]
     assert kinds([{"role": "system", "content": "x"}, ANSWER]) == ["RESPONSE", "RESPONSE"]
@@ -133,7 +133,7 @@ def test_turns_are_told_from_responses_and_these_from_other_items():
     assert kinds([USER, call("open"), ANSWER]) == ["TURN", "RESPONSE", "ITEM"]
 
 
-def test_what_reasoning_led_to_is_not_cut_off_from_it():
+def test_no_cut_separates_reasoning_from_its_follower():
     """An API that keeps reasoning rejects an item whose reasoning is missing."""
     items = [USER, REASONING, SEARCH, ANSWER, REASONING, ANSWER]
     assert kinds(items) == ["TURN", "RESPONSE", "-", "-", "ITEM", "-"]
@@ -180,7 +180,7 @@ def programs(depth: int) -> list[dict]:
     return [*opened, *closed[::-1]]
 
 
-def test_what_an_unfinished_program_issued_goes_with_it_however_deep():
+def test_nested_calls_of_an_unfinished_program_are_dropped_with_it():
     assert drop_unpaired([USER, *programs(4)]) == [USER]
     done = output("p0", "program")
     assert drop_unpaired([USER, *programs(4), done]) == [USER, *programs(4), done]

@@ -57,7 +57,7 @@ async def viewed(session: MongoSession, sent: Commands) -> tuple[int, list[int]]
     return len(shown), limits(sent)
 
 
-async def test_a_second_view_reads_what_the_first_one_needed_and_some(
+async def test_a_second_view_reads_slightly_more_than_the_first_needed(
     database, store, opened, sent
 ):
     await fill(database, ITEMS * 500, ten)

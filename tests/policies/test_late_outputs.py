@@ -42,7 +42,7 @@ def view_of(items: list[dict], max_tokens: int = 500):
 
 
 @pytest.mark.parametrize("later", [0, 1, 2])
-async def test_a_late_output_is_shown_with_its_call_and_what_led_to_it(later):
+async def test_a_late_output_is_shown_with_its_call_and_reasoning(later):
     """As the newest item, and for as long as it is in the window."""
     items = [*turns(1, 20), user(21), *RESPONSE, *turns(22, 60), OUTPUT, *turns(61, 60 + later)]
     view = await view_of(items)

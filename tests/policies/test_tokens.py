@@ -145,7 +145,7 @@ IMAGE = {"type": "input_image", "image_url": PICTURE}
         ({"role": "assistant", "content": None}, 0),
     ],
 )
-def test_what_is_not_text_has_a_fixed_cost(counter, item, expected):
+def test_content_other_than_text_has_a_fixed_cost(counter, item, expected):
     assert counter(item) == tokens.MESSAGE_TOKENS + expected
 
 

@@ -42,7 +42,7 @@ async def test_views_of_any_history_are_valid(seed, turns, broken, budget):
 
 
 @given(seed=seeds, turns=st.integers(1, 30), budget=budgets)
-async def test_views_hold_the_newest_items_in_order_and_only_those(seed, turns, budget):
+async def test_views_contain_exactly_the_newest_items_in_order(seed, turns, budget):
     items = conversation(seed, turns)
     shown = await view(items, TokenLimit(budget))
     assert shown == items[len(items) - len(shown) :]
@@ -156,7 +156,7 @@ async def test_the_newest_group_is_shown_even_if_it_is_over_the_budget(caplog):
     assert "old" not in caplog.text
 
 
-async def test_a_huge_call_that_is_still_open_does_not_hide_what_is_before_it():
+async def test_a_huge_open_call_does_not_hide_earlier_items():
     question = {"role": "user", "content": "do it"}
     call = {"type": "function_call", "call_id": "1", "name": "x", "arguments": "x" * 8_000}
     items = [{"role": "user", "content": "x" * 400}, question, call]

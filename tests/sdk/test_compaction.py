@@ -82,7 +82,7 @@ async def test_an_item_of_another_worker_is_not_lost(store):
     assert kinds(await other.get_items()) == ["one", "message", "from another"]
 
 
-async def test_what_is_compacted_meanwhile_is_popped_by_another_and_stays_popped(store):
+async def test_an_item_popped_during_compaction_stays_popped(store):
     other = store.session("a")
     client = Compactions(other.pop_item)
     await talk(compacting(store.session("a"), client), "one")
@@ -162,7 +162,7 @@ async def test_a_session_that_shows_a_part_is_compacted_to_the_end_of_it(databas
     await talk(compacting(session, client), "one")
     assert len(client.inputs) == 1, "it compacts"
     stored = kinds([entry.item async for entry in session.entries()])
-    assert stored[:2] == ["0", "1"], "what the model did not see is left alone"
+    assert stored[:2] == ["0", "1"], "items outside of the view stay"
     assert stored[-1] == "compaction"
     assert len(stored) < len(ITEMS)
 
@@ -251,7 +251,7 @@ async def test_only_the_end_that_was_seen_is_replaced(database, store, sent, cha
 
 
 async def test_a_clear_during_a_replacement_behind_a_popped_item_clears_both(store, sent, database):
-    """The newest place is none of those that are replaced."""
+    """The newest place is not replaced."""
     session, other = store.session("a"), MongoSessionStore(database).session("a")
     await session.add_items(ITEMS)
     await other.pop_item()
@@ -265,7 +265,7 @@ async def test_a_clear_during_a_replacement_behind_a_popped_item_clears_both(sto
     assert await other.get_items() == []
 
 
-async def test_what_a_pruner_names_goes_in_the_same_step(store):
+async def test_items_named_by_a_pruner_are_removed_in_the_same_transaction(store):
     session = store.session("a")
     await session.add_items(ITEMS)
 
@@ -279,7 +279,7 @@ async def test_what_a_pruner_names_goes_in_the_same_step(store):
     assert info.items == 3
 
 
-async def test_a_summary_goes_with_its_item(store):
+async def test_a_summary_is_removed_with_its_replaced_item(store):
     session = store.session("a")
     await session.add_items(ITEMS)
     history = await session._history()
@@ -292,7 +292,7 @@ async def test_a_summary_goes_with_its_item(store):
 
 
 @pytest.mark.parametrize("overridden", ["get_items", "add_items"])
-async def test_a_subclass_with_its_own_way_is_cleared_and_filled(database, overridden):
+async def test_a_subclass_with_overridden_methods_is_cleared_and_filled(database, overridden):
     async def own(self: MongoSession, *arguments: Any) -> Any:
         return await getattr(MongoSession, overridden)(self, *arguments)
 

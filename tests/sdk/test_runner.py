@@ -79,7 +79,7 @@ async def stored(session) -> list[str]:
     return short([entry.item async for entry in session.entries()])
 
 
-async def test_a_second_run_goes_on_where_the_first_ended(session):
+async def test_a_second_run_continues_the_conversation(session):
     model = ScriptedModel([say("Hello Ann"), say("You are Ann")])
     agent = Agent("assistant", model=model)
     await Runner.run(agent, "I am Ann", session=session)
@@ -94,7 +94,7 @@ async def test_a_second_run_goes_on_where_the_first_ended(session):
     assert await stored(session) == conversation
 
 
-async def test_the_policy_limits_what_the_model_receives_and_not_what_is_stored(database):
+async def test_the_policy_limits_the_prompt_and_not_the_log(database):
     store = MongoSessionStore(database, token_counter=lambda item: 10, policy=TokenLimit(40))
     session = store.session("a")
     model = ScriptedModel([say(f"answer {n}") for n in range(20)])
@@ -259,7 +259,7 @@ async def test_an_output_guardrail_trips(session):
     assert received(model)[-1] == [*before, "user: Good?"]
 
 
-async def test_max_turns_leaves_a_history_that_goes_on(session):
+async def test_after_max_turns_the_history_can_be_continued(session):
     model = ScriptedModel(
         [call("weather", "1", city="Oslo"), call("weather", "2", city="Rome"), say("Stop")]
     )
@@ -294,7 +294,7 @@ async def test_session_input_callback(session):
 LIMITED = RunConfig(session_settings=SessionSettings(limit=3))
 
 
-async def test_a_limit_of_the_run_bypasses_a_policy_and_is_told_once_a_store(database, caplog):
+async def test_a_run_limit_bypasses_the_policy_with_one_warning_a_store(database, caplog):
     store = MongoSessionStore(database, policy=TokenLimit(1))
     await store.session("a").add_items([{"role": "user", "content": f"old {n}"} for n in range(5)])
     model = ScriptedModel([say("ok"), say("ok")])

@@ -75,7 +75,7 @@ async def test_encrypted_items_can_be_limited_by_number(database, caplog):
         {"__enc__": 2, "v": 1, "kid": "k", "payload": "p"},
     ],
 )
-async def test_what_is_no_envelope_is_not_taken_for_one(database, item, caplog):
+async def test_an_item_that_is_no_envelope_causes_no_warning(database, item, caplog):
     await MongoSessionStore(database, policy=TokenLimit(40)).session("a").add_items([item])
     assert caplog.records == []
 

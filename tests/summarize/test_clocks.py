@@ -1,4 +1,4 @@
-"""Workers whose clocks differ by minutes: claims and back-offs go by the server's clock alone."""
+"""Workers whose clocks differ by minutes: leases and back-offs use the server's clock alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def seconds_left(database) -> float:
 
 
 async def let_pass(database, seconds: float) -> None:
-    """As if so much time had passed for the claims."""
+    """Move the claims back in time."""
     until = {"$subtract": ["$claim.until", seconds * 1_000]}
     await database["session_items"].update_many(
         {"claim": {"$exists": True}}, [{"$set": {"claim.until": until}}]

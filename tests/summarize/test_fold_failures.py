@@ -19,15 +19,15 @@ from tests.support.folding import history_of, in_foreground, is_summary
 from tests.support.scribes import BAD, BadScribe, Scribe, tokens, turns, user
 
 
-async def test_a_summariser_that_hangs_is_ended():
+async def test_a_summariser_that_hangs_is_cancelled_after_the_timeout():
     policy = in_foreground(BadScribe("hangs"), timeout=0.01)
     assert await policy.fold(history_of(turns(1, 9))) is NotFolded.FAILED
     await asyncio.sleep(0)  # in which the task sees that it is cancelled
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_warning_says_which_session_what_and_where(caplog):
-    """So that a mistake in a summariser can be found, without a word of what was said."""
+async def test_a_warning_names_the_session_the_error_and_its_line(caplog):
+    """A mistake in a summariser can be located without conversation text in the log."""
     assert not await in_foreground(BadScribe("raises")).fold(history_of(turns(1, 9)))
     assert re.search(
         r"No summary of session 'in memory': the summariser raised RuntimeError "
@@ -37,7 +37,7 @@ async def test_a_warning_says_which_session_what_and_where(caplog):
 
 
 @pytest.mark.parametrize("how", BAD, ids=str)
-async def test_a_bad_summariser_costs_one_attempt_and_nothing_else(how, caplog):
+async def test_a_failing_summariser_costs_one_attempt(how, caplog):
     scribe = BadScribe(how)
     policy = in_foreground(scribe, timeout=0.02)
     history = history_of(turns(1, 9))
@@ -79,7 +79,7 @@ async def test_a_failed_merge_loses_nothing():
     assert from_summary(anchor.summary)[-1].last_seq == anchor.seq
     before = len(scribe.requests)
     scribe.__class__ = Scribe
-    assert await policy.fold(history), "it goes on when the summariser is well again"
+    assert await policy.fold(history), "it continues when the summariser has recovered"
     assert len(scribe.requests) > before
     assert rejections(await policy(history)) == []
 
@@ -110,7 +110,7 @@ async def test_an_answer_that_stays_longer_than_the_whole_summary_is_a_failure()
 
 
 async def test_an_error_after_the_answer_backs_off_too(caplog):
-    """Or it would be paid for again and again: here, a summary that cannot be stored."""
+    """Otherwise each attempt would cost a request: here, the summary cannot be stored."""
 
     class Full(ListHistory):
         async def save_summary(self, entry, summary):
@@ -126,8 +126,8 @@ async def test_an_error_after_the_answer_backs_off_too(caplog):
     assert "full of words" not in caplog.text
 
 
-async def test_what_a_summariser_raises_when_it_is_ended_is_not_logged(caplog):
-    """asyncio would log it, if nobody looked at it, and with it what was said."""
+async def test_an_error_of_a_cancelled_summariser_is_not_logged(caplog):
+    """asyncio logs exceptions that are never retrieved, and this one contains conversation text."""
 
     class Sore(Scribe):
         async def __call__(self, request):

@@ -31,7 +31,7 @@ async def clock_moves_on(database) -> None:
         await asyncio.to_thread(lambda: None)
 
 
-async def test_what_is_due_is_folded_longest_unused_first_and_progress_is_told(database):
+async def test_due_sessions_are_folded_least_recently_used_first_with_progress(database):
     await prepared(database, "c", "a", "b")
     scribe = Scribe()
     store = store_of(database, scribe)
@@ -64,7 +64,7 @@ async def test_only_sessions_of_a_prefix_are_folded(database):
     assert not is_summary((await store.session("bob/1").get_items())[0])
 
 
-async def test_folding_can_be_interrupted_anywhere_and_gone_on_with(database):
+async def test_folding_can_be_interrupted_and_resumed(database):
     await fill(database, turns(1, 60), tokens)
     store = store_of(database, Scribe())
 
@@ -90,7 +90,7 @@ async def test_folding_can_be_interrupted_anywhere_and_gone_on_with(database):
         assert newer.first_seq == older.last_seq + 1
 
 
-async def test_sessions_that_fail_do_not_keep_others_waiting_behind_them(database, caplog):
+async def test_failed_sessions_are_skipped_at_the_next_call(database, caplog):
     """They have had their turn, and are passed over until their next one."""
     await prepared(database, *(f"{n}" for n in range(6)))
 
@@ -107,7 +107,7 @@ async def test_sessions_that_fail_do_not_keep_others_waiting_behind_them(databas
     assert "session '5'" in caplog.text
 
 
-async def test_a_session_that_fails_does_not_keep_the_others_from_being_folded(database, caplog):
+async def test_a_failed_session_does_not_stop_fold_pending(database, caplog):
     await prepared(database, "b", "a")
     scribe = BadScribe("")
     store = store_of(database, scribe)

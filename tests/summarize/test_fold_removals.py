@@ -11,7 +11,7 @@ from tests.support.folding import anchors, is_summary, policy_of, store_of, summ
 from tests.support.scribes import BadScribe, HeldScribe, Scribe, tokens, turns, user
 
 
-async def test_popping_past_the_anchor_removes_the_summary_with_it(database):
+async def test_popping_the_anchor_removes_its_summary(database):
     session = await summarised_session(database)
     for left in range(15, 4, -1):
         assert is_summary((await session.get_items())[0])
@@ -67,7 +67,7 @@ REMOVALS = ["clear", "delete", "pop", "pop past the anchor"]
 
 @pytest.mark.parametrize("how", REMOVALS)
 @pytest.mark.parametrize("reused", [False, True])
-async def test_what_is_removed_while_the_summariser_runs_is_never_summarised(database, how, reused):
+async def test_items_removed_during_a_summariser_call_are_not_summarised(database, how, reused):
     scribe = HeldScribe()
     session = store_of(database, scribe).session("a")
     await session.add_items(turns(1, 6))
@@ -83,7 +83,7 @@ async def test_what_is_removed_while_the_summariser_runs_is_never_summarised(dat
     assert await session.get_items() == [*left, *new]
 
 
-async def test_nothing_more_is_paid_for_when_the_session_was_cleared_meanwhile(database):
+async def test_a_clear_during_a_fold_stops_further_requests(database):
     """A block that takes several requests: the session is cleared while the first is answered."""
     cleared = MongoSessionStore(database, token_counter=tokens).session("a")
 
@@ -101,10 +101,10 @@ async def test_nothing_more_is_paid_for_when_the_session_was_cleared_meanwhile(d
 
 @pytest.mark.parametrize("how", REMOVALS)
 @pytest.mark.parametrize("reading", [1, 2])
-async def test_what_is_removed_while_a_block_is_read_is_never_summarised(
+async def test_items_removed_during_the_read_of_a_block_are_not_summarised(
     database, how, reading, monkeypatch
 ):
-    """A worker has read some items; they are removed, and others follow.
+    """A worker has read some items; they are removed, and new ones are added.
 
     In its first reading, or in that after its claim. The end of the block is another one then.
     """
@@ -142,7 +142,7 @@ async def test_what_is_removed_while_a_block_is_read_is_never_summarised(
     assert told == [item["content"].split("word")[0] for item in stored]
 
 
-async def test_after_a_clear_folding_goes_on_as_in_a_new_session(database):
+async def test_after_a_clear_folding_restarts_as_in_a_new_session(database):
     """Also for a writer that does not read."""
     session = store_of(database, Scribe()).session("a")
     for n in range(30):

@@ -1,4 +1,4 @@
-"""What an application and the log are told about folds."""
+"""Reports of folds: hooks of the application, and log records."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def words(*texts: str) -> int:
     return sum(len(text.split()) for text in texts)
 
 
-async def test_each_summary_is_told_with_its_items_and_its_cost():
+async def test_each_fold_is_reported_with_its_items_and_cost():
     """Several requests for one fold, and a summary so far, are counted, too."""
     scribe, reports, costs = Scribe(), [], []
     policy = policy_of(scribe, on_summary=reports.append, input_tokens=512, fold_tokens=372)
@@ -71,7 +71,7 @@ async def test_each_summary_is_told_with_its_items_and_its_cost():
     assert any(request.summary_so_far for request in costs)
 
 
-async def test_summaries_in_the_background_are_told(database):
+async def test_background_folds_are_reported(database):
     reports: list[FoldReport] = []
     policy = policy_of(Scribe(), on_summary=reports.append)
     session = MongoSessionStore(database, token_counter=tokens, policy=policy).session("a")
@@ -81,7 +81,7 @@ async def test_summaries_in_the_background_are_told(database):
     assert (report.session_id, report.first_seq, report.last_seq) == ("a", 1, 6)
 
 
-async def test_each_failure_is_told_with_its_error_and_its_cost():
+async def test_each_failure_is_reported_with_its_error_and_cost():
     failures: list[FoldFailure] = []
     scribe = BadScribe("raises")
     policy = policy_of(scribe, on_failure=failures.append, retry_after=1e-9)
@@ -99,7 +99,7 @@ async def test_each_failure_is_told_with_its_error_and_its_cost():
 
 
 @pytest.mark.parametrize("how", ["", None, "repeats", "hangs"])
-async def test_an_answer_that_is_no_summary_is_told_as_a_summary_error(how):
+async def test_an_invalid_answer_is_reported_as_a_summary_error(how):
     failures: list[FoldFailure] = []
     policy = policy_of(BadScribe(how), on_failure=failures.append, timeout=0.01)
     assert not await policy.fold(history_of(turns(1, 9)))
@@ -109,7 +109,7 @@ async def test_an_answer_that_is_no_summary_is_told_as_a_summary_error(how):
     assert (failure.usage.output_tokens > 0) == (how == "repeats"), "refused, and paid for"
 
 
-async def test_an_error_of_the_log_is_told_as_it_is():
+async def test_an_error_of_the_log_is_reported_unchanged():
     class Full(ListHistory):
         async def save_summary(self, entry, summary):
             raise OSError("disk full")
@@ -121,7 +121,7 @@ async def test_an_error_of_the_log_is_told_as_it_is():
 
 
 @pytest.mark.parametrize("hook", ["on_summary", "on_failure"])
-async def test_what_a_hook_raises_changes_nothing(hook, caplog):
+async def test_an_error_in_a_hook_does_not_affect_the_fold(hook, caplog):
     def sore(report):
         raise ValueError("word of what was said")
 
@@ -136,7 +136,7 @@ async def test_what_a_hook_raises_changes_nothing(hook, caplog):
     assert len(scribe.requests) == 1
 
 
-async def test_without_a_fold_nothing_is_told():
+async def test_without_a_fold_no_hook_is_called():
     told: list[object] = []
     policy = policy_of(Scribe(), on_summary=told.append, on_failure=told.append)
     assert not await policy.fold(history_of(turns(1, 5)))

@@ -53,10 +53,8 @@ async def test_closing_the_store_waits_for_summaries(driver, replica_set, databa
 
 
 @pytest.mark.parametrize("background", [True, False])
-def test_the_end_of_the_event_loop_leaves_the_summary_to_others(
-    replica_set, background, recwarn, caplog
-):
-    """A script that neither flushes nor closes: nobody waits until its claim expires."""
+def test_the_end_of_the_event_loop_releases_the_claim(replica_set, background, recwarn, caplog):
+    """A script that neither flushes nor closes: its claim does not have to expire."""
     collection = f"script_{background}"
 
     def store_with(scribe, **options) -> MongoSessionStore:
@@ -108,7 +106,7 @@ async def test_an_append_that_is_done_does_not_fail_because_the_store_was_closed
         assert len(await raw(database)) == 3
 
 
-async def test_a_store_that_closes_waits_for_a_summariser_only_so_long(database, caplog):
+async def test_close_waits_for_a_summariser_at_most_its_timeout(database, caplog):
     held = HeldScribe()
     store = store_of(database, held)
     session = store.session("a")
@@ -123,7 +121,7 @@ async def test_a_store_that_closes_waits_for_a_summariser_only_so_long(database,
     assert await other.fold_pending(other._policy) > 0, "the claim was released"
 
 
-async def test_a_session_of_its_own_closes_in_time_too(replica_set, caplog):
+async def test_a_session_with_its_own_client_closes_within_the_timeout(replica_set, caplog):
     held = HeldScribe()
     options = {"token_counter": tokens, "collection": "closing"}
     session = MongoSession.from_uri("a", uri=replica_set, policy=policy_of(held), **options)

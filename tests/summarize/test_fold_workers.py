@@ -144,7 +144,7 @@ async def test_a_read_waits_for_the_fold_of_another_worker(database):
     assert scribe.requests == []
 
 
-async def test_a_reader_that_waited_in_vain_for_another_worker_does_not_go_on_waiting(database):
+async def test_a_read_that_timed_out_on_another_worker_leaves_no_waiting_task(database):
     held = HeldScribe()
     first = store_of(database, held).session("a")
     await first.add_items(turns(1, 9))

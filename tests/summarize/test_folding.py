@@ -30,7 +30,7 @@ async def test_a_summary_is_made_in_the_background_once_the_soft_limit_is_passed
     await session.flush()
     assert scribe.requests == []
     await session.add_items(turns(6, 6))
-    assert await session.get_items() == turns(1, 6), "nobody waits"
+    assert await session.get_items() == turns(1, 6), "reads do not wait"
     await scribe.asked.wait()
     await session.add_items(turns(7, 7))
     assert await session.get_items() == turns(1, 7), "added while the summariser runs"
@@ -61,7 +61,7 @@ async def test_the_originals_stay_and_the_summary_is_no_item(database):
 
 
 @pytest.mark.parametrize("how", BAD, ids=str)
-async def test_a_turn_goes_on_whatever_the_summariser_does(database, how, caplog):
+async def test_a_turn_succeeds_with_a_failing_summariser(database, how, caplog):
     scribe = BadScribe(how)
     store = store_of(database, scribe, timeout=0.05)
     with caplog.at_level(logging.DEBUG, logger="mongo_sessions"):
@@ -95,7 +95,7 @@ async def test_a_read_past_the_hard_limit_waits_for_one_fold(database):
     assert len(scribe.requests) == 1
 
 
-async def test_a_read_waits_no_longer_than_it_should_and_the_summary_is_made_nevertheless(database):
+async def test_a_read_waits_at_most_wait_seconds_and_the_fold_completes(database):
     await MongoSessionStore(database, token_counter=tokens).session("a").add_items(turns(1, 9))
     scribe = HeldScribe()
     session = store_of(database, scribe, wait_seconds=0.05).session("a")

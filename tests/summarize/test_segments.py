@@ -114,7 +114,7 @@ async def test_the_segments_fit_and_cover_everything_without_gap_or_overlap(seed
             older.last_seq < newer.first_seq for older, newer in itertools.pairwise(segments)
         )
         assert seqs[0] == 1
-        # What was covered is covered, by the same segment or by a larger one.
+        # Covered items stay covered, by the same segment or by a larger one.
         for old in previous:
             assert any(
                 new.first_seq <= old.first_seq and old.last_seq <= new.last_seq for new in segments
@@ -150,13 +150,13 @@ def test_a_merge_takes_the_place_of_both():
     assert len(segments) == 3, "the list itself is not changed"
 
 
-def test_a_fold_may_have_a_third_of_what_is_free_and_a_quarter_of_all():
+def test_a_fold_gets_a_third_of_the_free_tokens_and_a_quarter_of_all():
     assert fold_tokens(2_000, free=2_000) == 666
     assert fold_tokens(2_000, free=1_200) == 500
     assert fold_tokens(2_000, free=0) == 500
 
 
-def test_a_merge_is_shortened_by_what_the_segments_before_it_cannot_spare():
+def test_a_merge_is_shortened_by_the_tokens_of_older_segments():
     assert merge_tokens(800, excess=300, spare=0, least=100) == 500
     assert merge_tokens(800, excess=300, spare=200, least=100) == 700
     assert merge_tokens(800, excess=300, spare=900, least=100) == 799, "a merge is never longer"
@@ -164,7 +164,7 @@ def test_a_merge_is_shortened_by_what_the_segments_before_it_cannot_spare():
 
 
 @pytest.mark.parametrize("number", range(1, 30))
-def test_what_each_segment_can_always_have_leaves_half_of_the_room(number):
+def test_the_minimum_of_each_segment_leaves_half_of_the_budget(number):
     assert 0 <= number * least_tokens(2_000, number) <= 1_000
     assert number * least_tokens(2_000, number) > 1_000 - number
 
@@ -222,7 +222,7 @@ def test_a_summary_loses_its_beginning_segment_by_segment_and_then_word_by_word(
     assert segments[1].text == "one two three four"
 
 
-def test_what_is_stored_comes_back_and_what_others_stored_does_not():
+def test_stored_segments_are_decoded_and_foreign_summaries_ignored():
     segments = [Segment(1, 9, 2, "old", 1), Segment(10, 12, 0, "new", 1)]
     assert from_summary(to_summary(segments, tokens=9)) == segments
     for foreign in (None, {}, {"text": "…"}, {"segments": "…"}, {"segments": [{"text": "…"}]}):

@@ -19,7 +19,7 @@ budgets = st.sampled_from([1_000, 3_000])
 
 @given(seed=seeds, number=st.integers(0, 40), broken=st.integers(0, 6), max_tokens=budgets)
 async def test_views_of_any_history_are_valid_and_hold_everything(seed, number, broken, max_tokens):
-    """Read after each turn: what is not shown as it was said is covered by the summary."""
+    """Read after each turn: the summary covers each item that is not shown."""
     policy = in_foreground(Scribe(), max_tokens=max_tokens)
     history = history_of([], token_counter=count)
     for item in conversation(seed, number, broken):
@@ -126,7 +126,7 @@ async def test_items_that_were_stored_without_counts_are_folded_in_the_foregroun
     assert is_summary(view[0])
 
 
-async def test_what_another_policy_has_stored_is_no_summary():
+async def test_a_summary_of_another_policy_is_ignored():
     history = history_of(turns(1, 9))
     own = history.entries[5]
     await history.save_summary(own, {"text": "by another policy"})

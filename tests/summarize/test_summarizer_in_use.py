@@ -219,7 +219,7 @@ async def test_without_a_good_answer_there_is_no_summary(database, caplog, answe
         ),
     ],
 )
-async def test_why_a_provider_gave_no_summary_is_logged_and_told(
+async def test_the_error_of_a_provider_is_logged_and_reported(
     database, caplog, answer, error, told
 ):
     """By the type and the status, from the background, too: a wrong key and a busy provider."""

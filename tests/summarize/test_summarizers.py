@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
-async def test_the_models_text_is_the_summary_and_is_asked_for_once():
+async def test_one_request_returns_the_models_text():
     """One stateless request: instructions apart, and the transcript as data of the user's."""
     async with model([completed(SUMMARY)]) as (server, small):
         assert await AgentSummarizer(small)(FOLD) == SUMMARY
@@ -49,7 +49,7 @@ async def test_the_models_text_is_the_summary_and_is_asked_for_once():
     assert not request.body.keys() & {"previous_response_id", "conversation"}
 
 
-async def test_what_is_known_from_before_comes_first():
+async def test_the_earlier_summary_precedes_the_transcript():
     """The summary so far is told apart from what is to be summarised."""
     async with model([completed(SUMMARY)]) as (server, small):
         await AgentSummarizer(small)(SummaryRequest("fold", TRANSCRIPT, "Ann is 30.", 123))
@@ -57,8 +57,8 @@ async def test_what_is_known_from_before_comes_first():
     assert prompt(server).startswith(f"{earlier}\n\n<transcript>\n")
 
 
-async def test_a_merge_is_asked_for_as_one_record_in_place_of_two():
-    """What a model is to do with two summaries is another task than with a conversation."""
+async def test_a_merge_request_asks_for_one_record_in_place_of_two():
+    """Merging two summaries is a different task for the model than summarising a conversation."""
     async with model([completed(SUMMARY)] * 2) as (server, small):
         await AgentSummarizer(small)(FOLD)
         assert "two records" not in prompt(server)
@@ -69,7 +69,7 @@ async def test_a_merge_is_asked_for_as_one_record_in_place_of_two():
     assert "At most 99 tokens" in prompt(server)
 
 
-async def test_instructions_of_ones_own():
+async def test_custom_instructions_replace_the_default():
     """They are sent in place of the default ones."""
     async with model([completed(SUMMARY)]) as (server, small):
         await AgentSummarizer(small, instructions="Summarise as a poem.")(FOLD)
@@ -110,7 +110,7 @@ async def test_an_error_of_the_server_is_raised_after_the_clients_retries():
 
 
 async def test_a_timeout_leaves_no_task_and_no_connection_behind():
-    """Whoever waits for nothing more is not to pay for it."""
+    """A request without a reader would still cost money."""
     async with model([completed(SUMMARY), SILENCE]) as (server, small):
         await AgentSummarizer(small)(FOLD)  # the first takes longer: it connects
         with pytest.raises(TimeoutError):
@@ -121,7 +121,7 @@ async def test_a_timeout_leaves_no_task_and_no_connection_behind():
 
 
 async def test_a_timeout_is_a_timeout_error():
-    """What the docstring says can be caught."""
+    """As the docstring promises."""
     async with model([SILENCE]) as (_, small):
         with pytest.raises(TimeoutError):
             await AgentSummarizer(small, timeout=0.05)(FOLD)

@@ -15,8 +15,8 @@ from tests.support.scribes import BadScribe, Scribe, tokens, turns
 
 
 @pytest.mark.parametrize("words", [*range(600, 1_500, 50), 5_000])
-async def test_every_request_is_within_the_input_budget_and_every_word_is_told(words):
-    """A block with a text of so many words takes several requests, oldest first."""
+async def test_requests_stay_within_the_input_budget_and_contain_every_word(words):
+    """A block with a long text takes several requests, oldest first."""
     scribe = Scribe()
     policy = in_foreground(scribe, input_tokens=700, fold_tokens=372)
     essay = " ".join(f"w{n}" for n in range(words))
@@ -65,10 +65,10 @@ async def test_an_answer_longer_than_the_whole_summary_is_abridged():
     assert tokens((await in_foreground(BadScribe(None))(history))[0]) <= 256
 
 
-async def test_a_summariser_that_leaves_out_a_word_at_a_time_is_not_asked_for_ever():
-    """What it wrote is too long to be shown, and it hardly shortens it when it is asked to.
+async def test_a_summariser_that_barely_shortens_gets_one_more_request():
+    """Its answer is too long for the view, and barely shorter at the second request.
 
-    The end of what it wrote is shown then.
+    The view shows the end of the answer.
     """
 
     class Stubborn(Scribe):

@@ -1,4 +1,4 @@
-"""What a summariser reads of a conversation: everything that was said, and nothing else."""
+"""Transcripts for a summariser: they contain the whole conversation, and nothing else."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def transcript(*items: dict) -> str:
     return text
 
 
-def test_each_item_has_its_date_its_speaker_and_what_was_said():
+def test_each_item_has_its_date_speaker_and_text():
     assert transcript(
         {"role": "user", "content": "What is the weather in Lisbon?"},
         {
@@ -133,7 +133,7 @@ def test_each_item_has_its_date_its_speaker_and_what_was_said():
         ),
     ],
 )
-def test_every_kind_of_item_is_told(item, told):
+def test_every_kind_of_item_is_transcribed(item, told):
     assert transcript(item) == f"[2026-01-05 12:01] {told}"
 
 
@@ -185,7 +185,7 @@ def test_nothing_that_was_said_looks_like_another_item_or_ends_the_transcript(ki
         "role": {"role": FORGED, "content": "x"},
     }
     told = transcript(items[kind])
-    assert "Transfer all money" in told, "it is told as what it is"
+    assert "Transfer all money" in told, "it stands inside its own item"
     assert [line for line in told.splitlines() if line.startswith("[")] == [told.splitlines()[0]]
     assert "</transcript>" not in told
 
@@ -241,7 +241,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("tag", SPELLINGS, ids=lambda tag: ascii(tag[:20]))
-def test_what_looks_like_one_of_our_tags_is_neutralised(tag):
+def test_lookalikes_of_our_tags_are_escaped(tag):
     brackets = tag.rfind("<") + 1 or 1
     assert escape_tags(f"before {tag} after") == f"before {'&lt;' * brackets}{tag[brackets:]} after"
     assert wrap_in_tag("transcript", tag).count("<") == 2

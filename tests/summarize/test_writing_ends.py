@@ -1,4 +1,4 @@
-"""Folding goes on for ever: with any counter, any budget, and any summariser that keeps to it."""
+"""Folding always makes progress: with any counter, budget, and summariser within its limit."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ class Notes:
 
 
 @pytest.mark.parametrize("keeps", ["first", "last"])
-async def test_in_a_full_summary_the_newest_value_of_a_fact_is_the_last_one_told(keeps):
+async def test_in_a_full_summary_the_newest_value_of_a_fact_stands_last(keeps):
     """With room for about 50 of 100 facts, which change all the time."""
     policy = SummarizeOlder(Notes(keeps), max_tokens=1_000, background=False)
     history = ListHistory([], token_counter=of_words)
@@ -263,7 +263,7 @@ async def says_the_same(request) -> str:
 async def test_a_summariser_that_hardly_shortens_a_summary_does_not_stop_folding(
     summarizer, max_tokens
 ):
-    """Its answer would be the same at each attempt: what does not fit is cut instead."""
+    """Each attempt would get the same answer, so the text is cut instead."""
     history = ListHistory([], token_counter=TiktokenCounter())
     policy = SummarizeOlder(summarizer, max_tokens=max_tokens, background=False)
     folds = 0

@@ -95,7 +95,7 @@ class Conversation:
         self._withheld = [(turns - 1, output) for turns, output in self._withheld if turns]
 
     def add_reports(self) -> None:
-        """An assistant that speaks again and again, and nobody answers."""
+        """Several assistant messages in a row."""
         for _ in range(self._dice.choice([0, 0, 0, 1, 30])):
             self.items.append({"role": "assistant", "content": self.text()})
 
@@ -115,7 +115,7 @@ class Conversation:
 
 
 def conversation(seed: int, turns: int, broken: int = 0, *, late: float = 0) -> list[Item]:
-    """So many turns; with ``late``, a share of the outputs comes late, and there are reports."""
+    """``turns`` turns; with ``late``, a share of the outputs comes late, and there are reports."""
     writer = Conversation(seed, late)
     for _ in range(turns):
         writer.add_turn()

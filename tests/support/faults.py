@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def failing(
     database: Any, *commands: str, times: int | str = 1, **how: Any
 ) -> AsyncIterator[None]:
-    """Make ``commands`` fail so many times, or ``"alwaysOn"``."""
+    """Make ``commands`` fail ``times`` times, or always with ``"alwaysOn"``."""
     mode = {"times": times} if isinstance(times, int) else times
     data = {"failCommands": list(commands), **how}
     admin = database.client.admin
@@ -85,7 +85,7 @@ class LossyProxy:
 
     def _relay(self, client: socket.socket) -> None:
         doomed: set[bytes] = set()
-        # Or small messages wait for the acknowledgement of those before.
+        # Otherwise small messages wait for the acknowledgement of earlier ones.
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as server:
             server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,7 +142,7 @@ def read_message(connection: socket.socket) -> bytes:
 
 
 class Commands(CommandListener):
-    """What a client sends, without what only keeps the connection up."""
+    """The commands of a client, without connection monitoring."""
 
     def __init__(self) -> None:
         self.started_events: list[Any] = []
@@ -167,7 +167,7 @@ class Commands(CommandListener):
         return seen
 
     async def wait_for(self, command: str, times: int) -> None:
-        """Wait until the client has sent this command so many times."""
+        """Wait until the client has sent this command ``times`` times."""
         while True:
             seen = self.expect(command)  # before the look, or one may be missed
             if self.names.count(command) >= times:

@@ -26,7 +26,7 @@ def is_summary(item: dict) -> bool:
 
 
 async def raw(database) -> list[dict]:
-    """The documents of all items that are there, without the marks of those that were removed."""
+    """The documents of all stored items, without the marks of removed ones."""
     with_item = {"item": {"$exists": True}}
     return await database["session_items"].find(with_item).sort("seq", 1).to_list(None)
 

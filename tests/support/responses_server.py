@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is SILENCE:
             self.close_connection = True
             with suppress(OSError):
-                self.connection.recv(1)  # until somebody hangs up
+                self.connection.recv(1)  # until the client hangs up
                 script.was_hung_up_on.set()
             return
         self._send(Answer({"model": body["model"], **answer.body}, answer.status, answer.headers))

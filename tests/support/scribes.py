@@ -1,4 +1,4 @@
-"""Summarisers for tests: they stand in for a model, and are no good at summarising."""
+"""Summarisers for tests, in place of a model."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def tokens(item: dict) -> int:
-    """A token a word, and no more: so texts of a known length are easily written."""
+    """One token a word: texts of a known length are easily written."""
     return len(str(item.get("content", item.get("output", item.get("arguments", "")))).split())
 
 
 class Scribe:
-    """Repeats the beginning of what it is given, as long as it should, and remembers requests."""
+    """Returns the beginning of the transcript within ``wanted_tokens``, and records requests."""
 
     def __init__(self) -> None:
         self.requests: list[SummaryRequest] = []
@@ -75,6 +75,6 @@ def answer(number: int, words: int = 50) -> dict:
 
 
 def turns(first: int, last: int, words: int = 100) -> list[dict]:
-    """Turns of so many words each: a question and its answer."""
+    """Turns of ``words`` words each: a question and its answer."""
     half = words // 2
     return [item for n in range(first, last + 1) for item in (user(n, half), answer(n, half))]

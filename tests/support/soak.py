@@ -1,7 +1,7 @@
-"""2,000 sessions of 50 turns in one process, through both drivers: what do they leave behind?
+"""2,000 sessions of 50 turns in one process, through both drivers: memory, tasks and connections.
 
-``python -W error -m tests.support.soak URI 2000`` prints a JSON object a line with what there is
-after each fifth of the sessions, when none is being used, and at the end, when all is closed.
+``python -W error -m tests.support.soak URI 2000`` prints one JSON object a line: the
+counts after each fifth of the sessions, when none is in use, and at the end, when all is closed.
 """
 
 from __future__ import annotations

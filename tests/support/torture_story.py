@@ -69,7 +69,7 @@ class Story:
         return barrier
 
     def replace(self, last: int, begin: float = 70, outcome: str = "acknowledged") -> list[dict]:
-        """The newest so many items by a batch of one."""
+        """The newest ``last`` items by a batch of one."""
         gone = self.live()[-last:]
         batch, marks_gone = f"new-{begin}", tuple(marks(gone))
         self.history.replaced.append(Replaced("a", batch, marks_gone, begin, begin + 5, outcome))

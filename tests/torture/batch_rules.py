@@ -26,7 +26,7 @@ def all_were_tried(story: Story) -> Iterator[tuple[str, str]]:
             or mark.size != added.size
             or added.outcome == "refused"
         ):
-            yield "unheard of", f"nobody added {mark} here"
+            yield "unheard of", f"no append of {mark} here"
     tried = sum(added.size for added in story.added.values() if added.outcome != "refused")
     if len(story.places) > tried:
         yield "unheard of", f"{len(story.places)} places, and only {tried} items were added"
@@ -39,7 +39,7 @@ def nothing_is_there_twice(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def nothing_is_lost(story: Story) -> Iterator[tuple[str, str]]:
-    """What was acknowledged is there, or may have been stripped by a clear or a replacement."""
+    """Acknowledged items are stored, unless a clear or a replacement may have stripped them."""
     unknown = sum(place.mark is None for place in story.places)
     for added in story.added.values():
         if not added.acknowledged:
@@ -56,7 +56,7 @@ def nothing_is_lost(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def batches_are_whole(story: Story) -> Iterator[tuple[str, str]]:
-    """Also those that were not acknowledged, if a part is there."""
+    """Unacknowledged batches, too, if a part is stored."""
     for added in story.added.values():
         parts = _parts(story, added)
         missing = [part for part in range(added.size) if part not in parts]

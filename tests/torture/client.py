@@ -46,12 +46,12 @@ _WORK = {
 
 @dataclass(frozen=True)
 class Orders:
-    """What a client is told on its command line."""
+    """The arguments of a client."""
 
     name: str
     """Its own: no other client ever has the same."""
     slot: int
-    """The same for a client and for those that take its place."""
+    """The same for a client and for its replacements."""
     driver: str
     uri: str
     seed: str
@@ -77,7 +77,7 @@ async def run(orders: Orders) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_reader(sys.stdin, os._exit, 1)  # whoever started it is gone
+    loop.add_reader(sys.stdin, os._exit, 1)  # the parent process has ended
     journal = Journal(Path(orders.journal))
     # A claim of a client that was killed lasts for the timeout and ten seconds.
     policy = SummarizeOlder(tell_what_is_covered, max_tokens=MAX_TOKENS, timeout=2.0)
@@ -92,7 +92,7 @@ async def run(orders: Orders) -> None:
 
 
 class Writer:
-    """One task. It has a session for itself, and shares others with everybody."""
+    """One task, with a session of its own and sessions that it shares with all other tasks."""
 
     def __init__(
         self, orders: Orders, number: int, store: MongoSessionStore, journal: Journal
@@ -148,7 +148,7 @@ class Writer:
         operation = self._journal.begin(
             "replace", batch=batch, session=session.session_id, size=size, gone=gone
         )
-        await asyncio.sleep(self._dice.uniform(0, 0.02))  # others may change the end
+        await asyncio.sleep(self._dice.uniform(0, 0.02))  # other tasks may change the end
         outcome, is_replaced = await self._outcome_of(
             found.replace_suffix(start, items(batch, size))
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PARAMETERS = {
     "enableTestCommands": 1,
-    # A client that is killed leaves its transaction open, and others wait for its places. A
+    # A client that is killed leaves its transaction open, and other writers wait for its places. A
     # minute, as it is by default, would be all of a short round.
     "transactionLifetimeLimitSeconds": 5,
 }

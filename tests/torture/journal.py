@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Added:
-    """A batch that somebody tried to add."""
+    """An attempt to add a batch."""
 
     batch: str
     session: str
     size: int
     begin: float
     end: float = math.inf
-    """After this, it cannot be written any more; infinite if nobody knows."""
+    """The latest time at which it can be written; infinite if unknown."""
     outcome: str = "killed"
 
     @property
@@ -39,14 +39,14 @@ class Added:
 
 @dataclass(frozen=True)
 class Popped:
-    """An item that somebody tried to pop."""
+    """An attempt to pop an item."""
 
     session: str
     begin: float
     end: float = math.inf
     outcome: str = "killed"
     mark: Mark | None = None
-    """None: there was none, or nobody knows."""
+    """None: there was none, or it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _read_one(file: Path, history: History) -> None:
     operations: dict[int, dict[str, Any]] = {}
     for line in file.read_text().splitlines(keepends=True):
         if not line.endswith("\n"):
-            continue  # whoever wrote it was killed
+            continue  # the writer was killed
         record = json.loads(line)
         if "problem" in record:
             history.problems.append(record["problem"])

@@ -42,7 +42,7 @@ def items(batch: str, size: int) -> list[dict]:
 
 
 class Covered(NamedTuple):
-    """Which items somebody has seen: how many, and the sum of a checksum of each."""
+    """A set of items: their number, and the sum of a checksum of each."""
 
     items: int
     checksum: int

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def places_are_taken_once(story: Story) -> Iterator[tuple[str, str]]:
-    """From 1 on, without a gap, each by one ``_id`` for ever, also for whoever looked meanwhile."""
+    """Places start at 1 without a gap, and keep their ``_id``, in each poll, too."""
     seqs = [place.seq for place in story.places]
     if seqs and seqs != list(range(1, len(seqs) + 1)):
         missing = sorted({*range(1, max(seqs) + 1)} - {*seqs})
@@ -64,7 +64,7 @@ def numbers_grow(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def summaries_tell_what_is_there(story: Story) -> Iterator[tuple[str, str]]:
-    """Each covers what is up to the item that it is on: all of it, once, and nothing else."""
+    """Each summary covers the items up to its own: all of them, once, and no other."""
     marks = [place.mark for place in story.live if place.mark is not None]
     for number, place in enumerate(story.live, 1):
         if not place.document.get("summary"):

@@ -64,9 +64,9 @@ class Fault:
     Attributes:
         at: Seconds from the beginning.
         kind: One of its server's ``Kinds``.
-        seconds: How long, for those that last.
-        target: Which member or client, of those that there are by then.
-        times: How many commands, for those that fail or lose their answers: of each kind then.
+        seconds: Duration, for faults that have one.
+        target: Which member or client, of the ones that exist by then.
+        times: How many commands of each kind fail or lose their answers.
         command: Which one fails.
         how: It does: for ``failCommand``.
     """

@@ -11,7 +11,7 @@ from tests.torture.checker import KINDS, check
 from tests.torture.journal import Polled
 
 
-def test_nothing_is_wrong_with_what_is_right(story):
+def test_a_correct_session_is_clean(story):
     story.summarise("b2", 1)
     findings = check(story.history, story.documents)
     assert findings.is_clean
@@ -19,7 +19,7 @@ def test_nothing_is_wrong_with_what_is_right(story):
 
 
 @pytest.mark.parametrize("outcome", ["killed", "failed", "cancelled"])
-def test_what_was_not_acknowledged_is_there_as_a_whole_or_not_at_all(story, outcome):
+def test_an_unacknowledged_batch_is_stored_completely_or_not_at_all(story, outcome):
     story.change("b4", outcome=outcome, end=math.inf)
     assert story.wrong() == {}
     for part in range(3):
@@ -75,7 +75,7 @@ def test_batches_at_the_same_time_may_have_any_order(story):
     assert story.wrong() == {}
 
 
-def test_what_was_begun_later_does_not_stand_before_what_had_ended_even_if_nobody_heard(story):
+def test_an_unacknowledged_batch_does_not_precede_an_earlier_one(story):
     story.change("b2", outcome="killed", end=math.inf)
     story.order(*range(4, 6), *range(4), *range(6, 12))
     assert list(story.wrong()) == ["misordered"]
@@ -99,7 +99,7 @@ def test_other_batches_may_lie_between_its_items_without_transactions(story):
     assert list(story.wrong()) == ["torn"]
 
 
-def test_a_poller_sees_what_is_there_whatever_was_removed_meanwhile(story):
+def test_a_poller_sees_the_items_that_were_not_removed(story):
     story.poll()
     story.pop()
     story.add("b6", 2, 80, 85)
@@ -110,7 +110,7 @@ def test_a_poller_sees_what_is_there_whatever_was_removed_meanwhile(story):
     assert story.wrong() == {}
 
 
-def test_what_a_poller_did_not_see_is_missed(story):
+def test_an_item_not_seen_by_a_poller_is_missed(story):
     first, *rest = story.poll()
     story.see(*rest)
     assert list(story.wrong()) == ["missed"]
@@ -120,7 +120,7 @@ def test_what_a_poller_did_not_see_is_missed(story):
     assert story.wrong() == {}, "it may not have come further"
 
 
-def test_what_a_poller_saw_twice_or_out_of_order_is_found(story):
+def test_an_item_polled_twice_or_out_of_order_is_reported(story):
     first, second, *rest = story.poll()
     story.see(second, first, *rest)
     assert list(story.wrong()) == ["misordered"]
@@ -129,7 +129,7 @@ def test_what_a_poller_saw_twice_or_out_of_order_is_found(story):
 
 
 @pytest.mark.parametrize("removal", ["pop", "clear", "replace"])
-def test_what_a_poller_saw_after_its_removal_is_kept(story, removal):
+def test_an_item_polled_after_its_removal_is_kept(story, removal):
     last = story.poll()[-1]
     {"pop": story.pop, "clear": story.clear, "replace": lambda: story.replace(1)}[removal]()
     assert story.wrong() == {}
@@ -139,7 +139,7 @@ def test_what_a_poller_saw_after_its_removal_is_kept(story, removal):
     assert "kept" in story.wrong()
 
 
-def test_a_place_that_somebody_saw_taken_by_another_is_misplaced(story):
+def test_a_place_polled_with_another_item_is_misplaced(story):
     story.poll()
     story.documents[-1]["_id"] = "another"
     assert list(story.wrong()) == ["misplaced"]
@@ -191,7 +191,7 @@ def test_a_summary_that_tells_something_twice_is_mistold(story):
     assert list(story.wrong()) == ["mistold"]
 
 
-def test_what_nobody_added_is_unheard_of(story):
+def test_an_item_without_an_append_is_unheard_of(story):
     del story.history.added["b5"]
     assert list(story.wrong()) == ["unheard of"]
     story.documents[-1]["item"] = {"role": "user", "content": "no mark at all"}

@@ -10,13 +10,13 @@ from tests.support.torture_story import marks
 from tests.torture.journal import Added, Popped, Replaced
 
 
-def test_what_was_popped_is_not_missed(story):
+def test_a_popped_item_is_not_missed(story):
     for _ in range(4):
         story.pop()
     assert story.wrong() == {}
 
 
-def test_a_pop_of_which_nobody_heard_may_have_taken_one_item_and_no_more(story):
+def test_an_unacknowledged_pop_removes_at_most_one_item(story):
     story.pop(outcome="killed")
     assert story.wrong() == {}
     story.pop()
@@ -24,7 +24,7 @@ def test_a_pop_of_which_nobody_heard_may_have_taken_one_item_and_no_more(story):
     assert list(story.wrong()) == ["lost"]
 
 
-def test_a_pop_of_which_nobody_heard_may_have_taken_nothing(story):
+def test_an_unacknowledged_pop_may_remove_nothing(story):
     story.history.popped.append(Popped("a", 70, 75, "cancelled"))
     assert story.wrong() == {}
 
@@ -43,7 +43,7 @@ def test_a_place_of_a_popped_item_that_is_free_again_is_misplaced(story):
     assert "misplaced" in story.wrong()
 
 
-def test_what_was_handed_out_twice_is_doubled(story):
+def test_an_item_returned_by_two_pops_is_doubled(story):
     story.pop()
     story.history.popped *= 2
     assert list(story.wrong()) == ["doubled"]
@@ -56,14 +56,14 @@ def test_a_pop_that_took_two_items_is_doubled(story):
     assert list(story.wrong()) == ["doubled"]
 
 
-def test_what_was_handed_out_and_is_there_is_kept(story):
+def test_a_returned_item_that_is_still_stored_is_kept(story):
     document = story.pop()
     document["item"] = document.pop("popped")["item"]
     del document["gone_at"]
     assert list(story.wrong()) == ["kept"]
 
 
-def test_what_was_popped_and_is_back_again_is_doubled(story):
+def test_a_popped_item_that_is_stored_again_is_doubled(story):
     mark = marks([{"item": story.pop(begin=52)["popped"]["item"]}])[0]
     story.add(mark.batch, 1, 50, 55)
     assert "doubled" in story.wrong()
@@ -90,7 +90,7 @@ def test_a_pop_that_took_from_the_middle_of_a_batch_is_torn(story):
 
 @pytest.mark.parametrize("strip", [True, False])
 @pytest.mark.parametrize("outcome", ["acknowledged", "killed"])
-def test_a_clear_takes_all_stripped_or_not_yet(story, outcome, strip):
+def test_a_clear_removes_all_items_stripped_or_not(story, outcome, strip):
     story.pop()
     story.clear(80, outcome, strip=strip)
     story.add("b6", 3, 90, 95)
@@ -98,7 +98,7 @@ def test_a_clear_takes_all_stripped_or_not_yet(story, outcome, strip):
     assert len(story.live()) == 3
 
 
-def test_what_was_cleared_and_is_there_is_kept(story):
+def test_a_cleared_item_that_is_still_stored_is_kept(story):
     barrier = story.clear(strip=False)
     del barrier["barrier"]
     assert "kept" in story.wrong()
@@ -122,7 +122,7 @@ def test_a_second_barrier_of_one_clear_is_doubled(story):
     assert "lost" in story.wrong()
 
 
-def test_what_was_added_after_the_last_clear_and_is_cleared_is_lost(story):
+def test_an_item_added_after_the_last_clear_and_cleared_is_lost(story):
     story.clear(70)
     story.add("b6", 1, 90, 95)
     story.add("b7", 1, 96, 97)
@@ -131,7 +131,7 @@ def test_what_was_added_after_the_last_clear_and_is_cleared_is_lost(story):
     assert list(story.wrong()) == ["lost"]
 
 
-def test_fewer_places_than_what_was_cleared_is_lost(story):
+def test_fewer_places_than_cleared_items_is_lost(story):
     story.clear(70)
     del story.documents[0]
     for seq, document in enumerate(story.documents, 1):
@@ -141,14 +141,14 @@ def test_fewer_places_than_what_was_cleared_is_lost(story):
 
 @pytest.mark.parametrize("outcome", ["acknowledged", "killed", "cancelled"])
 @pytest.mark.parametrize("last", [1, 3])
-def test_what_was_replaced_is_gone_and_the_rest_is_there(story, last, outcome):
+def test_a_replacement_removes_the_replaced_items_alone(story, last, outcome):
     story.pop(60)
     story.replace(last, 70, outcome)
     story.add("b6", 2, 80, 85)
     assert story.wrong() == {}
 
 
-def test_a_replacement_of_which_nobody_heard_may_not_have_taken_place(story):
+def test_an_unacknowledged_replacement_may_be_absent(story):
     gone = tuple(marks(story.live()[-2:]))
     story.history.replaced.append(Replaced("a", "new", gone, 70, 75, "killed"))
     story.history.added["new"] = Added("new", "a", 1, 70, 75, "killed")
@@ -176,7 +176,7 @@ def test_a_replacement_that_was_refused_leaves_nothing(story):
     assert "unheard of" in story.wrong()
 
 
-def test_what_was_popped_and_also_replaced_is_kept(story):
+def test_an_item_both_popped_and_replaced_is_kept(story):
     story.pop(60)
     story.replace(1)
     (mark,) = [p.mark for p in story.history.popped]
@@ -185,25 +185,25 @@ def test_what_was_popped_and_also_replaced_is_kept(story):
     assert list(story.wrong()) == ["kept"]
 
 
-def test_what_was_replaced_twice_is_doubled(story):
+def test_an_item_replaced_twice_is_doubled(story):
     story.replace(1)
     first = story.history.replaced[0]
     story.history.replaced.append(replace(first, outcome="acknowledged"))
     assert list(story.wrong()) == ["doubled"]
 
 
-def test_what_is_stripped_and_was_not_replaced_is_lost(story):
+def test_a_stripped_item_without_a_replacement_is_lost(story):
     story.poll()
     story.strip(story.documents[-1])
     assert "lost" in story.wrong()
 
 
-def test_a_summary_on_what_was_removed_is_kept(story):
+def test_a_summary_on_a_removed_item_is_kept(story):
     story.pop()["summary"] = {"segments": []}
     assert list(story.wrong()) == ["kept"]
 
 
-def test_what_was_handed_out_after_a_clear_is_kept(story):
+def test_an_item_returned_after_a_clear_is_kept(story):
     story.pop(begin=90)
     story.clear(70)
     assert list(story.wrong()) == ["kept"]

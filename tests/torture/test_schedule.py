@@ -13,7 +13,7 @@ from tests.torture.round import Round
 from tests.torture.schedule import REPLICA_SET, STANDALONE, schedule
 
 
-def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
+def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
     file = tmp_path / "one.journal"
     writing = Journal(file)
     first = writing.begin("add", batch="b", session="a", size=2)
@@ -45,7 +45,7 @@ def test_a_journal_tells_what_was_tried_by_whoever_was_killed(tmp_path):
     assert history.problems == ["a view that is wrong"]
 
 
-def test_a_round_that_hurts_too_little_says_so():
+def test_a_round_with_too_few_faults_is_reported():
     result = Round(seed=1, seconds=60)
     assert len(result.shortcomings) == 7 + len(REPLICA_SET.all)
     assert "only 0 x elections" in result.shortcomings
@@ -63,7 +63,7 @@ def test_a_round_that_hurts_too_little_says_so():
     assert result.shortcomings == []
 
 
-def test_a_seed_gives_the_same_faults_and_another_seed_others():
+def test_a_seed_determines_the_faults():
     assert schedule(1, 60) == schedule(1, 60)
     assert schedule(1, 60) != schedule(2, 60)
 
@@ -77,12 +77,12 @@ def test_a_minute_has_faults_of_every_kind_and_four_outages(seed, kinds):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_45_seconds_have_a_pop_whose_outcome_the_driver_does_not_find_out(seed):
+def test_45_seconds_include_a_pop_with_an_unknown_outcome(seed):
     found = [(fault.kind, fault.command) for fault in schedule(seed, 45)]
     assert ("write concern error", "findAndModify") in found
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_rounds_of_a_check_are_long_enough_for_every_kind_of_fault(seed):
+def test_the_rounds_of_make_check_include_every_kind_of_fault(seed):
     assert {fault.kind for fault in schedule(seed, 45, REPLICA_SET)} == set(REPLICA_SET.all)
     assert {fault.kind for fault in schedule(seed, 25, STANDALONE)} == set(STANDALONE.all)
