@@ -1,4 +1,4 @@
-"""What the figures should come to: ratios of two medians in one run."""
+"""Targets for the figures: ratios of two medians in one run."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _whatever_the_length(scale: Scale) -> Iterator[Target]:
 
 
 def verdicts(figures: Sequence[Figure], scale: Scale) -> list[Verdict]:
-    """Of all targets whose two figures are there."""
+    """Of all targets with both figures."""
     found = []
     for target in targets(scale):
         measured = find(figures, TIME, *target.measured)

@@ -1,4 +1,4 @@
-"""What a policy remembers, and how much of a prompt a provider's cache can use again.
+"""The facts that a policy keeps, and the share of a prompt that a provider's cache can reuse.
 
     make facts                              some two minutes, no server
     python -m benchmarks.facts --quick      a smoke run: a few seconds, no figures

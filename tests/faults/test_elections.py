@@ -45,7 +45,7 @@ class ReplicaSet:
                 await client.admin.command({"configureFailPoint": name, "mode": mode})
 
     async def stand_alone(self) -> None:
-        """What is written to the primary from now on goes to no other member."""
+        """Later writes to the primary are replicated to no other member."""
         await self.set_fault_point("stopReplProducer", "alwaysOn", self.next, self.third)
 
     async def elect_without_primary(self) -> None:
@@ -230,7 +230,7 @@ async def test_an_acknowledged_write_is_read_right_after_an_election(
 
 
 class Reads:
-    """What reads ask for, while elections take place."""
+    """The read concerns of reads during elections."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, has_elections: bool = True) -> None:
         self.lasting = LastingReads("majority", "linearizable", has_elections=has_elections)
@@ -259,7 +259,7 @@ async def test_a_read_waits_for_a_majority_until_one_has_since_the_election(monk
     assert await reads.read(2, 2) == ["majority"]
 
 
-async def test_a_read_is_repeated_if_there_was_an_election_meanwhile(monkeypatch):
+async def test_a_read_is_repeated_after_an_election(monkeypatch):
     reads = Reads(monkeypatch)
     await reads.read(1, 1)
     assert await reads.read(1, 2, 2) == ["majority", "linearizable"]

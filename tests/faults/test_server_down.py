@@ -55,7 +55,7 @@ def spoken(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-async def test_the_error_is_clear_and_the_same_session_works_once_there_is_a_server(driver, server):
+async def test_the_error_is_clear_and_the_session_works_when_the_server_returns(driver, server):
     uri, member = server
     async with open_client(driver, uri) as client:
         store = MongoSessionStore(client["agents"], retry_for=1)
@@ -93,7 +93,7 @@ async def test_the_error_is_clear_and_the_same_session_works_once_there_is_a_ser
 
 
 async def test_a_server_selection_timeout_of_the_client_is_heeded(driver, server, caplog):
-    """Or it would be tried again for all of ``retry_for``, and that be logged."""
+    """Otherwise it would be retried for all of ``retry_for``, with log records."""
     uri, member = server
     as_ann = {"username": "ann", "password": "hunter2"}
     async with open_client(driver, uri, serverSelectionTimeoutMS=200, **as_ann) as client:
@@ -105,7 +105,7 @@ async def test_a_server_selection_timeout_of_the_client_is_heeded(driver, server
     assert caplog.messages == []
 
 
-async def test_a_pop_looks_for_a_server_as_every_operation_does(driver, warned, caplog):
+async def test_a_pop_selects_a_server_like_every_operation(driver, warned, caplog):
     """One try of it may remove an item, so it is not just tried again."""
     own = {"enableTestCommands": 1}
     async with (embedded := EmbeddedMongo(parameters=own)) as uri:
@@ -182,7 +182,7 @@ async def test_an_operation_waits_for_a_server_that_comes_up_in_time(driver, ser
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-async def test_a_check_of_a_server_that_stands_still_ends_in_time(driver, server, is_known):
+async def test_a_check_of_a_frozen_server_ends_within_its_timeout(driver, server, is_known):
     """Its connections stay open. The driver's own patience would be a test of 30 seconds."""
     uri, member = server
     member.start()

@@ -86,7 +86,7 @@ UNDONE = [
 
 @pytest.mark.parametrize("fault", UNDONE)
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_command_that_the_server_undid_is_sent_again(database, store, fault, times):
+async def test_a_command_that_the_server_aborted_is_retried(database, store, fault, times):
     """Outside of a transaction the server itself tries again, and gives up after some time."""
     session = store.session("a")
     for command in ("find", "insert", "findAndModify", "update", "aggregate"):
@@ -120,7 +120,9 @@ async def test_the_first_operation_waits_for_the_server(database):
 
 
 @pytest.mark.parametrize("size", [1, 3])
-async def test_an_error_that_lasts_is_raised_in_time_and_writes_nothing(database, size):
+async def test_a_lasting_transient_error_is_raised_after_retry_for_and_writes_nothing(
+    database, size
+):
     session = MongoSessionStore(database, retry_for=0.3).session("a")
     assert await session.get_items() == []
     async with failing(database, "insert", times="alwaysOn", **HANGING_UP):
@@ -132,7 +134,7 @@ async def test_an_error_that_lasts_is_raised_in_time_and_writes_nothing(database
     assert await session.get_items() == ITEMS
 
 
-async def test_an_error_that_cannot_pass_is_raised_as_it_is(database, session):
+async def test_a_permanent_error_is_raised_unchanged(database, session):
     async with failing(database, "insert", times="alwaysOn", errorCode=13):
         with pytest.raises(OperationFailure) as raised:
             await session.add_items(ITEMS[1:2])
@@ -285,9 +287,7 @@ async def test_a_cancelled_append_that_fails_raises_the_cancellation(driver, rep
         assert await numbers(session) == [(1, "0")]
 
 
-async def test_no_server_is_a_clear_error_and_the_store_works_once_there_is_one(
-    driver, replica_set
-):
+async def test_without_a_server_the_error_is_clear_and_the_store_works_later(driver, replica_set):
     host = urlsplit(replica_set)
     quick = "&serverSelectionTimeoutMS=200"
     async with open_database(driver, replica_set + quick) as database:
@@ -299,7 +299,7 @@ async def test_no_server_is_a_clear_error_and_the_store_works_once_there_is_one(
         assert await store.session("a").get_items() == ITEMS
 
 
-async def test_a_primary_that_stands_still_is_not_waited_for():
+async def test_a_frozen_primary_does_not_block_operations():
     """Its connections stay open: the driver alone would wait for 30 seconds, all that there are."""
     server = EmbeddedMongo(members=3)
     async with (
@@ -337,7 +337,7 @@ async def test_a_timed_out_attempt_is_followed_by_one_with_twice_the_time():
     assert [round(seconds) for seconds in allowed] == [10, 20, 40]
 
 
-async def test_a_clear_that_fails_behind_its_barrier_shows_nothing_and_is_finished_by_a_reader(
+async def test_a_clear_that_fails_after_its_barrier_hides_all_items_and_is_completed_by_a_reader(
     database, monkeypatch
 ):
     monkeypatch.setattr(clear, "_SLICE", 10)
@@ -366,7 +366,7 @@ async def test_a_clear_that_fails_behind_its_barrier_shows_nothing_and_is_finish
 
 
 @pytest.mark.parametrize("number", [0, 1, 9, 10, 11, 20, 35])
-async def test_a_clear_says_how_many_items_it_removed(database, number, monkeypatch):
+async def test_a_clear_returns_the_number_of_removed_items(database, number, monkeypatch):
     monkeypatch.setattr(clear, "_SLICE", 10)
     store = MongoSessionStore(database)
     items = [{"role": "user", "content": str(n)} for n in range(number + 1)]

@@ -63,7 +63,7 @@ async def test_a_pop_is_one_command_and_a_clear_three(store, sent):
     assert sent.names == ["findAndModify", "findAndModify"], "there is nothing to be removed"
 
 
-async def test_an_append_that_does_not_know_the_head_reads_it_and_no_item(store, sent, database):
+async def test_an_append_without_a_known_head_reads_the_head_and_no_item(store, sent, database):
     await store.session("a").add_items([USER, ANSWER, USER])
     for _ in range(2):
         sent.clear()
@@ -213,14 +213,14 @@ async def test_a_summary_is_read_with_the_newest_items_in_one_round_trip(databas
 
 
 async def test_the_first_read_with_a_new_policy_looks_once_for_a_summary(database, sent):
-    """And at no more items than the view needs, however long the session is."""
+    """The query examines no more items than the view needs, in a session of any length."""
     await fill_with_turns(database, 2_500)
     session = MongoSessionStore(database, policy=SummarizeOlder(Scribe(), max_tokens=4_000))
     assert await documents_examined(database, sent, session.session("a")) == 77
     assert sent.names.count("find") == 2
 
 
-async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, sent):
+async def test_a_write_without_a_due_fold_sends_one_command(database, sent):
     session = MongoSessionStore(database, policy=SummarizeOlder(Scribe())).session("a")
     await session.get_items()
     sent.clear()
@@ -230,9 +230,7 @@ async def test_a_write_that_makes_no_summary_due_is_the_only_command(database, s
     assert sent.names == ["insert", "insert", "commitTransaction", "insert"]
 
 
-async def test_a_write_while_a_summary_waits_asks_the_server_once_whether_it_still_does(
-    database, sent, caplog
-):
+async def test_a_write_with_a_pending_fold_sends_one_more_query(database, sent, caplog):
     scribe = BadScribe("raises")
     policy = SummarizeOlder(scribe, max_tokens=1_000)
     session = MongoSessionStore(database, token_counter=tokens, policy=policy).session("a")

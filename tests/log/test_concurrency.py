@@ -271,9 +271,7 @@ async def test_writers_poppers_and_clears_in_any_order_keep_order_and_numbers_ri
             )
 
 
-async def test_a_batch_that_meets_a_taken_place_in_its_middle_leaves_nothing_there(
-    database, replicated
-):
+async def test_a_batch_with_a_taken_place_in_its_middle_stores_nothing(database, replicated):
     session = replicated.session("a")
     await session.add_items(batch(1, 0, size=1))
     taken = {"session_id": "a", "seq": 4, "item": batch(9, 9, size=1)[0], "total_tokens": 50}

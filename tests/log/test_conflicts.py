@@ -1,4 +1,4 @@
-"""Writes that meet a transaction of another worker, which has changed the newest place."""
+"""Write conflicts with an open transaction that has changed the newest place."""
 
 from __future__ import annotations
 

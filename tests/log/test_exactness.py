@@ -1,4 +1,4 @@
-"""What goes in comes out: any JSON object, types and key order included."""
+"""Stored items are returned exactly: any JSON object, with types and key order."""
 
 from __future__ import annotations
 

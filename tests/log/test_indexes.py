@@ -1,4 +1,4 @@
-"""The indexes: made at the first operation, found again, and an error if they cannot be had."""
+"""The indexes: created by the first operation, reused, and an error if they cannot be created."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ async def test_the_created_indexes_match_the_design(database, store, items):
     assert indexes["gone_at_1h"]["sparse"], "it costs nothing where nothing is removed"
 
 
-async def test_another_time_for_the_marks_is_changed_and_its_absence_is_an_error(items, database):
+async def test_a_different_expiry_of_marks_is_changed_and_a_missing_one_is_an_error(
+    items, database
+):
     await items.create_indexes([UNIQUE, SUMMARY])
     message = await refused(MongoSessionStore(database, create_indexes=False))
     assert "what was popped or cleared stays in the database" in message
@@ -93,7 +95,7 @@ async def test_indexes_do_under_whatever_name(items, database, sent, create_inde
     assert sent.names == ["find", "listIndexes", "hello", "find", "insert"]
 
 
-async def test_without_the_unique_index_nothing_is_done_that_could_be_lost(database, sent, items):
+async def test_without_the_unique_index_writes_are_refused(database, sent, items):
     store = MongoSessionStore(database, create_indexes=False)
     message = await refused(store)
     assert "createIndexes" not in sent.names
@@ -119,14 +121,14 @@ async def test_without_the_unique_index_nothing_is_done_that_could_be_lost(datab
         ),
     ],
 )
-async def test_an_index_that_is_like_it_is_not_taken_for_it(database, items, useless):
+async def test_a_similar_index_does_not_count_as_the_required_one(database, items, useless):
     await items.create_indexes([useless])
     await refused(MongoSessionStore(database, create_indexes=False))
     await MongoSessionStore(database).session("a").add_items([USER])
     assert (await items.index_information())["session_seq"]["unique"]
 
 
-async def test_a_hidden_index_serves_no_query_and_is_in_the_way(database, items):
+async def test_a_hidden_index_is_an_error(database, items):
     await items.create_index(BY_SESSION, name="mine", unique=True, hidden=True)
     assert in_mongosh(await refused(MongoSessionStore(database)))[0] == 'dropIndex("mine")'
 
@@ -150,7 +152,7 @@ async def test_a_different_index_of_the_same_name_raises_with_the_remedy(
     await store.session("a").add_items([USER])
 
 
-async def test_an_index_that_an_older_server_takes_for_the_same_is_named(database, items):
+async def test_an_equivalent_index_on_an_older_server_is_named(database, items):
     """Before MongoDB 5.0, two indexes with one key differ in more than being unique."""
     await items.create_indexes([SUMMARY, IndexModel(BY_SESSION, name="theirs")])
     async with failing(database, "createIndexes", times="alwaysOn", errorCode=85):
@@ -180,7 +182,7 @@ async def test_a_missing_index_of_summaries_is_worth_one_warning(database, items
     assert "session_summary" in await items.index_information()
 
 
-async def test_an_index_in_the_way_of_that_of_the_summaries_is_no_error(database, items, caplog):
+async def test_a_conflicting_summary_index_is_no_error(database, items, caplog):
     await items.create_index("item", name="session_summary")
     await MongoSessionStore(database).session("a").add_items([USER])
     [warning] = caplog.messages
@@ -262,7 +264,7 @@ async def test_a_retention_that_is_not_kept_is_an_error(database, items, there_i
     assert await retention_of(database, there_is or "created_at_retention") == 90 * 86_400
 
 
-async def test_an_index_in_the_way_of_the_retention_is_an_error(database, items):
+async def test_a_conflicting_retention_index_is_an_error(database, items):
     await items.create_index("item", name="created_at_retention")
     message = await refused(MongoSessionStore(database, retention=RETENTION))
     assert in_mongosh(message)[0] == 'dropIndex("created_at_retention")'

@@ -1,4 +1,4 @@
-"""Another token counter than the one that stored the items: it is noticed, and made good."""
+"""A token counter different from the one at write: its detection, and ``recount``."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_the_counter_is_asked_once_by_a_session_object_and_costs_no_comman
     assert sent.names == ["find"] * 3
 
 
-async def test_a_long_item_is_not_counted_again_and_the_next_short_one_is(database, caplog):
+async def test_a_different_counter_is_detected_by_a_short_item_alone(database, caplog):
     writer = old_store(database).session("a")
     await writer.add_items([user(1, words=5_000)])
     session = new_store(database, TokenLimit(1_000)).session("a")
@@ -207,7 +207,7 @@ async def test_a_session_that_is_cleared_and_filled_meanwhile_keeps_its_totals(
     assert (await raw(database))[0]["total_tokens"] == 15
 
 
-async def test_the_oldest_items_of_a_retention_stay_counted_as_they_were(database):
+async def test_totals_keep_the_counts_of_expired_items(database):
     await fill_sessions(database, "a")
     await database["session_items"].delete_many({"seq": {"$lte": 20}})
     store = new_store(database)

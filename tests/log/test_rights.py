@@ -1,4 +1,4 @@
-"""A server with access control: users that may do less, and passwords that are wrong."""
+"""A server with access control: users with few rights, and wrong passwords."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def everything_said(error: BaseException) -> str:
 
 @pytest.mark.parametrize("user", ["writer", "blind_creator"])
 @pytest.mark.parametrize("retention", [None, timedelta(days=90)])
-async def test_a_user_without_index_rights_needs_no_setting_once_they_are_there(
+async def test_existing_indexes_suffice_for_a_user_without_index_rights(
     owned, seen_by, user, retention
 ):
     await MongoSessionStore(owned, retention=retention).ensure_indexes()

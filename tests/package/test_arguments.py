@@ -1,4 +1,4 @@
-"""Wrong arguments: an error at once, that names the value. No server is needed for that."""
+"""Wrong arguments raise at once, without a server, and the error names the value."""
 
 from __future__ import annotations
 

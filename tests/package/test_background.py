@@ -41,7 +41,7 @@ async def test_join_waits_for_one_piece_and_the_rest_runs_on():
     assert work.done == 3
 
 
-async def test_finish_ends_the_piece_under_way_and_begins_no_other():
+async def test_finish_completes_the_current_piece_and_starts_no_other():
     background, work = Background(), Work(pieces=3)
     background.start("a", work)
     await work.under_way.wait()
@@ -91,7 +91,7 @@ async def test_work_of_different_sessions_runs_concurrently():
     assert work.done == 1
 
 
-def test_a_loop_that_was_closed_over_its_work_is_forgotten():
+def test_work_of_a_closed_event_loop_is_discarded():
     background = Background()
 
     async def start() -> Work:
@@ -145,7 +145,7 @@ async def test_work_cancelled_before_its_start_does_not_block_later_work():
     assert work.done == 1
 
 
-async def test_work_has_no_deadline_of_the_request_that_asked_for_it():
+async def test_work_is_not_limited_by_the_timeout_of_its_request():
     """``pymongo.timeout`` is kept in a context, which tasks inherit."""
     background = Background()
     deadline: ContextVar[str] = ContextVar("deadline", default="none")

@@ -36,7 +36,7 @@ def test_the_later_of_two_values_is_remembered():
     assert newest([Fact("a-1", "5"), Fact("a-1", "7")]) == {"a-1": "7"}
 
 
-def test_an_older_value_is_stale_and_one_that_is_left_out_is_not():
+def test_an_older_value_is_stale_and_a_missing_one_is_not():
     record = Record()
     facts = [Fact("a-1", "5"), Fact("b-1", "6"), Fact("a-1", "7")]
     first = record.recall(facts, "a-1 = 5")
@@ -54,14 +54,14 @@ async def test_a_standin_stays_within_wanted_tokens(drops, kept):
     assert tokens_of(told) <= wanted
 
 
-async def test_while_there_is_room_ours_and_a_rolling_summary_tell_everything():
+async def test_within_the_budget_both_kinds_of_summary_keep_all_facts():
     async for ours, rolling in recalls(STANDINS[0], 16_000, 4, folds=4):
         assert ours == rolling
     assert ours.right == ours.told > 16
     assert (ours.first, ours.stale) == (8, 0)
 
 
-async def test_a_policy_that_shows_everything_sends_each_prompt_but_the_new_part_again():
+async def test_a_policy_without_a_limit_repeats_each_prompt_as_a_prefix():
     async def everything(history):
         return [entry.item for entry in history.entries]
 

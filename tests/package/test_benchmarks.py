@@ -43,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder) -> tuple[str, dict[str, Any]]:
-    """What a quick run prints, and its JSON."""
+    """The output of a quick run, and its JSON."""
     file = folder / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
     command += ["--picture", str(folder / "figures.svg")]
@@ -166,7 +166,7 @@ async def test_a_failing_contender_leaves_the_race():
     assert (done.count("work"), done.count("fail")) == (8, 1)
 
 
-def test_a_target_is_a_ratio_of_medians_and_spreads_as_the_rounds_do():
+def test_a_target_is_a_ratio_of_medians_with_quartiles_of_the_rounds():
     target = targets(QUICK)[0]
     figures = [
         Figure.of(TIME, *target.measured, "ms", [[1, 1], [2, 2], [3, 3]]),

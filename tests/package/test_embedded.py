@@ -1,4 +1,4 @@
-"""The throw-away server: there while it is needed, gone afterwards."""
+"""The embedded server: it runs during its block, and ends with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def assert_gone(uri: str, server: EmbeddedMongo) -> None:
     assert not server._folder.exists()
 
 
-async def test_it_is_a_replica_set_on_loopback_and_goes_with_the_block():
+async def test_the_server_is_a_replica_set_on_loopback_and_ends_with_the_block():
     server = EmbeddedMongo()
     async with server as uri:
         answer = await hello(uri)
@@ -42,7 +42,7 @@ async def test_it_is_a_replica_set_on_loopback_and_goes_with_the_block():
     await assert_gone(uri, server)
 
 
-async def test_it_goes_after_a_failure_and_a_cancellation():
+async def test_the_server_ends_after_a_failure_and_a_cancellation():
     async def fail(server: EmbeddedMongo, error: type[BaseException]) -> None:
         async with server as uri:
             uris.append(uri)
@@ -57,7 +57,7 @@ async def test_it_goes_after_a_failure_and_a_cancellation():
         await assert_gone(uris[-1], server)
 
 
-async def test_it_goes_with_a_process_that_is_killed():
+async def test_the_server_ends_with_a_killed_parent_process():
     code = """
 import asyncio, os, signal
 from mongo_sessions.testing import EmbeddedMongo
@@ -86,7 +86,7 @@ asyncio.run(main())
     assert not Path(folder).exists()
 
 
-async def test_it_goes_if_the_start_is_cancelled_and_cancelled_again():
+async def test_the_server_ends_if_its_start_is_cancelled_twice():
     server = EmbeddedMongo()
     starting = asyncio.ensure_future(server.__aenter__())
     for _ in range(3):

@@ -77,8 +77,8 @@ def test_asyncio_run_again_and_again(store):
 @pytest.mark.parametrize(
     "policy", [TokenLimit(20), SummarizeOlder(Scribe(), max_tokens=1_000, background=False)]
 )
-def test_a_read_that_stops_in_the_middle_leaves_nothing_to_be_closed(store, policy):
-    """An async generator would be closed by its event loop, which may have ended by then."""
+def test_a_read_that_stops_early_leaves_no_async_generator(store, policy):
+    """An event loop closes open async generators, and may have ended by then."""
     left = []
 
     async def read():
@@ -194,7 +194,7 @@ async def test_a_given_client_is_refused_in_another_loop(driver, replica_set):
         assert await store.session("a").get_items() == [USER]
 
 
-async def test_a_session_of_its_own_for_scripts(replica_set, driver):
+async def test_a_session_with_its_own_client_for_scripts(replica_set, driver):
     own = {"uri": replica_set, "database": "test_loops", "driver": driver}
     async with MongoSession.from_uri("a", **own) as session:
         await session.add_items([USER])
@@ -279,7 +279,7 @@ def test_a_loop_closed_during_the_first_operation_does_not_block_other_loops():
 
 
 @pytest.mark.parametrize("uri", ["localhost", "http://localhost", "mongodb://"])
-def test_a_uri_that_is_none_is_refused_at_once(uri):
+def test_an_invalid_uri_is_refused_at_once(uri):
     with pytest.raises(InvalidURI):
         MongoSessionStore.from_uri(uri)
 
@@ -314,14 +314,14 @@ def test_a_driver_of_another_name_is_refused_at_once(driver):
         ("mongodb://one", "one/agents"),
     ],
 )
-def test_a_store_says_where_it_is_and_nothing_of_users(uri, where):
+def test_the_repr_of_a_store_names_hosts_and_no_credentials(uri, where):
     store = MongoSessionStore.from_uri(uri, collection="items", policy=TokenLimit(8_000))
     assert repr(store) == (
         f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=3000))"
     )
 
 
-async def test_a_store_with_a_given_client_says_where_it_is(driver):
+async def test_the_repr_of_a_store_with_a_given_client_names_its_hosts(driver):
     uri = "mongodb://ann:hunter2@127.0.0.1:1,127.0.0.1:2/"
     async with open_client(driver, uri) as client:
         store = MongoSessionStore(client["agents"])
@@ -332,7 +332,7 @@ async def test_a_store_with_a_given_client_says_where_it_is(driver):
 
 
 async def driver_names(database, app: str) -> set[str]:
-    """What the clients of an application, which are connected, call their driver."""
+    """The driver names in the handshakes of an application's connected clients."""
     match = {"$match": {"clientMetadata.application.name": app}}
     pipeline = [{"$currentOp": {"allUsers": True, "idleConnections": True}}, match]
     cursor = await maybe_await(database.client.admin.aggregate(pipeline))

@@ -26,7 +26,7 @@ def picture(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def totals(picture) -> dict[str, list[str]]:
-    """What the demo prints last: the cells of each row by its name."""
+    """The last table that the demo prints: the cells of each row by its name."""
     command = [sys.executable, str(EXAMPLES / "long_running_assistant.py")]
     command += ["--turns", str(TURNS), "--max-tokens", str(MAX_TOKENS), "--picture", str(picture)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -1,4 +1,4 @@
-"""Which callables are accepted where one is awaited, and where one is not; what they are called."""
+"""Callables accepted as awaited and as synchronous callbacks, and their names in errors."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_cuts_do_not_depend_on_unread_items(seed, turns):
 
 
 @given(seed=seeds, turns=st.integers(0, 20))
-def test_a_history_that_is_not_broken_is_left_as_it_is(seed, turns):
+def test_drop_unpaired_does_not_change_a_valid_history(seed, turns):
     items = conversation(seed, turns)
     assert drop_unpaired(items) == items
 

@@ -1,4 +1,4 @@
-"""The first chunk of a view: one round trip, of hardly more documents than the view needs."""
+"""The first chunk of a view: one round trip, with few documents more than the view needs."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ async def test_the_turns_of_a_growing_session_are_one_round_trip_each(store, ope
     )
 
 
-async def test_a_turn_that_has_more_items_than_there_is_room_for_costs_one_more_read(
-    database, sent
-):
+async def test_a_turn_with_more_items_than_the_first_chunk_costs_one_more_read(database, sent):
     policy = TokenLimit(1_000, block_tokens=500)
     store = MongoSessionStore(database, token_counter=ten, policy=policy)
     await fill(database, ITEMS * 501, ten)
@@ -103,7 +101,9 @@ async def test_a_turn_that_has_more_items_than_there_is_room_for_costs_one_more_
     assert await viewed(store.session("a"), sent) == (shown, [shown + 1 + 16])
 
 
-async def test_a_first_chunk_that_was_far_too_small_is_followed_by_a_hundred(database, store, sent):
+async def test_a_first_chunk_that_was_far_too_small_is_followed_by_a_chunk_of_100(
+    database, store, sent
+):
     await fill(database, ITEMS * 500, ten)
     store._storage._first_chunks.learn(("a", id(POLICY)), 4)
     await store.session("b").get_items()
@@ -120,7 +120,7 @@ async def test_a_session_that_grows_from_nothing_is_read_in_chunks_of_a_hundred(
         await session.add_items(ITEMS)
 
 
-async def test_a_session_that_was_cleared_is_not_remembered_as_long(database, sent):
+async def test_a_clear_resets_the_size_of_the_first_chunk(database, sent):
     store = MongoSessionStore(database, token_counter=ten, policy=TokenLimit(4_000))
     await fill(database, ITEMS * 500, ten)
     session = store.session("a")
@@ -168,7 +168,7 @@ async def test_a_view_behind_a_summary_reads_back_to_it_and_little_more(database
     assert asked == [shown + 16]
 
 
-def test_a_store_remembers_so_many_views_at_most_and_forgets_the_oldest():
+def test_a_store_keeps_the_view_sizes_of_the_most_recent_sessions():
     chunks = FirstChunks()
     for number in range(VIEWS):
         chunks.learn(number, 20)

@@ -1,4 +1,4 @@
-"""Outputs whose call is far away: an approval that is given after a long chat, say."""
+"""Outputs far from their call, such as an approval after a long chat."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_whatever_is_late_the_newest_answers_are_shown_with_their_calls(se
 @settings(max_examples=40)
 @given(seed=seeds, number=st.integers(5, 25), max_tokens=st.sampled_from([1_000, 3_000]))
 async def test_nothing_lies_between_the_summary_and_the_view(seed, number, max_tokens):
-    """Also not a call that was open when its block was folded, or its output."""
+    """Including a call that was open when its block was folded, and its output."""
     history = ListHistory([], token_counter=count)
     policy = SummarizeOlder(Scribe(), max_tokens=max_tokens, background=False)
     for item in conversation(seed, number, late=0.4):
@@ -126,7 +126,7 @@ async def test_nothing_lies_between_the_summary_and_the_view(seed, number, max_t
 
 @pairs
 async def test_a_call_that_was_folded_while_open_comes_back_with_its_output(database, call, output):
-    """And what is told of the output, when it is folded itself, names the tool."""
+    """The transcript of the output, when it is folded later, names the tool."""
     scribe = Scribe()
     policy = SummarizeOlder(scribe, max_tokens=1_000, background=False)
     store = MongoSessionStore(database, token_counter=tokens, policy=policy)
@@ -146,9 +146,7 @@ async def test_a_call_that_was_folded_while_open_comes_back_with_its_output(data
 
 
 @pairs
-async def test_the_database_is_asked_once_for_a_call_that_left_the_window(
-    database, sent, call, output
-):
+async def test_one_query_finds_a_call_outside_of_the_window(database, sent, call, output):
     items = [user(1), call, *turns(2, 200), output]
     await fill(database, items, tokens)
     session = MongoSessionStore(database, token_counter=tokens, policy=TokenLimit(500)).session("a")

@@ -1,4 +1,4 @@
-"""Token counts: tiktoken's own, without its network, and sensible where there is no text."""
+"""Token counts: equal to tiktoken's without its network access, and fixed without text."""
 
 # ruff: noqa: RUF001 - the punctuation of Chinese and Japanese
 
@@ -89,7 +89,7 @@ def test_an_unknown_model_counts_with_the_newest_encoding(no_network, counter, m
     assert TiktokenCounter(model)(message("hello world")) == counter(message("hello world"))
 
 
-def test_an_encoding_that_cannot_be_loaded_is_estimated_with_one_warning(no_network, caplog):
+def test_an_unavailable_encoding_is_replaced_by_an_estimate_with_one_warning(no_network, caplog):
     counter = TiktokenCounter("cl100k_base")
     # tiktoken keeps what it has loaded: not this one, in this process.
     with caplog.at_level(logging.WARNING, "mongo_sessions"):

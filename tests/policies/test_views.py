@@ -1,4 +1,4 @@
-"""Whatever the history: a view is valid, within its budget, and stands still."""
+"""Views of any history: valid, within their budget, and stable between cuts."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_block_is_at_most_half_of_the_budget(block_tokens):
 @pytest.mark.parametrize("budget", [1_000, 10**9])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_twice_the_history_takes_a_view_twice_the_steps(shape, budget):
-    """Whatever is broken about it: a view holds the event loop for as long as it takes."""
+    """For broken histories, too: building a view blocks the event loop."""
 
     def show(items: list[dict]) -> None:
         history = ListHistory(items, token_counter=lambda item: 10)

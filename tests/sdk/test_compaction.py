@@ -151,7 +151,7 @@ async def test_a_failure_in_the_middle_leaves_the_conversation(database, store, 
 
 
 @pytest.mark.parametrize("how", ["a limit", "a policy"])
-async def test_a_session_that_shows_a_part_is_compacted_to_the_end_of_it(database, how):
+async def test_a_limited_view_is_compacted_and_older_items_stay(database, how):
     store = MongoSessionStore(database, token_counter=lambda item: 10)
     if how == "a limit":
         session = store.session("a", session_settings=SessionSettings(limit=4))
@@ -220,7 +220,9 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("when", ["before", "during"])
-async def test_only_the_end_that_was_seen_is_replaced(database, store, sent, change, when):
+async def test_only_the_unchanged_end_of_a_snapshot_is_replaced(
+    database, store, sent, change, when
+):
     """During: another worker's write takes place while the transaction holds what it has read."""
     session, other = store.session("a"), MongoSessionStore(database).session("a")
     await session.add_items(ITEMS)

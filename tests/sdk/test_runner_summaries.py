@@ -1,4 +1,4 @@
-"""The SDK's real Runner with summaries: what the model received, and what is stored."""
+"""The SDK's real Runner with summaries: the received prompts, and the stored items."""
 
 from __future__ import annotations
 

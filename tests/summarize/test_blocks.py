@@ -14,8 +14,8 @@ from tests.support.scribes import Scribe, answer, tokens, turns, user
 
 
 @given(seed=seeds, number=st.integers(5, 40), fold_tokens=st.sampled_from([60, 300, 1_000]))
-async def test_a_block_depends_on_nothing_that_comes_after_it(seed, number, fold_tokens):
-    """So two workers that look at different times fold the same block."""
+async def test_a_block_does_not_depend_on_later_items(seed, number, fold_tokens):
+    """Two workers that read at different times fold the same block."""
     items = conversation(seed, number)
     first = None
     for length in range(1, len(items) + 1):
@@ -33,13 +33,13 @@ async def test_a_block_depends_on_nothing_that_comes_after_it(seed, number, fold
             assert block.anchor.seq == first
 
 
-async def test_a_block_ends_before_a_user_message_if_one_comes_soon():
+async def test_a_block_is_extended_to_a_user_message_that_follows_soon():
     items = [*turns(1, 2, words=140), *turns(3, 9)]
     block = await next_block(history_of(items), 200)
     assert block.entries[-1].item == items[3], "and not inside the turn, where 200 were reached"
 
 
-async def test_a_block_ends_inside_a_turn_that_is_longer_than_half_a_fold_more():
+async def test_a_block_ends_inside_a_turn_longer_than_one_and_a_half_folds():
     calls = [
         item
         for n in range(20)

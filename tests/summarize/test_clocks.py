@@ -58,7 +58,7 @@ async def let_pass(database, seconds: float) -> None:
 
 @pytest.mark.parametrize("ahead", [SKEW, -SKEW])
 @pytest.mark.parametrize("of_the_claimant", [True, False])
-async def test_a_claim_holds_whatever_the_clocks_of_its_worker_and_of_another_say(
+async def test_a_claim_does_not_depend_on_the_clocks_of_workers(
     database, clock, ahead, of_the_claimant
 ):
     clock.ahead = ahead if of_the_claimant else 0
@@ -80,9 +80,7 @@ async def test_a_claim_holds_whatever_the_clocks_of_its_worker_and_of_another_sa
 
 
 @pytest.mark.parametrize("ahead", [SKEW, -SKEW])
-async def test_a_back_off_lasts_as_long_for_a_worker_with_another_clock(
-    database, clock, ahead, caplog
-):
+async def test_a_back_off_does_not_depend_on_the_clocks_of_workers(database, clock, ahead, caplog):
     clock.ahead = ahead
     failing = store_of(database, BadScribe("raises")).session("a")
     await failing.add_items(turns(1, 6))
@@ -114,7 +112,7 @@ async def test_a_claim_given_up_is_free_for_a_worker_with_another_clock(database
     assert await other.claim(entry, 60)
 
 
-async def test_a_claim_on_an_item_with_any_keys_leaves_the_item_as_it_is(database):
+async def test_a_claim_does_not_change_the_item(database):
     """An update with the server's time is an aggregation, where a dot and a $ have a meaning."""
     session = MongoSessionStore(database, token_counter=tokens).session("$a.b")
     deep: dict = {"": 1}

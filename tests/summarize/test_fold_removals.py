@@ -143,7 +143,7 @@ async def test_items_removed_during_the_read_of_a_block_are_not_summarised(
 
 
 async def test_after_a_clear_folding_restarts_as_in_a_new_session(database):
-    """Also for a writer that does not read."""
+    """For a writer that does not read, too."""
     session = store_of(database, Scribe()).session("a")
     for n in range(30):
         await session.add_items(turns(n, n))

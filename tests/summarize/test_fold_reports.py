@@ -197,7 +197,7 @@ def test_an_error_is_described_by_its_types_alone(error, described):
     assert describe_error(error) == described
 
 
-def test_an_error_is_described_by_where_it_was_raised():
+def test_an_error_is_described_by_its_location():
     with pytest.raises(ValueError, match="secret") as caught:
         raise ValueError("secret")
     line = caught.value.__traceback__.tb_lineno
@@ -220,7 +220,7 @@ async def test_the_steps_of_a_fold_are_logged_for_debugging(caplog):
     assert str(SummarizerUsage(1, 20, 3)) == "1 requests, 20 input tokens, 3 output tokens"
 
 
-async def test_why_a_fold_is_not_made_is_logged_for_debugging(caplog, database):
+async def test_the_reason_for_skipping_a_fold_is_logged_at_debug(caplog, database):
     caplog.set_level(logging.DEBUG, "mongo_sessions")
     plain = MongoSessionStore(database, token_counter=tokens).session("a")
     await plain.add_items(turns(1, 9))

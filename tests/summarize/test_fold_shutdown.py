@@ -89,9 +89,7 @@ def test_the_end_of_the_event_loop_releases_the_claim(replica_set, background, r
     assert caplog.records == []
 
 
-async def test_an_append_that_is_done_does_not_fail_because_the_store_was_closed_meanwhile(
-    driver, replica_set
-):
+async def test_a_stored_append_does_not_fail_when_the_store_is_closed(driver, replica_set):
     """Its caller would write the batch again."""
     sent = Commands()
     async with open_database(driver, replica_set, event_listeners=[sent]) as database:
@@ -132,9 +130,7 @@ async def test_a_session_with_its_own_client_closes_within_the_timeout(replica_s
     assert "Sessions: 'a'" in caplog.text
 
 
-async def test_a_client_that_is_closed_before_the_store_is_named_as_the_mistake(
-    driver, replica_set, caplog
-):
+async def test_a_client_closed_before_the_store_is_named_in_the_log(driver, replica_set, caplog):
     held = HeldScribe()
     async with open_database(driver, replica_set) as database:
         session = store_of(database, held).session("a")

@@ -79,7 +79,7 @@ async def test_many_workers_at_the_same_trigger_pay_for_one_summary(database):
     assert len(told) == len(set(told)) == len(await anchors(database))
 
 
-async def test_the_claim_of_a_worker_that_died_expires_and_its_late_result_is_refused(database):
+async def test_the_claim_of_a_dead_worker_expires_and_its_late_summary_is_refused(database):
     dead = HeldScribe()
     session = store_of(database, dead).session("a")
     await session.add_items(turns(1, 6))
@@ -100,9 +100,7 @@ async def test_the_claim_of_a_worker_that_died_expires_and_its_late_result_is_re
     assert len(await anchors(database)) == 1
 
 
-async def test_failures_back_off_across_workers_until_the_summariser_is_well_again(
-    database, caplog
-):
+async def test_failures_back_off_across_workers_until_the_summariser_recovers(database, caplog):
     scribe = BadScribe("raises")
     for n in range(1, 12):
         session = store_of(database, scribe).session("a")

@@ -23,7 +23,7 @@ from tests.support.folding import (
 from tests.support.scribes import BAD, BadScribe, HeldScribe, Scribe, answer, tokens, turns, user
 
 
-async def test_a_summary_is_made_in_the_background_once_the_soft_limit_is_passed(database):
+async def test_a_fold_runs_in_the_background_after_the_soft_limit(database):
     scribe = HeldScribe()
     session = store_of(database, scribe).session("a")
     await session.add_items(turns(1, 5))
@@ -43,7 +43,7 @@ async def test_a_summary_is_made_in_the_background_once_the_soft_limit_is_passed
     assert len(scribe.requests) == 1
 
 
-async def test_the_originals_stay_and_the_summary_is_no_item(database):
+async def test_a_fold_changes_no_item_and_adds_none(database):
     session = store_of(database, Scribe()).session("a")
     await session.add_items(turns(1, 5))
     before = await raw(database)
@@ -111,7 +111,7 @@ async def test_a_read_waits_at_most_wait_seconds_and_the_fold_completes(database
 
 
 async def test_without_the_newest_summary_the_last_one_and_the_newest_turns_are_shown(database):
-    """And it is said that something is missing in between."""
+    """A note marks the gap between them."""
     await summarised_session(database)
     session = store_of(database, BadScribe("raises")).session("a")
     whole = await session.get_items()
@@ -140,7 +140,7 @@ async def test_in_the_foreground_a_read_folds_and_leaves_no_task_behind(database
     assert len(scribe.requests) == 1
 
 
-async def test_turned_on_for_a_session_of_100_000_items(database, driver, replica_set):
+async def test_folding_can_start_in_a_session_of_100_000_items(database, driver, replica_set):
     """The first read costs what it costs in a small one; folding can be stopped, and goes on."""
     await fill(database, turns(1, 50_000, words=40), tokens)
     sent = Commands()
@@ -172,9 +172,7 @@ async def test_turned_on_for_a_session_of_100_000_items(database, driver, replic
         assert sum(map(tokens, view)) <= 200_000
 
 
-async def test_an_error_of_the_database_in_the_background_is_logged_and_nothing_else(
-    database, caplog
-):
+async def test_a_database_error_in_background_work_is_logged(database, caplog):
     session = store_of(database, Scribe()).session("a")
     await session.add_items(turns(1, 5))
     await session.flush()

@@ -1,4 +1,4 @@
-"""A thousand turns, about 480,000 tokens: what is sent, what is kept, and what is paid for it."""
+"""A thousand turns, about 480,000 tokens: tokens sent, facts kept, and the cost of summaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments, whatever their sizes: they cover everything, fit, and are seldom rewritten."""
+"""Segments of any size: they cover all items, fit the budget, and are seldom rewritten."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_the_end_of_a_text_begins_with_a_line_or_a_word(text, most):
         assert len(end) >= most // 2 - 1
 
 
-def test_the_end_of_a_text_is_as_long_as_may_be():
+def test_the_kept_end_of_a_text_is_as_long_as_possible():
     text = "\n".join(f"line {n} of ten" for n in range(10))
     assert end_of(text, lambda text: count(text) <= 11) == text[-len("line 8 of ten\n" * 2) + 1 :]
     assert end_of("one " * 9 + "\nend", lambda text: count(text) <= 7) == "one " * 6 + "\nend"

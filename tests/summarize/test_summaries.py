@@ -97,8 +97,8 @@ async def test_between_folds_each_view_begins_with_the_last():
     assert changes == folds > 5
 
 
-async def test_a_summary_that_is_made_while_the_newest_items_are_read_is_shown_in_their_place():
-    """And not in front of items that it covers."""
+async def test_a_summary_stored_during_a_read_replaces_the_items_that_it_covers():
+    """It does not stand before items that it covers."""
 
     class Slow(ListHistory):
         async def latest_summary(self):

@@ -84,8 +84,8 @@ def _default_client() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_default_client")
-async def test_a_name_is_a_model_of_the_provider_that_the_application_configured():
-    """And the application's client is left open."""
+async def test_a_model_name_is_resolved_by_the_configured_provider():
+    """The application's client stays open."""
     async with provider([completed(SUMMARY), completed("Again.")]) as (server, client):
         agents.set_default_openai_client(client, use_for_tracing=False)
         summarizer = AgentSummarizer("some-name")
@@ -94,7 +94,7 @@ async def test_a_name_is_a_model_of_the_provider_that_the_application_configured
     assert [request.body["model"] for request in server.requests] == ["some-name"] * 2
 
 
-async def test_the_client_tries_again_when_there_were_too_many_requests():
+async def test_the_client_retries_after_too_many_requests():
     """The summariser has nothing to do about it."""
     async with model([too_many_requests(), completed(SUMMARY)]) as (server, small):
         assert await AgentSummarizer(small)(FOLD) == SUMMARY
@@ -148,7 +148,7 @@ async def test_a_refusal_is_no_summary():
 
 
 @pytest.mark.parametrize("status", ["incomplete", "completed"])
-async def test_an_answer_that_was_cut_off_is_no_summary(status):
+async def test_a_truncated_answer_is_no_summary(status):
     """Its end would be missing for ever, whether the response says so or only the message."""
     async with model([cut_off("The user is", status)]) as (server, small):
         with pytest.raises(SummaryError):
@@ -172,7 +172,7 @@ ATTACK = (
 
 
 async def test_a_transcript_cannot_end_itself_or_pretend_to_be_something_else():
-    """What was said stays in between the tags, and away from the instructions."""
+    """The conversation stays between the tags, and out of the instructions."""
     async with model([completed(SUMMARY)]) as (server, small):
         await AgentSummarizer(small)(SummaryRequest("fold", ATTACK, ATTACK, 123))
     pattern = r"<[^a-z&]*(?:earlier_summary|transcript|\w+_summary)"

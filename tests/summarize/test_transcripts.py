@@ -157,7 +157,7 @@ def test_a_message_is_never_shortened():
 
 
 @pytest.mark.parametrize("text", [PICTURE, PICTURE.partition(",")[2], f'{{"png": "{PICTURE}"}}'])
-def test_base64_is_a_placeholder_wherever_it_stands(text):
+def test_base64_is_replaced_by_a_placeholder_in_every_position(text):
     for item in ({"role": "user", "content": text}, {"type": "x_output", "output": text}):
         told = transcript(item)
         assert "[base64, 6," in told
@@ -371,6 +371,6 @@ def test_the_parts_of_a_message_do_not_begin_like_an_item():
     assert [part for part in found if part.startswith("[")] == found[:1]
 
 
-def test_a_counter_that_no_text_can_satisfy_ends_nevertheless():
+def test_splitting_ends_with_a_counter_that_no_text_satisfies():
     found = parts(entries({"role": "user", "content": "word " * 100}), 5, lambda text: 10)
     assert "".join(found).count("word") == 100

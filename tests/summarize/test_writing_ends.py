@@ -105,7 +105,9 @@ def message_tokens(history: ListHistory, segments, anchor) -> int:
     words=st.sampled_from([3, 60, 900]),
     script=st.sampled_from(["word ", "x", "語", "a\nb "]),
 )
-async def test_every_fold_ends_in_a_summary_that_fits(counter, options, how, words, script):
+async def test_every_fold_produces_a_summary_within_its_budget(
+    counter, options, how, words, script
+):
     scribe = Obedient(how, counter)
     policy = SummarizeOlder(scribe, background=False, **options)
     history = ListHistory([], token_counter=counter)

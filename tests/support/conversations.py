@@ -90,7 +90,7 @@ class Conversation:
                 self.items.append(output)
 
     def add_late_outputs(self) -> None:
-        """What was approved, or came back, after some more turns."""
+        """Approved calls and late outputs, after some more turns."""
         self.items += [output for turns, output in self._withheld if turns == 0]
         self._withheld = [(turns - 1, output) for turns, output in self._withheld if turns]
 
@@ -100,7 +100,7 @@ class Conversation:
             self.items.append({"role": "assistant", "content": self.text()})
 
     def break_somewhere(self) -> None:
-        """What a crash, an abandoned approval or another framework may leave."""
+        """Items as after a crash, an abandoned approval or another framework."""
         if len(self.items) < 2:
             return
         place = self._dice.randrange(len(self.items))

@@ -11,7 +11,7 @@ from tests.support.scribes import BadScribe, Scribe, tokens, turns
 
 
 def policy_of(summarizer, **options) -> SummarizeOlder:
-    """Of 1,000 tokens: 256 for the summary, 744 for the newest items; 279 are folded at a time."""
+    """1,000 tokens: 256 for the summary, 744 for the newest items; a fold takes 279."""
     return SummarizeOlder(summarizer, **{"max_tokens": 1_000, **options})
 
 

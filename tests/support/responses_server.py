@@ -1,4 +1,4 @@
-"""A model behind HTTP, without a model: what OpenAI's Responses API answers, from a script.
+"""A stand-in for OpenAI's Responses API on HTTP, with scripted answers.
 
 It stands in for a real provider, so that the real client, its retries and its timeouts are part of
 a test. It listens on loopback and knows one thing, ``POST /v1/responses`` without streaming.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the server was sent."""
+    """A request to the server."""
 
     path: str
     headers: dict[str, str]
@@ -211,4 +211,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing goes to stderr."""
+        """Suppress output to stderr."""

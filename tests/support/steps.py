@@ -1,4 +1,4 @@
-"""Steps instead of seconds: how often a function calls another, Python's own included."""
+"""Steps instead of seconds: the number of function calls, Python's own included."""
 
 from __future__ import annotations
 

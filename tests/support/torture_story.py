@@ -91,7 +91,7 @@ class Story:
         return seen
 
     def see(self, *seen: Seen) -> None:
-        """Instead of what was polled."""
+        """Replace the polled items."""
         self.history.polled = [Polled("a", "p", 0, seen)]
 
     def place(self, batch: str, part: int = 0) -> int:
@@ -103,7 +103,7 @@ class Story:
         return found
 
     def remove(self, batch: str, part: int = 0) -> None:
-        """And close the gap, so that the numbers do not give it away."""
+        """Close the gap, too, so that the numbers do not reveal it."""
         del self.documents[self.place(batch, part)]
         self.renumber()
 

@@ -1,4 +1,4 @@
-"""What must hold of each batch: whole, once, together, and in an order that agrees with the clock.
+"""Rules for batches: complete, once, contiguous, and in an order that agrees with the clock.
 
 A rule gives the kind of each problem, and a sentence.
 """
@@ -79,7 +79,7 @@ def batches_are_in_their_order(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def removed_from_the_end(story: Story) -> Iterator[tuple[str, str]]:
-    """Of a batch, the last items go first: no item is live behind one that is not."""
+    """Removals take the last items of a batch first: no live item follows a removed one."""
     for added in story.added.values():
         marks = [Mark(added.batch, part, added.size) for part in range(added.size)]
         live = [

@@ -1,4 +1,4 @@
-"""Whether what is stored agrees with what was acknowledged.
+"""Compares the stored documents with the acknowledged operations.
 
 Knows journals and raw documents, and nothing of how either came about: neither the package nor the
 faults. It says what it finds; that it finds everything is shown by test_torture_checker.py.
@@ -37,7 +37,7 @@ KINDS = (
 
 @dataclass
 class Findings:
-    """What the checker looked at, and what is wrong with it: a sentence each, by kind."""
+    """The number of checked objects, and the violations: a sentence each, by kind."""
 
     sessions: int = 0
     items: int = 0

@@ -1,4 +1,4 @@
-"""Three real mongods, each behind a proxy that can lose answers, and how to hurt them."""
+"""Three real mongods, each behind a proxy that can drop answers, and their faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients tried, and what they were told: written before and after each operation.
+"""Attempts and outcomes of the clients, written before and after each operation.
 
 One JSON line each, in a file for each client process, so that a client that is killed leaves the
 operation that it was at with a beginning and no end. Times are of the clock that all processes of a
@@ -84,7 +84,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Polled:
-    """What was above ``after``, which is the last place that this poller saw before."""
+    """Items above ``after``, the last place that this poller has seen."""
 
     session: str
     poller: str
@@ -102,7 +102,7 @@ class History:
     polled: list[Polled] = field(default_factory=list)
     views: int = 0
     problems: list[str] = field(default_factory=list)
-    """What clients saw that must not be, such as a view that an API would reject."""
+    """Violations that clients saw, such as a view that an API would reject."""
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""What the items say: which batch they belong to, so that they are known again anywhere."""
+"""Marks in the text of items: they identify batch and part, in summaries, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of the places and their numbers, of summaries, and of what pollers saw of them."""
+"""Rules for places and their numbers, for summaries, and for polled items."""
 
 from __future__ import annotations
 

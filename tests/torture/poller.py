@@ -1,4 +1,4 @@
-"""A reader that keeps asking for what is new in each shared session, from the last place it saw."""
+"""A reader that polls each shared session for items after the last place that it has seen."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Poller:
                 await asyncio.wait_for(stopping.wait(), _PAUSE_SECONDS)
 
     async def _poll(self, session: str) -> None:
-        """What was given before an error counts, too."""
+        """Items that were read before an error count, too."""
         after, begin, seen = self._last[session], time.monotonic(), list[Seen]()
         try:
             async for entry in self._sessions[session].entries(after_seq=after):

@@ -1,4 +1,4 @@
-"""What must hold of pops, clears and replacements: each takes place exactly once, and for good."""
+"""Rules for pops, clears and replacements: each takes effect exactly once, and permanently."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def clears_leave_nothing(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def clears_take_place_once(story: Story) -> Iterator[tuple[str, str]]:
-    """And take nothing that was added after them."""
+    """They remove no item that was added later."""
     barriers = [p.document["barrier"] for p in story.places if "barrier" in p.document]
     if len(barriers) > len(story.cleared):
         yield "lost", f"{len(barriers)} barriers, of {len(story.cleared)} clears"

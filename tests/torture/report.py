@@ -1,4 +1,4 @@
-"""What is printed of a round."""
+"""The printed report of a round."""
 
 from __future__ import annotations
 

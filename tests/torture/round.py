@@ -36,7 +36,7 @@ _REPORT_SECONDS = 1.0
 
 @dataclass
 class Round:
-    """What came of it."""
+    """The result of a round."""
 
     seed: int
     seconds: float
@@ -46,7 +46,7 @@ class Round:
     faults: Counter[str] = field(default_factory=Counter)
     elections: int = 0
     errors: list[str] = field(default_factory=list)
-    """What the clients wrote on their standard error: operations that failed, above all."""
+    """The standard error of the clients: mainly failed operations."""
 
     @property
     def is_clean(self) -> bool:

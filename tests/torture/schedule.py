@@ -1,4 +1,4 @@
-"""Which fault comes when: drawn from a seed, so that the same seed gives the same faults."""
+"""The schedule of faults, drawn from a seed: the same seed gives the same faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OUTAGES = ("server killed", "server frozen")
 
 @dataclass(frozen=True)
 class Kinds:
-    """What can go wrong with a kind of server: outages of its own, in turn, and small faults."""
+    """The faults of a kind of server: its outages, in turn, and small faults."""
 
     outages: tuple[str, ...]
     small: tuple[str, ...]

@@ -28,4 +28,4 @@ class Standalone(Cluster):
         return 0
 
     async def _go_behind_proxies(self) -> None:
-        """Nothing knows the server but the clients."""
+        """Only the clients know the server."""

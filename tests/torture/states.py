@@ -1,4 +1,4 @@
-"""What a raw document says about its place: an item, or what became of one.
+"""The state of a place in a raw document: an item, or its removal.
 
 - live: it has an ``item``, and lies above every barrier.
 - popped: the item moved to ``popped``, with the token of one call.

@@ -1,4 +1,4 @@
-"""All that is known of one session: what was tried, what pollers saw, and what is stored."""
+"""The record of one session: attempts, polled items, and stored documents."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Story:
         return not (self.popped or self.cleared or self.replaced)
 
     def may_be_removed(self, mark: Mark) -> bool:
-        """Whether a clear or a replacement may have stripped what was added as ``mark``."""
+        """Whether a clear or a replacement may have stripped the item of ``mark``."""
         begin = self.added[mark.batch].begin
         return any(c.end > begin for c in self.cleared) or any(
             r.end > begin and mark in r.gone and r.outcome != "refused" for r in self.replaced

@@ -81,7 +81,7 @@ def test_an_unacknowledged_batch_does_not_precede_an_earlier_one(story):
     assert list(story.wrong()) == ["misordered"]
 
 
-def test_a_part_of_a_batch_may_be_there_without_transactions(story):
+def test_without_transactions_a_batch_may_be_stored_in_part(story):
     story.has_transactions = False
     story.change("b4", outcome="killed", end=math.inf)
     story.remove("b4", 3)
@@ -145,7 +145,7 @@ def test_a_place_polled_with_another_item_is_misplaced(story):
     assert list(story.wrong()) == ["misplaced"]
 
 
-def test_a_place_that_is_left_out_is_misplaced(story):
+def test_a_gap_between_places_is_misplaced(story):
     story.pop()
     story.documents[-1]["seq"] += 1
     assert list(story.wrong()) == ["misplaced"]

@@ -35,7 +35,7 @@ def test_an_acknowledged_pop_without_its_mark_is_found(story):
     assert "lost" in story.wrong()
 
 
-def test_a_place_of_a_popped_item_that_is_free_again_is_misplaced(story):
+def test_a_reused_place_of_a_popped_item_is_misplaced(story):
     story.documents.remove(story.pop())
     story.add("b6", 1, 80, 85)
     assert "lost" in story.wrong()
@@ -76,7 +76,7 @@ def test_a_pop_that_took_an_older_item_is_misordered(story):
     assert "misordered" in story.wrong()
 
 
-def test_a_pop_that_returned_nothing_while_there_was_something_is_misordered(story):
+def test_a_pop_without_a_result_in_a_non_empty_session_is_misordered(story):
     story.history.popped.append(Popped("a", 70, 75, "acknowledged"))
     assert list(story.wrong()) == ["misordered"]
 
