@@ -12,7 +12,7 @@ DEFAULT = 100
 """Documents, where no view was seen yet."""
 
 VIEWS = 10_000
-"""That one store remembers: some 2 MB."""
+"""That one store remembers, in 2.4 MB."""
 
 
 class FirstChunks:

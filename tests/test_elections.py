@@ -268,7 +268,7 @@ async def test_a_read_is_repeated_if_there_was_an_election_meanwhile(monkeypatch
     assert await reads.read(2, 2) == ["majority"]
     assert await reads.read(2, None, 3) == ["majority", "linearizable"]
     assert await reads.read(3, 4) == ["linearizable"]
-    assert await reads.read(4, 4) == ["linearizable"], "the last one may be the old primary's"
+    assert await reads.read(4, 4) == ["linearizable"], "the last one may be of the old primary"
     assert await reads.read(4, 4) == ["majority"]
 
 

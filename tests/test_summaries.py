@@ -585,6 +585,34 @@ async def test_what_a_tool_said_arrives_neutralised_in_a_user_message():
     assert {item.get("role") for item in view} == {"user", "assistant"}
 
 
+async def test_a_summary_that_the_entries_never_show_does_not_make_a_read_go_on_for_ever():
+    """As where the newest summary is told by one server, and the entries by another."""
+
+    class Behind(ListHistory):
+        reads = 0
+
+        async def newest_first(self, before_seq=None):
+            self.reads += 1
+            async for entry in super().newest_first(before_seq):
+                yield replace(entry, summary=None)
+
+    policy = in_foreground(Scribe())
+    history = history_of(turns(1, 40))
+    await policy(history)
+    assert await history.latest_summary() is not None
+    behind = Behind([], token_counter=tokens)
+    behind.entries = [*history.entries, *history_of(turns(41, 80)).entries]
+    behind.entries = [
+        replace(entry, seq=seq, total_tokens=0) for seq, entry in enumerate(behind.entries, 1)
+    ]
+    behind.entries[-2] = replace(
+        behind.entries[-2], summary=(await history.latest_summary()).summary
+    )
+    view = await asyncio.wait_for(policy(behind), timeout=30)
+    assert view[-1] == behind.entries[-1].item
+    assert behind.reads < 20
+
+
 @pytest.mark.parametrize("role", ["assistant", "developer", "system"])
 async def test_the_role_of_the_message_is_the_one_asked_for(role):
     view = await in_foreground(Scribe(), role=role)(history_of(turns(1, 9)))

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from .clock import Time
     from .documents import Document
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .retries import Retries
 
 
 class Claims:
     """The summaries of one collection. A claim is a lease, by the server's clock."""
 
-    def __init__(self, items: AnyDriver, retries: Retries, time: Time) -> None:
+    def __init__(
+        self, items: AnyDriver, lasting: LastingReads, retries: Retries, time: Time
+    ) -> None:
         self._items = items
+        self._lasting = lasting
         self._time = time
         self._retries = retries
 
@@ -35,8 +39,11 @@ class Claims:
         query = {"session_id": session_id, "summary": {"$exists": True}}
         if fields is not None:
             fields = {**fields, "barrier": 1}
+        # Lasting, as the reads of the items are: a summary that they do not show yet would not fit.
         found: Document | None = await self._retries.run(
-            lambda: self._items.find_one(query, fields, sort=NEWEST_FIRST)
+            lambda: self._lasting.read(
+                lambda items: items.find_one(query, fields, sort=NEWEST_FIRST)
+            )
         )
         return None if found is None or is_barrier(found) else found
 

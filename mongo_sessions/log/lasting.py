@@ -32,7 +32,8 @@ class LastingReads:
     "majority", which does not wait. A linearizable read takes as long as a write, and fails while
     no majority of the members can be reached. It needs no other rights.
 
-    The driver's monitor reports an election. If it does so during a read, the read is repeated.
+    The driver's monitor reports an election. If it does so during a read with "majority", the read
+    is repeated.
 
     Without elections (a standalone server), every read uses "majority". So do reads through a
     mongos, which does not report the elections of its shards: in the first moments after one, a
@@ -58,9 +59,8 @@ class LastingReads:
                 return found
             election = self._election()
         found = await command(self._linearizable)
-        # If they differ, the read may have been answered before the later election.
-        if election is not None and self._election() == election:
-            self._confirmed = election
+        if election is not None:
+            self._confirmed = election  # the read was answered after it, or after a later one
         return found
 
     def _election(self) -> _Election | None:

@@ -91,7 +91,7 @@ class Log:
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
         self._listing = Listing(self._lasting, retries, self._clean)
-        self.claims = Claims(self._items, retries, self._time)
+        self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.has_transactions = deployment.has_transactions
         """Without them, nothing can be replaced."""

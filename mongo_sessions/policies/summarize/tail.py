@@ -37,7 +37,7 @@ class TailReader:
         self._budget = budget
         self._window = TokenLimit(budget.verbatim_tokens)
 
-    async def read(self, history: History) -> Tail:
+    async def read(self, history: History, *, is_again: bool = False) -> Tail:
         """Read back to the newest summary, or to where the window is full."""
         unfolded = _Unfolded(history)
         read: list[Entry] = []
@@ -46,7 +46,7 @@ class TailReader:
             read.append(entry)
             tokens += entry.tokens
             if tokens > self._budget.verbatim_tokens:
-                return await self._cut(history, read, unfolded)
+                return await self._cut(history, read, unfolded, is_again=is_again)
         newest = read[0] if read else unfolded.anchor
         total_tokens = newest.total_tokens if newest else 0
         history.skip_maintenance_until(total_tokens + self._budget.due_tokens - tokens)
@@ -57,15 +57,18 @@ class TailReader:
         unfolded.put_back(read)
         return Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
 
-    async def _cut(self, history: History, read: list[Entry], older: _Unfolded) -> Tail:
+    async def _cut(
+        self, history: History, read: list[Entry], older: _Unfolded, *, is_again: bool
+    ) -> Tail:
         newest, oldest = read[0], read[-1]
         older.put_back(read)
         window = await self._window.window(history, older)
         anchor = older.anchor
         if not older.has_ended:
             anchor = await latest_anchor(history)
-            if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
-                return await self.read(history)
+            is_new = anchor is not None and anchor.seq >= oldest.seq  # made since the read began
+            if is_new and not is_again:  # once: a history may tell of it for ever, and not show it
+                return await self.read(history, is_again=True)
         # What was stored without counts is not part of the totals.
         unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
         tokens = max(unfolded, sum(entry.tokens for entry in read))
