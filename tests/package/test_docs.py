@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import inspect
 import re
 import textwrap
@@ -97,6 +98,8 @@ async def test_the_snippets_of_a_page_run_in_order(page, namespace, replica_set,
             await run(code, namespace)
             printed = capsys.readouterr().out.splitlines()
             assert printed == snippet.prints, f"{page.name}, line {snippet.line}"
+    namespace.clear()
+    gc.collect()  # the clients that the page left open, under the filter above
 
 
 def test_snippets_that_are_not_run_say_why():
