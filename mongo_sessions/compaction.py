@@ -1,6 +1,6 @@
 """What the SDK's compaction session asks of the session that it wraps, if that can replace items.
 
-These are private names of the SDK: tests/test_compaction.py fails when it changes them.
+These are private names of the SDK: tests/sdk/test_compaction.py fails when it changes them.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ from mongomock_motor import AsyncMongoMockClient
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.testing import EmbeddedMongo
-
-from .clients import open_client
-from .faults import Commands
+from tests.support.clients import open_client
+from tests.support.faults import Commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

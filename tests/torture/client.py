@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder
 from mongo_sessions.policies import TiktokenCounter
-from tests.clients import open_client
-from tests.conversations import rejections
+from tests.support.clients import open_client
+from tests.support.conversations import rejections
 
 from .journal import Journal
 from .marks import Covered, Mark, items, marks_in

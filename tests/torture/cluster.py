@@ -11,7 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from mongo_sessions.testing import EmbeddedMongo
-from tests.faults import LossyProxy
+from tests.support.faults import LossyProxy
 
 from .schedule import LOSABLE, LOST_ANSWER, REPLICA_SET
 

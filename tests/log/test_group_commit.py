@@ -1,0 +1,228 @@
+"""What comes while a session is written to is written together; and each batch is still its own."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+
+import pymongo
+import pytest
+from pymongo.errors import ConnectionFailure, WriteError
+
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.log.documents import Head, NewItem
+from mongo_sessions.log.group_commit import NO_GROUPS, GroupCommit, GroupCommits, GroupLimits
+from tests.conftest import open_database
+from tests.support.faults import Commands, failing
+
+
+class Writing:
+    """An append that waits until it may go on, and can be made to fail."""
+
+    def __init__(self) -> None:
+        self.written: list[list[str]] = []
+        self.heads: list[Head | None] = []
+        self.may_go_on = asyncio.Event()
+        self.refused: dict[str, Exception] = {}
+
+    async def __call__(
+        self, session_id: str, items: list[NewItem], head: Head | None, seconds: float
+    ) -> Head:
+        assert 0 < seconds <= 30
+        self.heads.append(head)
+        self.written.append([item.encoded for item in items])
+        await self.may_go_on.wait()
+        for item in items:
+            if item.encoded in self.refused:
+                raise self.refused[item.encoded]
+        return Head(None, sum(map(len, self.written)), 0, 0)
+
+
+def batch(*names: str) -> list[NewItem]:
+    return [NewItem(name, size=1_000, tokens=1, starts_turn=False) for name in names]
+
+
+def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> GroupCommit:
+    return GroupCommit("a", writing, together=GroupLimits(items, size), retry_for=30)
+
+
+async def add_all(queue: GroupCommit, *batches: list[NewItem]) -> list[asyncio.Task]:
+    tasks = []
+    for items in batches:
+        tasks.append(asyncio.create_task(queue.add(items, None)))
+        for _ in range(3):
+            await asyncio.sleep(0)  # each is in the queue, or being written, before the next
+    return tasks
+
+
+@pytest.fixture
+def writing() -> Writing:
+    return Writing()
+
+
+async def test_what_waits_is_written_together_in_its_order(writing):
+    queue = queue_of(writing)
+    tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
+    writing.may_go_on.set()
+    await asyncio.gather(*tasks)
+    assert writing.written == [["1"], ["2", "3", "4"]]
+    assert writing.heads == [None, Head(None, 1, 0, 0)], "what was written is where to go on"
+
+
+@pytest.mark.parametrize(
+    ("together", "groups"),
+    [
+        (NO_GROUPS, [["1"], ["2", "3"], ["4"], ["5"]]),
+        (GroupLimits(2, 1_000_000), [["1"], ["2", "3"], ["4", "5"]]),
+        (GroupLimits(3, 1_000_000), [["1"], ["2", "3", "4"], ["5"]]),
+        (GroupLimits(100, 3_000), [["1"], ["2", "3", "4"], ["5"]]),
+    ],
+)
+async def test_no_more_than_so_much_is_written_together(writing, together, groups):
+    queue = queue_of(writing, *together)
+    tasks = await add_all(queue, batch("1"), batch("2", "3"), batch("4"), batch("5"))
+    writing.may_go_on.set()
+    await asyncio.gather(*tasks)
+    assert writing.written == groups
+
+
+async def test_what_is_refused_for_itself_does_not_take_others_with_it(writing):
+    queue = queue_of(writing)
+    writing.refused = {"3": WriteError("refused by a validator", 121)}
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, False, True, False]
+    assert writing.written == [["1"], ["2", "3", "4"], ["2"], ["3"], ["4"]]
+
+
+async def test_what_fails_for_all_is_everybodys_error_and_the_next_tries_again(writing):
+    queue = queue_of(writing)
+    error = writing.refused["3"] = ConnectionFailure("gone")
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes[1:] == [error, error]
+    assert await queue.add(batch("4"), Head(None, 7, 0, 0))
+    assert writing.written == [["1"], ["2", "3"], ["4"]]
+    assert writing.heads[-1] == Head(None, 7, 0, 0), "what failed may be there or not"
+
+
+async def test_who_is_cancelled_before_its_turn_is_not_written_and_the_others_are(writing):
+    queue = queue_of(writing, items=0)
+    first, second, third = await add_all(queue, batch("1"), batch("2", "3"), batch("4"))
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    writing.may_go_on.set()
+    await asyncio.gather(first, third)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_who_is_cancelled_while_it_is_written_does_not_end_the_writing(writing):
+    queue = queue_of(writing)
+    first, second = await add_all(queue, batch("1"), batch("2"))
+    first.cancel()
+    writing.may_go_on.set()
+    await second
+    assert writing.written == [["1"], ["2"]]
+
+
+async def test_the_end_of_the_event_loop_ends_all_that_wait(writing):
+    queue = queue_of(writing)
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"))
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 3
+    writing.may_go_on.set()
+    await queue.add(batch("4"), None)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_nobody_waits_longer_than_to_retry_for_because_of_others(writing):
+    queue = queue_of(writing, items=0)
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"))
+    for late in queue._waiting[:2]:
+        late.deadline = 0
+    error = writing.refused["1"] = ConnectionFailure("gone")
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes[:3] == [error] * 3, "what held them up is why they fail"
+    assert isinstance(outcomes[3], Head)
+    assert writing.written == [["1"], ["4"]]
+
+
+async def test_while_writing_fails_the_time_of_one_is_not_that_of_the_others(writing):
+    queue = queue_of(writing)
+    writing.refused["1"] = writing.refused["2"] = ConnectionFailure("gone")
+    tasks = await add_all(queue, batch("1"), batch("2"), batch("3"), batch("4"), batch("5"))
+    writing.may_go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, Head) for outcome in outcomes] == [False, False, True, True, True]
+    assert writing.written == [["1"], ["2"], ["3"], ["4", "5"]]
+
+
+async def test_a_writer_that_is_cancelled_before_it_begins_leaves_nobody_waiting(writing):
+    queue = queue_of(writing)
+    first = asyncio.create_task(queue.add(batch("1"), None))
+    await asyncio.sleep(0)
+    queue._writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    writing.may_go_on.set()
+    await queue.add(batch("2"), None)
+    assert writing.written == [["2"]]
+
+
+async def test_others_are_not_written_under_a_callers_deadline(database):
+    store = MongoSessionStore(database)
+    await store.session("a").get_items()
+    with pymongo.timeout(1e-6):  # it is over before anything is sent
+        first = asyncio.create_task(store.session("a").add_items([{"role": "user"}]))
+    second = asyncio.create_task(store.session("a").add_items([{"role": "user"}] * 2))
+    await asyncio.gather(first, second)
+    assert len(await store.session("a").get_items()) == 3
+
+
+async def test_a_queue_is_gone_when_nobody_waits_in_it(writing):
+    queues = GroupCommits(writing, together=GroupLimits(100, 1_000), retry_for=30)
+    writing.may_go_on.set()
+    await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
+    assert len(queues._queues) == 0
+
+
+async def test_many_tasks_take_few_transactions_and_every_batch_is_whole(driver, replica_set):
+    sent = Commands()
+    async with open_database(driver, replica_set, event_listeners=[sent]) as database:
+        store = MongoSessionStore(database)
+        await store.session("a").get_items()
+        sent.clear()
+
+        async def write(number: int) -> None:
+            items = [{"role": "user", "content": f"{number}"}] * 3
+            await store.session("a").add_items(items)
+
+        await asyncio.gather(*map(write, range(50)))
+        assert sent.names.count("commitTransaction") <= 5
+        assert "abortTransaction" not in sent.names, "none was refused"
+        items = await store.session("a").get_items()
+        assert [len(list(group)) for _, group in groupby(items, str)] == [3] * 50
+
+
+async def test_all_tasks_of_a_process_stand_in_one_queue_from_the_first(database):
+    storage = MongoSessionStore(database)._storage
+    assert len(set(await asyncio.gather(*(storage.log() for _ in range(10))))) == 1
+
+
+async def test_an_error_in_a_group_leaves_nothing_of_it_and_everybody_hears(database):
+    store = MongoSessionStore(database, retry_for=0.3)
+    session = store.session("a")
+    assert await session.get_items() == []
+    async with failing(database, "commitTransaction", times="alwaysOn", errorCode=13):
+        adding = [session.add_items([{"role": "user", "content": str(n)}] * 2) for n in range(5)]
+        outcomes = await asyncio.gather(*adding, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [13] * 5
+    assert await session.get_items() == []
+    await session.add_items([{"role": "user", "content": "again"}])
+    assert len(await session.get_items()) == 1

@@ -1,0 +1,367 @@
+"""One store, several event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import traceback
+from contextlib import nullcontext
+from functools import partial
+
+import pymongo
+import pytest
+from mongomock_motor import AsyncMongoMockClient
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import InvalidOperation, InvalidURI
+
+from mongo_sessions import (
+    MongoSession,
+    MongoSessionStore,
+    StoreClosed,
+    SummarizeOlder,
+    TokenLimit,
+    WrongEventLoop,
+)
+from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
+from mongo_sessions.once import Once
+from tests.conftest import open_database
+from tests.support.clients import open_client
+from tests.support.scribes import Scribe
+
+USER = {"role": "user", "content": "hello"}
+
+
+def run_in_thread(make):
+    """Run a coroutine in an event loop and a thread of its own."""
+    outcome: list = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(make()))
+        except BaseException as error:  # noqa: BLE001 - handed over
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+@pytest.fixture
+def store(driver, replica_set, request):
+    collection = request.node.name[:50]
+    store = MongoSessionStore.from_uri(
+        replica_set, "test_loops", driver=driver, collection=collection
+    )
+    yield store
+
+    async def clean_up():
+        async with store:
+            await store._storage.database().drop_collection(collection)
+
+    asyncio.run(clean_up())
+
+
+def test_asyncio_run_again_and_again(store):
+    session = store.session("a")
+    for _ in range(3):
+        asyncio.run(session.add_items([USER]))
+    assert asyncio.run(session.get_items()) == [USER] * 3
+
+
+@pytest.mark.parametrize(
+    "policy", [TokenLimit(20), SummarizeOlder(Scribe(), max_tokens=1_000, background=False)]
+)
+def test_a_read_that_stops_in_the_middle_leaves_nothing_to_be_closed(store, policy):
+    """An async generator would be closed by its event loop, which may have ended by then."""
+    left = []
+
+    async def read():
+        session = store.session("a", policy=policy)
+        await session.add_items([USER] * 300)
+        sys.set_asyncgen_hooks(firstiter=lambda generator: left.append(generator.ag_code))
+        return await session.get_items()
+
+    assert len(asyncio.run(read())) < 300
+    assert [code for code in left if "mongo_sessions" in code.co_filename] == []
+
+
+def test_clients_of_closed_loops_are_closed(store):
+    for _ in range(5):
+        asyncio.run(store.ping())
+    assert len(store._storage._source._clients) == 1
+
+
+def test_loops_in_many_threads_at_once(store):
+    started = threading.Barrier(8)
+
+    async def write() -> None:
+        started.wait()
+        for _ in range(5):
+            await store.session("a").add_items([USER])
+
+    threads = [threading.Thread(target=asyncio.run, args=(write(),)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    async def seqs() -> list[int]:
+        return [entry.seq async for entry in store.session("a").entries()]
+
+    assert asyncio.run(seqs()) == list(range(1, 41))
+
+
+SCRIPT = """if True:
+    import asyncio, sys, threading
+    from mongo_sessions import MongoSessionStore
+
+    store = MongoSessionStore.from_uri(sys.argv[1], "test_loops", driver=sys.argv[2])
+
+    async def use():
+        for _ in range(3):
+            await store.session("script").add_items([{"role": "user", "content": "hello"}])
+
+    for _ in range(2):
+        asyncio.run(use())
+        thread = threading.Thread(target=asyncio.run, args=(use(),))
+        thread.start()
+        thread.join()
+
+    async def end():
+        async with store:
+            assert await store.delete_session("script") == 12
+
+    asyncio.run(end())
+"""
+
+
+def test_a_script_with_many_loops_ends_without_a_warning(driver, replica_set):
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, replica_set, driver]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_a_store_that_was_left_open_ends_with_its_loops(driver, replica_set):
+    """PyMongo warns of an open client that is collected."""
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
+    assert asyncio.run(store.ping())
+    client = store._storage._source._clients.popitem()[1]
+    if driver == "motor":
+        asyncio.run(client.close())
+    del store, client
+    gc.collect()
+
+
+async def test_closing_closes_the_clients_of_loops_in_other_threads(driver, replica_set):
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
+    used, closed = threading.Event(), threading.Event()
+
+    async def use() -> None:
+        assert await store.ping()
+        client = store._storage.database().client
+        used.set()
+        await asyncio.to_thread(closed.wait)
+        with pytest.raises(InvalidOperation):
+            await client.admin.command("ping")
+
+    using = asyncio.ensure_future(asyncio.to_thread(run_in_thread, use))
+    await asyncio.to_thread(used.wait)
+    await store.close()
+    closed.set()
+    await using
+
+
+def test_a_closed_store_refuses_in_every_loop(replica_set, driver):
+    store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
+    assert asyncio.run(store.ping())
+    asyncio.run(store.close())
+    with pytest.raises(StoreClosed, match="is closed"):
+        asyncio.run(store.session("a").get_items())
+
+
+async def test_a_given_client_is_refused_in_another_loop(driver, replica_set):
+    async with open_database(driver, replica_set) as database:
+        store = MongoSessionStore(database)
+        await store.session("a").add_items([USER])
+        with pytest.raises(WrongEventLoop, match=r"serves another event loop.*from_uri"):
+            await asyncio.to_thread(run_in_thread, lambda: store.session("a").get_items())
+        assert await store.session("a").get_items() == [USER]
+
+
+async def test_a_session_of_its_own_for_scripts(replica_set, driver):
+    own = {"uri": replica_set, "database": "test_loops", "driver": driver}
+    async with MongoSession.from_uri("a", **own) as session:
+        await session.add_items([USER])
+        assert await session.get_items() == [USER]
+        await session.clear_session()
+    with pytest.raises(StoreClosed, match="is closed"):
+        await session.get_items()
+
+
+async def test_closing_a_session_of_a_store_leaves_the_store_open(store):
+    async with store.session("a") as session:
+        await session.add_items([USER])
+    assert await store.session("a").get_items() == [USER]
+
+
+async def test_of_many_first_operations_those_that_are_cancelled_harm_nobody(store):
+    first = asyncio.ensure_future(store.session("a").get_items())
+    others = [asyncio.ensure_future(store.session("a").get_items()) for _ in range(6)]
+    await asyncio.sleep(0)
+    first.cancel()
+    others[0].cancel()
+    for cancelled in (first, others[0]):
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+    assert await asyncio.gather(*others[1:]) == [[]] * 5
+
+
+def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others():
+    """asyncio.run cancels what is left when it ends; a loop may also be stopped and closed."""
+    once: Once[int] = Once()
+    entered = threading.Event()
+
+    async def never() -> int:
+        entered.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def seven() -> int:
+        return 7
+
+    async def wait_for_it() -> int:
+        await asyncio.to_thread(entered.wait)
+        waiting = asyncio.ensure_future(once.get(seven))
+        await asyncio.sleep(0)
+        is_waiting.set()
+        return await waiting
+
+    is_waiting = threading.Event()
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(asyncio.run(wait_for_it())))
+    thread.start()
+
+    async def leave_it() -> None:
+        leaving = asyncio.ensure_future(once.get(never))
+        await asyncio.to_thread(is_waiting.wait)
+        assert not leaving.done()
+
+    asyncio.run(leave_it())
+    thread.join()
+    assert results == [7]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others():
+    once: Once[int] = Once()
+
+    async def never() -> int:
+        loop.stop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def seven() -> int:
+        return 7
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # it complains of what it left
+    abandoned = loop.create_task(once.get(never))
+    loop.run_forever()
+    loop.close()
+    assert asyncio.run(once.get(seven)) == 7
+    assert not abandoned.done()
+
+
+@pytest.mark.parametrize("uri", ["localhost", "http://localhost", "mongodb://"])
+def test_a_uri_that_is_none_is_refused_at_once(uri):
+    with pytest.raises(InvalidURI):
+        MongoSessionStore.from_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://ann:hun/ter2@localhost/",
+        "mongodb://ann:hun@ter2@localhost/",
+        "mongodb://ann:hun:ter2@localhost/",
+        "mongodb+srv://ann:hun/ter2@example.org/",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_an_error_that_says_so(uri):
+    with pytest.raises(InvalidURI, match="must be percent-escaped") as raised:
+        MongoSessionStore.from_uri(uri)
+    assert "ter2" not in "".join(traceback.format_exception(raised.value)).replace(repr(uri), "")
+
+
+@pytest.mark.parametrize("driver", ["mongo", None, "Motor"])
+def test_a_driver_of_another_name_is_refused_at_once(driver):
+    for make in (MongoSessionStore.from_uri, partial(MongoSession.from_uri, "a")):
+        with pytest.raises(ValueError, match=f"driver must be one of .*'pymongo'.*got {driver!r}"):
+            make(uri="mongodb://localhost", driver=driver)
+
+
+@pytest.mark.parametrize(
+    ("uri", "where"),
+    [
+        ("mongodb://ann:hunter2@one:27017,two:27018/admin?tls=true", "one:27017,two:27018/agents"),
+        ("mongodb+srv://ann:hunter2@cluster.example.org/?w=1", "cluster.example.org/agents"),
+        ("mongodb://one", "one/agents"),
+    ],
+)
+def test_a_store_says_where_it_is_and_nothing_of_users(uri, where):
+    store = MongoSessionStore.from_uri(uri, collection="items", policy=TokenLimit(8_000))
+    assert repr(store) == (
+        f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=3000))"
+    )
+
+
+async def test_a_store_with_a_given_client_says_where_it_is(driver):
+    uri = "mongodb://ann:hunter2@127.0.0.1:1,127.0.0.1:2/"
+    async with open_client(driver, uri) as client:
+        store = MongoSessionStore(client["agents"])
+        assert repr(store) == (
+            "MongoSessionStore('127.0.0.1:1,127.0.0.1:2/agents.session_items', policy=None)"
+        )
+    assert "/test.session_items'" in repr(MongoSessionStore(AsyncMongoMockClient()["test"]))
+
+
+async def driver_names(database, app: str) -> set[str]:
+    """What the clients of an application, which are connected, call their driver."""
+    match = {"$match": {"clientMetadata.application.name": app}}
+    pipeline = [{"$currentOp": {"allUsers": True, "idleConnections": True}}, match]
+    cursor = await maybe_await(database.client.admin.aggregate(pipeline))
+    operations = await cursor.to_list(None)
+    return {operation["clientMetadata"]["driver"]["name"] for operation in operations}
+
+
+async def test_the_server_is_told_our_name_where_the_driver_allows_it(replica_set):
+    async with open_client("pymongo", replica_set, appname="given") as client:
+        for _ in range(2):
+            await MongoSessionStore(client["test_loops"]).ping()
+        names = await driver_names(client["test"], "given")
+        assert max(name.count("|mongo-sessions") for name in names) == 1
+    uri = f"{replica_set}&appName=own"
+    async with MongoSessionStore.from_uri(uri, driver="pymongo") as store:
+        database = store._storage.database()
+        names = await driver_names(database, "own")
+        assert {name.count("|mongo-sessions") for name in names} == {1}
+
+
+def test_motor_sends_no_name_of_ours_with_every_pymongo():
+    """Motor joins the name to its own by "|". Once this fails, from_uri may give one."""
+    is_refused = pymongo.version_tuple >= (4, 19)
+    refusal = pytest.raises(ValueError, match="must not contain") if is_refused else nullcontext()
+    with refusal:
+        AsyncIOMotorClient("mongodb://localhost", driver=DRIVER_INFO).close()
+
+
+@pytest.mark.parametrize("database", [None, "agents", object()])
+def test_what_is_no_database_is_refused_at_once(database):
+    with pytest.raises(TypeError, match="database must be"):
+        MongoSessionStore(database)

@@ -1,0 +1,73 @@
+"""The package as a whole: what it exports, and which way its imports go."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mongo_sessions
+from mongo_sessions import policies
+
+SOURCE = Path(mongo_sessions.__file__).parent
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+
+
+@pytest.mark.parametrize("module", [mongo_sessions, policies])
+def test_what_is_exported_is_what_is_there_and_listed_in_order(module):
+    public = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and not isinstance(value, type(sys))
+    } - {"version"}
+    assert public == set(module.__all__) - {"__version__"}
+    assert module.__all__ == sorted(module.__all__)
+
+
+def test_every_export_of_the_policies_is_documented():
+    undocumented = [name for name in policies.__all__ if not getattr(policies, name).__doc__]
+    assert set(undocumented) <= {"Item", "Summary"}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def test_policies_know_no_database_and_nothing_around_them():
+    for path in (SOURCE / "policies").glob("*.py"):
+        assert not any(name.startswith("..") for name in imports(path)), path
+        text = path.read_text().replace("mongo_sessions", "")
+        assert "mongo" not in text.lower(), path
+
+
+def test_importing_the_package_does_not_import_the_sdk():
+    """It costs a second, and who uses the package has imported it anyway."""
+    code = "import sys, mongo_sessions; assert not {'agents', 'tiktoken'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_making_a_session_does_not_import_the_sdk():
+    code = """if True:
+        import sys
+        from pymongo import AsyncMongoClient
+        from mongo_sessions import MongoSessionStore, TokenLimit
+        database = AsyncMongoClient("mongodb://127.0.0.1:1")["agents"]
+        session = MongoSessionStore(database, policy=TokenLimit(8_000)).session("a")
+        assert "agents" not in sys.modules
+        assert session.session_settings.limit is None
+        assert "agents" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_policies_are_visible_at_the_top():
+    assert (ROOT / "policies").readlink() == Path("mongo_sessions/policies")

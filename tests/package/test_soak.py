@@ -1,0 +1,64 @@
+"""A process that goes on for long needs no more than one that began: see soak.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_server
+from tests.support.soak import OBSERVERS, POOL
+
+ROOT = Path(__file__).parents[2]
+SESSIONS, TURNS_IN_ALL = 2_000, 100_000
+
+# A leak of 1 KB a turn would be ten times the first, one of a container a turn a hundred times
+# the second. Without any, the allocator takes some hundred KB more over all turns.
+BYTES_PER_TURN, OBJECTS_PER_TURN = 100, 0.01
+
+
+@pytest.fixture
+def server():
+    """Of its own, so that all connections are those of the soak."""
+    yield from run_server(parameters={"enableTestCommands": 1})
+
+
+def test_2000_sessions_of_50_turns_leave_nothing_behind(server, capsys):
+    command = [sys.executable, "-W", "error", "-m", "tests.support.soak", server, str(SESSIONS)]
+    workers = {"MOTOR_MAX_WORKERS": str(POOL)}  # as many as it uses at once, from the beginning
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **workers},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        reports = []
+        for line in process.stdout:
+            reports.append(json.loads(line))
+            with capsys.disabled():
+                print(line, end="")
+        errors = process.stderr.read()
+    # What is not closed, awaited or finished is said there, when it is collected or at the end.
+    assert errors == ""
+    assert process.returncode == 0
+
+    first, *_, last, end = reports
+    assert last["turns"] == TURNS_IN_ALL
+    turns = last["turns"] - first["turns"]
+    assert (last["resident_kb"] - first["resident_kb"]) * 1024 < BYTES_PER_TURN * turns
+    assert last["objects"] - first["objects"] < OBJECTS_PER_TURN * turns
+    # PyMongo has a few to watch the server, and one more now and then; a session's would be many.
+    assert last["tasks"] < 10
+    assert last["threads"] == first["threads"]
+    for report in reports:
+        assert report["cursors"] == 0
+    for report in (first, last):  # two clients, which have two more each to watch the server
+        assert report["connections"] == OBSERVERS + 2 * (POOL + 2)
+    assert end["connections"] == OBSERVERS
+    assert end["tasks"] == 0
