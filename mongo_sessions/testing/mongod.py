@@ -17,6 +17,11 @@ from .program import find_mongod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _NEW_GROUP = 0
+
 _GUARD = Path(__file__).with_name("guard.py")
 
 # A transaction may fill a fixed part of the cache; beyond it, the server answers 388,
@@ -70,8 +75,6 @@ class Mongod:
         if self.is_running:
             return
         self._pid_file.unlink(missing_ok=True)
-        # Ctrl-C must not reach mongod: only the end of the block stops it.
-        new_group = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
         guard = [sys.executable, "-I", "-S", str(_GUARD)]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
@@ -79,8 +82,9 @@ class Mongod:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C must not reach mongod: only the end of the block stops it.
                 start_new_session=True,  # ignored on Windows
-                creationflags=new_group,
+                creationflags=_NEW_GROUP,
             )
 
     def kill(self) -> None:
