@@ -8,8 +8,8 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from .exactly_once import naming_no_text
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS
+from .redaction import redact_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,6 @@ class Counts:
             for item_id, fields in changes.items()
         ]
         result = await self._retries.run(
-            lambda: naming_no_text(self._items.bulk_write(updates, ordered=False))
+            lambda: redact_errors(self._items.bulk_write(updates, ordered=False))
         )
         return int(result.modified_count)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 
 from .drivers import AnyDriver, maybe_await
-from .exactly_once import exactly_once
 from .places import NEWEST_FIRST
+from .retries import is_transient_or_conflict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .deployment import Deployment
     from .documents import Document
     from .lasting import LastingReads
-    from .retries import Retries
+    from .retries import Backoff, Retries
 
 
 class Marker:
@@ -61,26 +61,33 @@ class Marker:
         answer was lost, the second is the document after the change instead, found by ``marked``.
         """
         after: Document | None = None
-        patience = self._retries.patience()
-
-        async def has_landed() -> bool:
-            nonlocal after
-            with patience.attempt():
-                if session is not None:
-                    await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, **in_session)
-                after = await self._lasting.read(lambda items: items.find_one(marked, fields))
-            return after is not None
-
-        async def mark() -> Document | None:
-            with patience.attempt():
-                return await self._find_and_change(query, changes, fields, in_session)
-
+        backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
             async with self._driver_session() as session:
                 in_session = {} if session is None else {"session": session}
-                before = await exactly_once(mark, has_landed, patience)
-        self._retries.server.has_answered()
-        return before, after
+                async for attempt in backoff.attempts(is_transient_or_conflict):
+                    with attempt:
+                        if attempt.may_have_landed:
+                            after = await self._find_marked(query, marked, fields, session, backoff)
+                            if after is not None:
+                                return None, after
+                        with backoff.time_limit():
+                            before = await self._find_and_change(query, changes, fields, in_session)
+        return before, None
+
+    async def _find_marked(
+        self,
+        query: Mapping[str, Any],
+        marked: Mapping[str, Any],
+        fields: list[str],
+        session: AnyDriver,
+        backoff: Backoff,
+    ) -> Document | None:
+        """The document that an earlier attempt has changed, after fencing off that attempt."""
+        with backoff.time_limit():
+            if session is not None:
+                await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, session=session)
+            return await self._lasting.read(lambda items: items.find_one(marked, fields))
 
     async def _find_and_change(
         self,

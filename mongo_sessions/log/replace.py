@@ -11,7 +11,6 @@ from bson import ObjectId
 from .append import stored_ids
 from .clear import to_barrier
 from .documents import Head, decode, to_documents
-from .exactly_once import exactly_once, naming_no_text
 from .places import (
     LIVE_OR_BARRIER,
     NEWEST_FIRST,
@@ -21,6 +20,8 @@ from .places import (
     head_of,
     is_barrier,
 )
+from .redaction import redact_errors
+from .retries import is_transient_or_conflict
 from .transactions import in_transaction
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .documents import Document, Item, NewItem
     from .drivers import AnyDriver
     from .lasting import LastingReads
-    from .retries import Retries
+    from .retries import Backoff, Retries
 
 _PRUNED_AT_ONCE = 500
 
@@ -113,18 +114,20 @@ class Replacer:
         new: dict[ObjectId, NewItem],
         replace: Callable[[AnyDriver], Awaitable[bool]],
     ) -> bool:
-        patience = self._retries.patience()
-
-        async def has_landed() -> bool:
-            with patience.attempt():
-                return bool(await stored_ids(self._lasting, session_id, new))
-
+        backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
-            is_replaced = await exactly_once(
-                lambda: in_transaction(self._items, patience, replace), has_landed, patience
-            )
-        self._retries.server.has_answered()
-        return is_replaced is not False
+            async for attempt in backoff.attempts(is_transient_or_conflict):
+                with attempt:
+                    if attempt.may_have_landed and await self._is_stored(session_id, new, backoff):
+                        return True
+                    is_replaced = await in_transaction(self._items, backoff, replace)
+        return is_replaced
+
+    async def _is_stored(
+        self, session_id: str, new: dict[ObjectId, NewItem], backoff: Backoff
+    ) -> bool:
+        with backoff.time_limit():
+            return bool(await stored_ids(self._lasting, session_id, new))
 
     async def _newest_live(
         self, session_id: str, limit: int, transaction: AnyDriver
@@ -165,4 +168,4 @@ class Replacer:
     ) -> None:
         if new:
             documents: list[Any] = to_documents(session_id, new, head)
-            await naming_no_text(self._items.insert_many(documents, session=transaction))
+            await redact_errors(self._items.insert_many(documents, session=transaction))

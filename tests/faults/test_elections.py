@@ -140,7 +140,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
 async def test_an_append_is_not_done_before_no_election_takes_it_back(
     database, members, sent, monkeypatch
 ):
-    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
+    monkeypatch.setattr(retries.Backoff.__init__, "__defaults__", (0.5,))
     session = MongoSessionStore(database).session("a")
     await session.add_items(ITEMS[:1])
     assert await session.get_items() == ITEMS[:1]

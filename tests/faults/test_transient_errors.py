@@ -19,7 +19,7 @@ from pymongo.errors import (
 
 from mongo_sessions import MongoSessionStore, ServerUnavailable
 from mongo_sessions.log import clear
-from mongo_sessions.log.retries import Patience, retrying
+from mongo_sessions.log.retries import Backoff, retrying
 from mongo_sessions.log.server import Server
 from mongo_sessions.testing import EmbeddedMongo
 from tests.conftest import open_database
@@ -228,13 +228,13 @@ async def test_a_batch_whose_commit_is_uncertain_is_not_written_over_a_pop(
     """Committed, not known to be; popped by another; and then the commit is asked for again."""
     other = MongoSessionStore(database).session("a")
     popped = []
-    pause = Patience.pause_after
+    pause = Backoff.pause_after
 
-    async def pop_meanwhile(patience, error):
+    async def pop_meanwhile(backoff, error):
         popped.append(await other.pop_item())
-        await pause(patience, error)
+        await pause(backoff, error)
 
-    monkeypatch.setattr(Patience, "pause_after", pop_meanwhile)
+    monkeypatch.setattr(Backoff, "pause_after", pop_meanwhile)
     async with failing(database, "commitTransaction", **NOT_SAID_BY_A_MAJORITY):
         await session.add_items(ITEMS[1:])
     assert popped == [ITEMS[3]]
