@@ -22,8 +22,9 @@ from .summarize.segments import recounted_summary
 from .summarize.summarize_older import SummarizeOlder
 from .summarize.summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
 from .summarize.usage import SummarizerUsage
+from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
-from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
+from .tokens import TokenCounter, estimate_tokens
 
 __all__ = [
     "AgentSummarizer",

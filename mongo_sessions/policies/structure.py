@@ -57,7 +57,7 @@ class Structure:
         self._orphans = [
             index
             for index, item in enumerate(self._traits)
-            if item.is_answer and item.keys and index not in answered
+            if item.is_output and item.keys and index not in answered
         ]
 
     def cuts(self, before: Item | None) -> Iterator[Cut]:
@@ -180,7 +180,7 @@ def _pairs(traits: Sequence[Traits]) -> dict[int, int]:
     for index, item in enumerate(traits):
         for key in item.keys or ():
             calls = waiting[key]
-            if not item.is_answer:
+            if not item.is_output:
                 calls.append(index)
                 continue
             # A local shell's call waits under two keys, and may be answered under the other one.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .checks import check_whole_number
 from .cuts import CutKind, cut_kind
 from .late_outputs import complete_window, earlier_calls
+from .logger import logger
 from .window import Stretch, Window
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from .cuts import Cut
     from .policy import Entry, History, Item
-
-logger = logging.getLogger("mongo_sessions")
 
 
 class TokenLimit:
