@@ -42,7 +42,7 @@ facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a pro
 	$(BIN)/python -m benchmarks.facts
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
-	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg
+	$(BIN)/python examples/demo/long_running_assistant.py --picture examples/demo/tokens_per_turn.svg
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -17,11 +17,19 @@ from .policy import (
     Summary,
 )
 from .structure import allowed_cuts, drop_unpaired
-from .summarize.fold_report import FoldFailure, FoldReport
-from .summarize.segments import recounted_summary
-from .summarize.summarize_older import SummarizeOlder
-from .summarize.summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
-from .summarize.usage import SummarizerUsage
+from .summarize import (
+    AgentSummarizer,
+    FoldFailure,
+    FoldReport,
+    FoldResult,
+    FoldStatus,
+    SummarizeOlder,
+    Summarizer,
+    SummarizerUsage,
+    SummaryError,
+    SummaryRequest,
+    recounted_summary,
+)
 from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
 from .tokens import TokenCounter, estimate_tokens
@@ -34,6 +42,8 @@ __all__ = [
     "Entry",
     "FoldFailure",
     "FoldReport",
+    "FoldResult",
+    "FoldStatus",
     "HasMaintenance",
     "History",
     "Item",

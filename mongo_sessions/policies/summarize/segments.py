@@ -37,7 +37,7 @@ class Segment:
     tokens: int
 
 
-def fold_tokens(room: int, free: int) -> int:
+def new_segment_tokens(room: int, free: int) -> int:
     """How long a new segment may be, in a summary with ``room`` tokens of which ``free`` are left.
 
     A quarter of the room: what is newest is told in full, and older segments are shortened for it.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
 from .budget import Budget
-from .fold import FoldJob, NotFolded
+from .fold_job import FoldJob
+from .fold_result import FoldStatus
 from .message import summary_message
 from .segments import from_summary, render, without_beginning
 from .tail import TailReader
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..policy import Entry, History, Item
-    from .fold_report import FoldFailure, FoldReport
+    from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
     from .tail import Tail
 
@@ -107,7 +108,7 @@ class SummarizeOlder:
         self.background = background
         self.wait_seconds = wait_seconds
         self._tails = TailReader(self.budget)
-        self._folder = FoldJob(
+        self._job = FoldJob(
             summarizer,
             self.budget,
             role=role,
@@ -131,16 +132,19 @@ class SummarizeOlder:
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""
-        return self.background and bool(await self.fold(history))
+        return self.background and await self._has_folded(history)
 
-    async def fold(self, history: History) -> FoldReport | NotFolded:
-        """Fold the oldest block, if one is due. The result is true if that was done."""
-        return await self._folder.fold(history)
+    async def fold(self, history: History) -> FoldResult:
+        """Fold the oldest block, if one is due."""
+        return await self._job.run(history)
+
+    async def _has_folded(self, history: History) -> bool:
+        return (await self.fold(history)).status is FoldStatus.FOLDED
 
     async def _has_caught_up(self, history: History, tail: Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
         if not self.background:
-            return tail.tokens >= self.budget.due_tokens and bool(await self.fold(history))
+            return tail.tokens >= self.budget.due_tokens and await self._has_folded(history)
         behind = tail.tokens - self.budget.verbatim_tokens
         if not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
@@ -152,7 +156,7 @@ class SummarizeOlder:
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has done it."""
         deadline = time.monotonic() + self.wait_seconds
-        while await self.fold(history) is NotFolded.CLAIMED_BY_ANOTHER:
+        while (await self.fold(history)).status is FoldStatus.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
             is_done = latest is not None and (anchor is None or latest.id != anchor.id)

@@ -13,15 +13,15 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .answers import Answers, AnswerTooLongError, SummaryFailedError
+from .checked_summarizer import AnswerTooLongError, SummaryFailedError
 from .segments import (
     Segment,
     end_of,
     first_lines,
-    fold_tokens,
     least_tokens,
     merge_tokens,
     merged,
+    new_segment_tokens,
     newest_within,
     next_merge,
     render,
@@ -31,12 +31,10 @@ from .transcript import parts as transcribed
 from .transcript import split_to_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
     from .block import Block
     from .budget import Budget
-    from .summarizers import Summarizer
-    from .usage import UsageMeter
+    from .checked_summarizer import CheckedSummarizer
+    from .summary_tokens import SummaryTokens
 
 MOST_BYTES = 500_000
 """Of a summary, in UTF-8: it is stored in a document, and some counters hardly count a text."""
@@ -49,31 +47,23 @@ _SHORT_ANSWER = "Nothing happened here that has to be remembered."
 class Writer:
     """Writes the summary of one block."""
 
-    summarizer: Summarizer
+    summarizer: CheckedSummarizer
     budget: Budget
-    timeout: float
-    """Seconds for one answer."""
-    count_tokens: Callable[[str], int]
-    """Of a message with this text."""
-    shown_tokens: Callable[[Sequence[Segment]], int]
-    """Of the message that shows these segments."""
-    claim: Callable[[], Awaitable[bool]]
-    """Whether the summary is still this worker's to make: asked before each request."""
-    meter: UsageMeter
+    tokens: SummaryTokens
 
     async def segments(self, block: Block) -> list[Segment]:
         """The summary of everything up to the end of ``block``.
 
         Raises:
-            SummaryFailedError: the summariser did not do its work, or there is no room at all.
-            ClaimLostError: another worker makes the summary.
+            SummaryFailedError: the summariser failed, or the budget has no room for any text.
+            LeaseLostError: another worker makes the summary.
         """
         if self._room < 0:
             raise SummaryFailedError(
                 f"a summary without any text has {self.budget.summary_tokens - self._room} tokens, "
                 f"with room for {self.budget.summary_tokens}"
             )
-        segments = [*block.segments, await self._fold(block)]
+        segments = [*block.segments, await self._new_segment(block)]
         while not self._fit(segments) and (index := next_merge(segments)) is not None:
             segments = await self._merged(segments, index, self._merge_tokens(segments, index))
         if self._fit(segments):
@@ -87,21 +77,22 @@ class Writer:
         segments[-1] = await self._shortened(segments[-1])
         return await asyncio.to_thread(self._cut, segments, len(segments), 0)
 
-    async def _fold(self, block: Block) -> Segment:
+    async def _new_segment(self, block: Block) -> Segment:
+        """What happened in ``block``, in one segment."""
         first, last = block.entries[0], block.entries[-1]
-        free = self.budget.summary_tokens - self.shown_tokens(block.segments)
-        wanted = self._wanted(fold_tokens(self._room, free))
+        free = self.budget.summary_tokens - self.tokens.summary(block.segments)
+        wanted = self._wanted(new_segment_tokens(self._room, free))
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
         transcripts = await asyncio.to_thread(
-            transcribed, block.entries, room, self.count_tokens, calls=block.calls
+            transcribed, block.entries, room, self.tokens.message, calls=block.calls
         )
         replaced = sum(entry.tokens for entry in block.entries) // max(1, len(transcripts))
         pieces: list[Segment] = []
         for transcript in transcripts:
             so_far = self._context([*block.segments, *pieces])
             request = SummaryRequest("fold", transcript, so_far, wanted)
-            text = await self._told(request, replaced)
+            text = await self._summarised(request, replaced)
             pieces.append(self._with_text(Segment(first.seq, last.seq, 0, "", 0), text))
         while len(pieces) > 1:
             index = next_merge(pieces)
@@ -109,19 +100,19 @@ class Writer:
         # Nothing to tell: the items had no text that a summariser could read.
         return replace(pieces[0], level=0) if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
-    async def _told(self, request: SummaryRequest, replaced: int) -> str:
+    async def _summarised(self, request: SummaryRequest, replaced: int) -> str:
         """In fewer tokens than are ``replaced``, or as few as are wanted."""
         transcript = request.transcript
         # What is short enough loses nothing, if the counter says anything about its length.
-        if 0 < self._text_tokens(transcript) <= request.wanted_tokens - self.count_tokens(""):
+        if 0 < self.tokens.text(transcript) <= request.wanted_tokens - self.tokens.message(""):
             return transcript
-        return await self._answers.to(request, at_most=replaced - 1)
+        return await self.summarizer.ask(request, at_most=replaced - 1)
 
     async def _merged(self, segments: list[Segment], index: int, wanted: int) -> list[Segment]:
         text = render(segments[index : index + 2])
-        if self.count_tokens(text) > wanted:
+        if self.tokens.message(text) > wanted:
             text = await self._shorter_if_it_can("merge", text, wanted)
-        return merged(segments, index, text, self.count_tokens(text) if text else 0)
+        return merged(segments, index, text, self.tokens.message(text) if text else 0)
 
     async def _shorter_if_it_can(
         self, kind: Literal["fold", "merge"], text: str, wanted: int
@@ -137,9 +128,9 @@ class Writer:
 
     def _merge_tokens(self, segments: list[Segment], index: int) -> int:
         least = least_tokens(self._room, len(segments) - 1)
-        spare = sum(max(0, self._text_tokens(older.text) - least) for older in segments[:index])
-        both = self._text_tokens(render(segments[index : index + 2]))
-        excess = self.shown_tokens(segments) - self.budget.summary_tokens
+        spare = sum(max(0, self.tokens.text(older.text) - least) for older in segments[:index])
+        both = self.tokens.text(render(segments[index : index + 2]))
+        excess = self.tokens.summary(segments) - self.budget.summary_tokens
         return self._wanted(merge_tokens(both, excess, spare, least))
 
     async def _with_less_before_the_newest(
@@ -154,8 +145,8 @@ class Writer:
         for index, segment in enumerate(segments[:-1]):
             if self._fit(kept):
                 break
-            excess = self.shown_tokens(kept) - self.budget.summary_tokens
-            tokens = self._text_tokens(segment.text)
+            excess = self.tokens.summary(kept) - self.budget.summary_tokens
+            tokens = self.tokens.text(segment.text)
             if tokens > least:
                 wanted = self._wanted(max(least, tokens - 2 * excess))
                 text = await self._shorter_if_it_can("fold", segment.text, wanted)
@@ -164,20 +155,20 @@ class Writer:
 
     async def _shortened(self, segment: Segment) -> Segment:
         """A summariser that wrote more than there is room for is given its own words."""
-        wanted = self._wanted(fold_tokens(self._room, self._room))
+        wanted = self._wanted(new_segment_tokens(self._room, self._room))
         return self._with_text(segment, await self._rewritten("fold", segment.text, wanted))
 
     async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         """A shorter text, of several answers if ``text`` was made for more room."""
-        pieces = list(split_to_fit(text.split("\n"), self.budget.input_tokens, self.count_tokens))
-        wanted = self._wanted((wanted - self.count_tokens("")) // len(pieces))
+        pieces = list(split_to_fit(text.split("\n"), self.budget.input_tokens, self.tokens.message))
+        wanted = self._wanted((wanted - self.tokens.message("")) // len(pieces))
         return "\n".join([await self._shorter(kind, piece, wanted) for piece in pieces])
 
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
-        if (tokens := self.count_tokens(text)) <= wanted:
+        if (tokens := self.tokens.message(text)) <= wanted:
             return text
         # Longer than wanted is no failure: what does not fit is cut, and not asked for again.
-        return await self._answers.to(SummaryRequest(kind, text, "", wanted), tokens - 1)
+        return await self.summarizer.ask(SummaryRequest(kind, text, "", wanted), tokens - 1)
 
     def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
         """``segments`` that fit, if enough can be cut out of the oldest ``number``.
@@ -192,43 +183,35 @@ class Writer:
             text = kept[index].text
             head = ""
             if least and not index:
-                head = first_lines(text, lambda lines: self._text_tokens(lines) <= least // 2)
+                head = first_lines(text, lambda lines: self.tokens.text(lines) <= least // 2)
 
             def fits(end: str, index: int = index, head: str = head) -> bool:
                 changed = replace(kept[index], text=head + end)
                 others = [*kept[:index], changed, *kept[index + 1 :]]
-                return self._fit(others) or 0 < self._text_tokens(head + end) <= least
+                return self._fit(others) or 0 < self.tokens.text(head + end) <= least
 
             end = end_of(text[len(head) :], fits)
             kept[index] = self._with_text(kept[index], head + end)
         return kept
 
     def _fit(self, segments: list[Segment]) -> bool:
-        if self.shown_tokens(segments) > self.budget.summary_tokens:
+        if self.tokens.summary(segments) > self.budget.summary_tokens:
             return False
         return len(render(segments).encode()) <= MOST_BYTES
 
     def _context(self, segments: list[Segment]) -> str:
         most = self.budget.context_tokens
-        return newest_within(segments, lambda text: self.count_tokens(text) <= most)
+        return newest_within(segments, lambda text: self.tokens.message(text) <= most)
 
     def _with_text(self, segment: Segment, text: str) -> Segment:
-        return replace(segment, text=text, tokens=self.count_tokens(text) if text else 0)
-
-    @property
-    def _answers(self) -> Answers:
-        return Answers(self.summarizer, self.timeout, self.count_tokens, self.claim, self.meter)
+        return replace(segment, text=text, tokens=self.tokens.message(text) if text else 0)
 
     @property
     def _room(self) -> int:
         """For text, next to what the message has besides."""
-        return self.budget.summary_tokens - self.shown_tokens([])
-
-    def _text_tokens(self, text: str) -> int:
-        """What a text adds to a message. A counter may have a fixed cost for each message."""
-        return max(0, self.count_tokens(text) - self.count_tokens(""))
+        return self.budget.summary_tokens - self.tokens.summary([])
 
     def _wanted(self, text_tokens: int) -> int:
         """What to ask for, as a store counts an answer: a message of its own."""
-        least = self.count_tokens(_SHORT_ANSWER)
-        return max(least, text_tokens + self.count_tokens(""))
+        least = self.tokens.message(_SHORT_ANSWER)
+        return max(least, text_tokens + self.tokens.message(""))
