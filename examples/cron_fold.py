@@ -34,17 +34,17 @@ def print_progress(progress: FoldProgress) -> None:
     print(f"{report.session_id}: items {report.first_seq} to {report.last_seq} folded")
 
 
+def turn(number: int) -> list[TResponseInputItem]:
+    return [
+        {"role": "user", "content": f"Where is my order {number}, please?"},
+        {"role": "assistant", "content": f"Order {number} was shipped on Monday."},
+    ]
+
+
 async def fill(store: MongoSessionStore) -> None:
     """Stands in for conversations that were stored without summaries."""
     for session_id, turns in (("user-1", 80), ("user-2", 60), ("user-3", 5)):
-        items: list[TResponseInputItem] = [
-            item
-            for number in range(turns)
-            for item in (
-                {"role": "user", "content": f"Where is my order {number}, please?"},
-                {"role": "assistant", "content": f"Order {number} was shipped on Monday."},
-            )
-        ]
+        items = [item for number in range(turns) for item in turn(number)]
         await store.session(session_id).add_items(items)
 
 
