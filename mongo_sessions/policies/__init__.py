@@ -1,6 +1,7 @@
-"""The view: what the model sees of a session. Nothing in here knows a database.
+"""Retrieval policies: they decide which items of a session the model sees.
 
-A policy is a callable that takes a :class:`History` and returns a list of items.
+A policy is a callable that takes a :class:`History` and returns a list of items. This package
+imports nothing outside itself and does not know how a history is stored.
 """
 
 from .cuts import Cut, CutKind, may_start

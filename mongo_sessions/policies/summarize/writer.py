@@ -1,10 +1,14 @@
-"""The writing of a summary: what a summariser is asked, and how everything finds room.
+"""The requests to a summariser for one summary, and the steps that make the summary fit.
 
-A new segment is asked for at its full length. What is too long then is, in this order: merged, two
-neighbours at a time; rewritten in fewer words, oldest first, down to what each segment can always
-have; cut, oldest first, down to that, and then to nothing. Each merge leaves one segment fewer, and
-each segment is rewritten once at most, so writing ends after a bounded number of requests in a
-summary that fits, whatever counts the tokens.
+The new segment is requested at its full length. If the summary is too long then, its segments are,
+in this order:
+
+1. merged, two neighbours at a time;
+2. shortened by the summariser, oldest first, each down to a guaranteed length;
+3. cut, oldest first, each down to the guaranteed length, and then to nothing.
+
+A merge leaves one segment fewer, and a segment is shortened at most once. So the number of requests
+is bounded, and the result fits, with any token counter.
 """
 
 from __future__ import annotations
@@ -37,15 +41,15 @@ if TYPE_CHECKING:
     from .summary_tokens import SummaryTokens
 
 MOST_BYTES = 500_000
-"""Of a summary, in UTF-8: it is stored in a document, and some counters hardly count a text."""
+"""Of a summary, in UTF-8. It bounds the stored size if a token counter counts too little."""
 
-# Fewer tokens than this costs are never asked for: no summariser could keep to them.
+# The least that is requested is the length of this text: no summariser could write less.
 _SHORT_ANSWER = "Nothing happened here that has to be remembered."
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes the summary of one block."""
+    """Writes the summary that a block ends with."""
 
     summarizer: CheckedSummarizer
     budget: Budget
@@ -60,8 +64,8 @@ class Writer:
         """
         if self._room < 0:
             raise SummaryFailedError(
-                f"a summary without any text has {self.budget.summary_tokens - self._room} tokens, "
-                f"with room for {self.budget.summary_tokens}"
+                f"an empty summary has {self.budget.summary_tokens - self._room} tokens, more than "
+                f"summary_tokens={self.budget.summary_tokens}"
             )
         segments = [*block.segments, await self._new_segment(block)]
         while not self._fit(segments) and (index := next_merge(segments)) is not None:
@@ -97,13 +101,13 @@ class Writer:
         while len(pieces) > 1:
             index = next_merge(pieces)
             pieces = await self._merged(pieces, len(pieces) - 2 if index is None else index, wanted)
-        # Nothing to tell: the items had no text that a summariser could read.
+        # No pieces: the items have no text that a summariser could read.
         return replace(pieces[0], level=0) if pieces else Segment(first.seq, last.seq, 0, "", 0)
 
     async def _summarised(self, request: SummaryRequest, replaced: int) -> str:
-        """In fewer tokens than are ``replaced``, or as few as are wanted."""
+        """The transcript in fewer tokens than ``replaced``, or in as many as are wanted."""
         transcript = request.transcript
-        # What is short enough loses nothing, if the counter says anything about its length.
+        # A short transcript is kept unchanged. A count of 0 tells nothing about its length.
         if 0 < self.tokens.text(transcript) <= request.wanted_tokens - self.tokens.message(""):
             return transcript
         return await self.summarizer.ask(request, at_most=replaced - 1)
@@ -117,9 +121,9 @@ class Writer:
     async def _shorter_if_it_can(
         self, kind: Literal["fold", "merge"], text: str, wanted: int
     ) -> str:
-        """``text`` itself from a summariser that does not shorten it.
+        """A shorter ``text``; ``text`` itself if the summariser does not shorten it.
 
-        As a failure, that would be asked for again, and answered in the same way, for ever.
+        As a failure, it would be tried again, with the same answer, without end.
         """
         try:
             return await self._rewritten(kind, text, wanted)
@@ -136,10 +140,10 @@ class Writer:
     async def _with_less_before_the_newest(
         self, segments: list[Segment], least: int
     ) -> list[Segment]:
-        """The oldest rewritten in fewer words, one after the other, until all fit.
+        """The segments with the oldest ones shortened, one after the other, until all fit.
 
-        Each gives twice what is needed, so that it is not asked for again at the next fold, and
-        keeps ``least`` tokens.
+        A segment is shortened by twice the excess, so that the next fold need not shorten it again,
+        and keeps ``least`` tokens.
         """
         kept = list(segments)
         for index, segment in enumerate(segments[:-1]):
@@ -154,12 +158,12 @@ class Writer:
         return kept
 
     async def _shortened(self, segment: Segment) -> Segment:
-        """A summariser that wrote more than there is room for is given its own words."""
+        """The newest segment, shortened by the summariser because it exceeds the whole room."""
         wanted = self._wanted(new_segment_tokens(self._room, self._room))
         return self._with_text(segment, await self._rewritten("fold", segment.text, wanted))
 
     async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
-        """A shorter text, of several answers if ``text`` was made for more room."""
+        """A shorter text, from several answers if ``text`` exceeds one request."""
         pieces = list(split_to_fit(text.split("\n"), self.budget.input_tokens, self.tokens.message))
         wanted = self._wanted((wanted - self.tokens.message("")) // len(pieces))
         return "\n".join([await self._shorter(kind, piece, wanted) for piece in pieces])
@@ -167,14 +171,14 @@ class Writer:
     async def _shorter(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         if (tokens := self.tokens.message(text)) <= wanted:
             return text
-        # Longer than wanted is no failure: what does not fit is cut, and not asked for again.
+        # An answer longer than wanted is no failure: the rest is cut, without another request.
         return await self.summarizer.ask(SummaryRequest(kind, text, "", wanted), tokens - 1)
 
     def _cut(self, segments: list[Segment], number: int, least: int) -> list[Segment]:
-        """``segments`` that fit, if enough can be cut out of the oldest ``number``.
+        """``segments`` with the oldest ``number`` cut until all fit, as far as possible.
 
-        Oldest first, and of each no more than leaves ``least`` tokens, from its beginning on. Half
-        of what is left of the very first is its beginning: it is often about the whole.
+        Oldest first. A segment is cut from its beginning on, and keeps ``least`` tokens. The very
+        first one keeps its first lines, too, as half of that: they often concern the whole.
         """
         kept = list(segments)
         for index in range(number):
@@ -187,8 +191,8 @@ class Writer:
 
             def fits(end: str, index: int = index, head: str = head) -> bool:
                 changed = replace(kept[index], text=head + end)
-                others = [*kept[:index], changed, *kept[index + 1 :]]
-                return self._fit(others) or 0 < self.tokens.text(head + end) <= least
+                candidate = [*kept[:index], changed, *kept[index + 1 :]]
+                return self._fit(candidate) or 0 < self.tokens.text(head + end) <= least
 
             end = end_of(text[len(head) :], fits)
             kept[index] = self._with_text(kept[index], head + end)
@@ -208,10 +212,10 @@ class Writer:
 
     @property
     def _room(self) -> int:
-        """For text, next to what the message has besides."""
+        """Tokens for text: the budget without the message around it."""
         return self.budget.summary_tokens - self.tokens.summary([])
 
     def _wanted(self, text_tokens: int) -> int:
-        """What to ask for, as a store counts an answer: a message of its own."""
+        """The length to request: ``text_tokens`` of text, counted as a message of its own."""
         least = self.tokens.message(_SHORT_ANSWER)
         return max(least, text_tokens + self.tokens.message(""))
