@@ -42,7 +42,7 @@ facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a pro
 	$(BIN)/python -m benchmarks.facts
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
-	$(BIN)/python examples/long_running_assistant.py --picture docs/images/tokens_per_turn.svg
+	$(BIN)/python examples/demo/long_running_assistant.py --picture docs/images/tokens_per_turn.svg
 
 docs: $(VENV)/installed-docs  ## the documentation, in site/: a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

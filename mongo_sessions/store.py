@@ -12,9 +12,8 @@ from .log.retries import run_to_completion
 from .log.server import explaining
 from .log.session_ids import check_part_of_id
 from .pending import FoldProgress, pending
-from .policies import SummarizeOlder
+from .policies import FoldStatus, SummarizeOlder
 from .policies.checks import check_callable, check_seconds, check_whole_number
-from .policies.summarize.fold import NotFolded
 from .recount import Recount, RecountProgress
 from .session import MongoSession
 from .session_info import SessionInfo, info_of
@@ -220,11 +219,11 @@ class MongoSessionStore:
         for number, session_id in enumerate(due, 1):
             history = await self._storage.history(session_id, SessionState())
             before = made
-            while report := await policy.fold(history):
+            while report := (result := await policy.fold(history)).report:
                 made += 1
                 if progress is not None:
                     progress(FoldProgress(session_id, number, len(due), made, report))
-            tried += made > before or report is NotFolded.FAILED
+            tried += made > before or result.status is FoldStatus.FAILED
             if tried == limit:
                 break
         return made

@@ -108,5 +108,5 @@ def test_what_can_be_called_is_accepted_where_it_is_not_awaited(value):
 
 @pytest.mark.parametrize(("value", "name"), [(Plain, "the class .*Plain"), (5, "5")])
 def test_what_cannot_be_called_and_a_class_are_refused(value, name):
-    with pytest.raises(TypeError, match=f"on_failure must be something to call, got {name}$"):
+    with pytest.raises(TypeError, match=f"on_failure must be a callable, got {name}$"):
         check_callable("on_failure", value)

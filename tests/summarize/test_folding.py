@@ -217,7 +217,7 @@ async def test_nothing_more_is_paid_for_when_the_session_was_cleared_meanwhile(d
     scribe = Clearing()
     essay = {"role": "user", "content": "word " * 3_000}
     await cleared.add_items([essay, *turns(1, 6)])
-    assert not await policy_of(scribe, input_tokens=512).fold(await cleared._history())
+    assert not (await policy_of(scribe, input_tokens=512).fold(await cleared._history())).report
     assert len(scribe.requests) == 1
 
 
@@ -253,10 +253,10 @@ async def test_what_is_removed_while_a_block_is_read_is_never_summarised(
 
     monkeypatch.setattr(type(history), "oldest_first", removed_after_seven_items)
     policy = policy_of(scribe, fold_tokens=372)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert readings == 2
     assert scribe.requests == []
-    assert await policy.fold(history)
+    assert (await policy.fold(history)).report
     (anchor,) = await anchors(database)
     stored = [entry.item async for entry in plain.entries() if entry.seq <= anchor]
     (request,) = scribe.requests

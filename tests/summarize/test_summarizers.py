@@ -443,5 +443,5 @@ async def test_a_client_without_a_key_is_found_out_from_the_log(caplog, monkeypa
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     history = ListHistory(MESSAGES, token_counter=TiktokenCounter())
     policy = SummarizeOlder(AgentSummarizer("small"), max_tokens=1_000)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert "the summariser raised openai.OpenAIError in " in caplog.text

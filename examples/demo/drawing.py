@@ -58,7 +58,7 @@ def line_chart(
 
 
 def ticks(largest: float, about: int = 6) -> list[int]:
-    """Round numbers from 0 up to the first that is not below ``largest``, about so many."""
+    """Round numbers from 0 to the first that is at least ``largest``, in about ``about`` steps."""
     rough = max(1.0, largest / about)
     magnitude = 10 ** math.floor(math.log10(rough))
     step = next(n * magnitude for n in (1, 2, 5, 10) if n * magnitude >= rough)
@@ -66,7 +66,7 @@ def ticks(largest: float, about: int = 6) -> list[int]:
 
 
 def _apart(wanted: Mapping[str, float]) -> dict[str, float]:
-    """Heights for labels, as wanted but for those that would overlap: these move down."""
+    """Heights for labels: as wanted, but moved down where two labels would overlap."""
     heights: dict[str, float] = {}
     free_from = -math.inf
     for name in sorted(wanted, key=wanted.__getitem__):
