@@ -1,4 +1,4 @@
-"""Whether a store can be used: for a readiness probe."""
+"""The readiness probe of a store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from .log.server import Explained
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .connection import Connection
     from .log.drivers import AnyDriver
     from .log.indexes import Indexes
+    from .options import Options
 
 _NEEDED_RIGHTS = ("find", "insert", "update", "remove")
 
-# The driver is given so much less time (but half of it), for its errors say more than ours. It may
-# be late by half a second when it looks for a server.
+# The driver gets less time by this much (at least half): its error says more than our timeout. It
+# may be late by half a second when it looks for a server.
 _MARGIN_SECONDS = 1.0
 
 
@@ -37,13 +39,12 @@ class StoreCheck:
         return self.ok
 
 
-async def readiness(
-    database: AnyDriver, indexes: Indexes, *, create_indexes: bool, seconds: float
-) -> StoreCheck:
-    """Look at server, rights and indexes; nothing is created. It takes at most so many seconds."""
+async def readiness(connection: Connection, options: Options, seconds: float) -> StoreCheck:
+    """Check server, rights and indexes within ``seconds``; create nothing."""
+    database, indexes = connection.database, connection.indexes
     try:
         with Explained(), pymongo.timeout(max(seconds - _MARGIN_SECONDS, seconds / 2)):
-            looking = _look(database, indexes, create_indexes=create_indexes)
+            looking = _look(database, indexes, create_indexes=options.create_indexes)
             return await asyncio.wait_for(looking, seconds)
     except (ServerUnavailable, ForeignCollection, IndexesMissing) as error:
         return StoreCheck(ok=False, reason=str(error))

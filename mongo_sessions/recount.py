@@ -1,4 +1,4 @@
-"""Counting anew what is stored, after a change of the token counter."""
+"""Counting stored items again, after a change of the token counter."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from .log.documents import decode
 from .log.places import is_barrier, is_live
+from .log.session_ids import check_part_of_id
 from .policies import recounted_summary
+from .policies.checks import check_callable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from .connections import Connections
+    from .counting import Counting
     from .log.documents import Document
     from .log.log import Log
-    from .storage import Storage
 
 _PAGE = 1_000
 _CHUNK = 500  # documents, or fewer if they are large
@@ -36,11 +39,26 @@ class RecountProgress:
     """Of these: documents that had other counts."""
 
 
-class Recount:
+async def recount(
+    connections: Connections, prefix: str, progress: Callable[[RecountProgress], object] | None
+) -> int:
+    """See :meth:`MongoSessionStore.recount`."""
+    check_part_of_id("prefix", prefix)
+    if progress is not None:
+        check_callable("progress", progress)
+    counting = connections.state.counting
+    if not counting.is_on:
+        raise ValueError("recount needs token counts, and token_counter is None")
+    run = _Recount(counting, await connections.current().log())
+    await run.run(prefix, progress)
+    return run.changed
+
+
+class _Recount:
     """One run over the sessions of a store; :attr:`changed` is its result so far."""
 
-    def __init__(self, storage: Storage, log: Log) -> None:
-        self._storage = storage
+    def __init__(self, counting: Counting, log: Log) -> None:
+        self._counting = counting
         self._log = log
         self.documents = self.changed = 0
 
@@ -101,7 +119,7 @@ class Recount:
         """The fields that differ, by the ``_id`` of their document."""
         live = [document for document in documents if is_live(document)]
         items = [decode(document["item"]) for document in live]
-        counts = await self._storage.counting.all(items, size=sys.maxsize)  # in a thread
+        counts = await self._counting.all(items, size=sys.maxsize)  # in a thread
         summaries = await asyncio.to_thread(self._summaries, live)
         tokens_of = {d["_id"]: tokens for d, tokens in zip(live, counts, strict=True)}
         changes: dict[object, Document] = {}
@@ -122,7 +140,7 @@ class Recount:
 
     def _summaries(self, documents: Sequence[Document]) -> dict[object, Document]:
         def count(text: str) -> int:
-            return self._storage.counting.one({"role": "user", "content": text})
+            return self._counting.one({"role": "user", "content": text})
 
         return {
             document["_id"]: recounted_summary(document["summary"], count)

@@ -26,7 +26,7 @@ class WatchedSettings(SessionSettings):
     __hash__ = None  # type: ignore[assignment]  # like those
 
     def resolve(self, override: SessionSettings | dict[str, Any] | None) -> SessionSettings:
-        maybe_await = SessionSettings(**self.to_dict()).resolve(override)
-        if maybe_await.limit is not None:
-            self._on_limit(maybe_await.limit)
-        return maybe_await
+        resolved = SessionSettings(**self.to_dict()).resolve(override)
+        if resolved.limit is not None:
+            self._on_limit(resolved.limit)
+        return resolved

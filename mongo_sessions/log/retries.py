@@ -1,11 +1,11 @@
-"""When to try again, for how long, and how a cancelled write ends."""
+"""When to try again, and for how long."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pymongo
 from pymongo.errors import (
@@ -20,7 +20,7 @@ from pymongo.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from .server import Server
@@ -153,24 +153,3 @@ class Retries(NamedTuple):
     async def run(self, command: Callable[[], Awaitable[T]]) -> T:
         """Run a command that may well run twice, again while its failure may pass."""
         return await retrying(command, self.seconds, server=self.server)
-
-
-async def run_to_completion(operation: Coroutine[Any, Any, T]) -> T:
-    """Run ``operation`` to its end, even if the caller is cancelled meanwhile.
-
-    A cancelled caller gets its cancellation when the outcome is known, so that nothing is written
-    behind its back. A store's ``retry_for`` bounds how long that takes. Only the end of the event
-    loop itself, which cancels everything, is not waited for.
-    """
-    task = asyncio.ensure_future(operation)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        if not task.cancelled():
-            task.exception()  # or asyncio complains that nobody looked at it
-        raise cancellation
-    return task.result()
