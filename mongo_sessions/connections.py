@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from .connection import Connection
 from .errors import StoreClosed
 from .policies.checks import check_seconds
+from .store_state import StoreState
 
 if TYPE_CHECKING:
     from .clients import Clients
-    from .store_state import StoreState
+    from .options import Options
 
 
 class Connections:
     """Makes the connection of an event loop at its first use, and forgets it after its end."""
 
-    def __init__(self, clients: Clients, state: StoreState) -> None:
-        self.state = state
+    def __init__(self, clients: Clients, options: Options) -> None:
+        self.state = StoreState(options)
         self._clients = clients
         self._by_loop: dict[asyncio.AbstractEventLoop, Connection] = {}
         self._lock = threading.Lock()  # event loops in several threads may share a store

@@ -39,6 +39,16 @@ class StoreCheck:
         return self.ok
 
 
+async def ping(connection: Connection, seconds: float) -> bool:
+    """Whether the server answers within ``seconds``."""
+    try:
+        with pymongo.timeout(seconds):
+            await connection.database.command("ping")
+    except PyMongoError:
+        return False
+    return True
+
+
 async def readiness(connection: Connection, options: Options, seconds: float) -> StoreCheck:
     """Check server, rights and indexes within ``seconds``; create nothing."""
     database, indexes = connection.database, connection.indexes

@@ -19,7 +19,6 @@ from .policies.checks import check_whole_number
 from .policy_checks import check_policy
 from .session_state import SessionState
 from .settings import checked, for_the_sdk
-from .store_state import StoreState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,8 +40,8 @@ class MongoSession(CompactionHooks):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
-    is cheap and does no I/O: make a session per request, or keep it. Any number of session objects
-    in any number of processes may use one ``session_id`` at the same time.
+    does no I/O: make a session per request, or keep it. Session objects in any number of processes
+    may use one ``session_id`` at the same time.
 
     Attributes:
         session_id: Identifies the conversation.
@@ -86,9 +85,8 @@ class MongoSession(CompactionHooks):
         ``driver`` is ``"motor"`` or ``"pymongo"``. ``options`` are those of
         :class:`MongoSessionStore`, which an application uses instead.
         """
-        clients = OwnClients(uri, database, driver)
         return cls(
-            Connections(clients, StoreState(Options(**options))),
+            Connections(OwnClients(uri, database, driver), Options(**options)),
             session_id,
             policy=policy,
             session_settings=session_settings,
@@ -99,10 +97,8 @@ class MongoSession(CompactionHooks):
         return f"{type(self).__name__}({self.session_id!r})"
 
     def _sdk_settings(self) -> SessionSettings:
-        on_limit = None
-        if self.policy is not None:
-            on_limit = partial(self._connections.state.bypasses.by_limit, self.session_id)
-        self._settings = for_the_sdk(self._settings, on_limit)
+        on_limit = partial(self._connections.state.bypasses.by_limit, self.session_id)
+        self._settings = for_the_sdk(self._settings, None if self.policy is None else on_limit)
         return self._settings
 
     def _set_settings(self, given: GivenSettings) -> None:
@@ -118,7 +114,7 @@ class MongoSession(CompactionHooks):
         Args:
             limit: None returns the policy's view (every item, without a policy). A number returns
                 at most so many of the newest items, exactly as they were added, whatever the
-                policy: so the SDK reads back what it wrote.
+                policy: so the SDK reads back what it wrote. 0 returns none.
 
         Raises:
             ValueError: ``limit`` is negative.
@@ -194,10 +190,9 @@ class MongoSession(CompactionHooks):
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Every entry with a seq above ``after_seq``, oldest first: to display a conversation.
 
-        Entries are read in chunks. To continue later, pass the seq of the last entry, also while
-        other workers append, pop and clear: a new item has a larger seq. One exception: if every
-        item from there on was removed more than an hour ago and none was added since, the places
-        are used again.
+        Entries are read in chunks. To continue later, pass the seq of the last entry: a new item
+        has a larger one, whatever other workers append, pop and clear. One exception: if every item
+        from there on was removed over an hour ago and none was added since, seqs are reused.
         """
         check_whole_number("after_seq", after_seq, at_least=0)
         with Explained():
@@ -230,19 +225,17 @@ class MongoSession(CompactionHooks):
     def _start_maintenance(self, connection: Connection, log: SessionLog) -> None:
         """Start the policy's slow work, if there may be any. Must not fail: all is written."""
         policy, head = self.policy, self._state.head
-        if policy is None or not isinstance(policy, HasMaintenance):
+        if not isinstance(policy, HasMaintenance):
             return
         if head is not None and head.total_tokens < self._state.skip_maintenance_until:
             return
-        work = partial(policy.maintain, connection.history(log))
-        connection.background.start(self.session_id, work)
+        history = connection.history(log)
+        connection.background.start(self.session_id, partial(policy.maintain, history))
 
     async def _replaceable_log(self) -> SessionLog | None:
-        own, log = type(self), await self._log()
-        is_overridden = (  # then a replacement would bypass the methods of the subclass
-            own.get_items is not MongoSession.get_items
-            or own.add_items is not MongoSession.add_items
-        )
+        log, own = await self._log(), (type(self).get_items, type(self).add_items)
+        # A replacement would bypass the methods of a subclass.
+        is_overridden = own != (MongoSession.get_items, MongoSession.add_items)
         return log if log.log.has_transactions and not is_overridden else None
 
     async def _log(self) -> SessionLog:

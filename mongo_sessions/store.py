@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pymongo
-from pymongo.errors import PyMongoError
-
 from .clients import GivenClient
 from .connections import Connections
 from .log.server import explaining
@@ -16,13 +13,12 @@ from .own_clients import OwnClients
 from .pending import FoldProgress, fold_pending
 from .policies.checks import check_seconds, check_whole_number
 from .policy_checks import check_policy
-from .readiness import readiness
+from .readiness import ping, readiness
 from .recount import RecountProgress, recount
 from .session import MongoSession
 from .session_info import SessionInfo, info_of
 from .session_state import SessionState
 from .settings import checked
-from .store_state import StoreState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class MongoSessionStore:
-    """All sessions of one collection. Make one per application and keep it.
+    """All sessions of one collection. Make one per application, and keep it.
 
     Args:
         database: Motor's ``AsyncIOMotorDatabase`` or PyMongo's ``AsyncDatabase``. The application
@@ -50,18 +46,16 @@ class MongoSessionStore:
         collection: Name of the collection.
         token_counter: Counts an item when it is stored. None stores no counts; then a policy with
             a token budget is refused.
-        retention: The server deletes items that are older than this, each by itself. At least an
-            hour. A new value changes the index. None leaves an index as it is (to end retention,
-            drop ``created_at_retention``).
-        create_indexes: Whether the first operation creates missing indexes. If none is missing, a
-            user without the right to create them may leave this at True.
+        retention: The server deletes each item that is older. At least an hour. A new value changes
+            the index. None leaves it as it is (drop ``created_at_retention`` to end retention).
+        create_indexes: Whether the first operation creates missing indexes. It needs the right to
+            do so only if one is missing.
         retry_for: Seconds for which an operation is retried through network errors and elections;
             at most 600. While no server is reached, a warning after two seconds says what to check,
             and :class:`ServerUnavailable` is raised at the end. A ``serverSelectionTimeoutMS`` of
             the client other than the driver's default (30 seconds) ends the search earlier. If a
             process is killed between a batch and its commit, other writers of the session may wait
-            until the server aborts the transaction, after 60 seconds
-            (``transactionLifetimeLimitSeconds``).
+            60 seconds (``transactionLifetimeLimitSeconds``), until the server aborts it.
 
     The constructor does no I/O. The first operation checks the indexes, once per store: an index
     that is dropped later is not noticed. If the unique index, the index of removed items or the
@@ -79,11 +73,10 @@ class MongoSessionStore:
         session_settings: GivenSettings = None,
         **options: Unpack[StoreOptions],
     ) -> None:
-        state = StoreState(Options(**options))
         clients = database if isinstance(database, OwnClients) else GivenClient(database)
-        check_policy(policy, has_token_counts=state.counting.is_on)
+        self._connections = Connections(clients, Options(**options))
+        check_policy(policy, has_token_counts=self._connections.state.counting.is_on)
         checked(session_settings, policy)
-        self._connections = Connections(clients, state)
         self._policy = policy
         self._session_settings = session_settings
 
@@ -152,9 +145,8 @@ class MongoSessionStore:
     ) -> list[SessionInfo]:
         """The sessions whose ids start with ``prefix``, in the order of their ids.
 
-        A prefix "user-1" also matches "user-12"; end it with the separator of your ids: "user-1/".
-        ``after`` is the last id of the previous page. The server reads two index keys per session,
-        and no items.
+        A prefix "user-1" matches "user-12", too: end it with the separator of your ids. ``after``
+        is the last id of the previous page. Two index keys are read per session, and no items.
         """
         check_whole_number("limit", limit, at_least=1)
         check_part_of_id("prefix", prefix)
@@ -165,10 +157,7 @@ class MongoSessionStore:
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
-        """Remove a session; return its number of items, which is too low after a retry.
-
-        See :meth:`MongoSession.clear_session`.
-        """
+        """Clear a session; return its number of items, which is too low after a retry."""
         check_session_id(session_id)
         log = await self._connections.current().session_log(session_id, SessionState())
         return await log.clear()
@@ -184,10 +173,10 @@ class MongoSessionStore:
     ) -> int:
         """Make the summaries that are due, in a cron job; return how many were made.
 
-        Sessions are processed one at a time, the longest unused first. Each is brought up to date,
-        block by block. Cancelling the call loses nothing; the next call continues. A session is
-        skipped while another worker has its lease, and during the pause after a failure. A failure
-        is logged, and ends the work on that session.
+        Sessions are processed one at a time, the longest unused first, block by block. Cancelling
+        the call loses nothing; the next call continues. A session is skipped while another worker
+        has its lease, and during the pause after a failure. A failure is logged, and ends the work
+        on that session.
 
         Args:
             policy: The policy that the sessions are used with.
@@ -229,20 +218,14 @@ class MongoSessionStore:
     async def ping(self, timeout: float = 5.0) -> bool:
         """Whether the server answers within ``timeout`` seconds. See :meth:`check` for more."""
         check_seconds("timeout", timeout)
-        database = self._connections.current().database
-        try:
-            with pymongo.timeout(timeout):
-                await database.command("ping")
-        except PyMongoError:
-            return False
-        return True
+        return await ping(self._connections.current(), timeout)
 
     async def check(self, timeout: float = 5.0) -> StoreCheck:
         """Check server, rights (find, insert, update, remove) and indexes, for a readiness probe.
 
-        It creates nothing, and takes at most ``timeout`` seconds. If the store cannot be used, the
-        result is false, and its ``reason`` says why. Missing indexes that the first operation will
-        create do not make it false.
+        It creates nothing, and takes at most ``timeout`` seconds. The result is false if the store
+        cannot be used; its ``reason`` says why. Indexes that the first operation will create are
+        not required.
 
         Raises:
             StoreClosed, WrongEventLoop: as every operation.
@@ -254,9 +237,9 @@ class MongoSessionStore:
     async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
-        First, the background work of policies in this event loop is finished, as by
-        :meth:`MongoSession.flush`. Work that takes longer than ``timeout`` seconds is cancelled,
-        and a warning names the sessions. Close a client of your own after the store.
+        First, the background work of this event loop is finished, as by :meth:`MongoSession.flush`.
+        Work that takes longer than ``timeout`` seconds is cancelled, and a warning names the
+        sessions. Close a client of your own after the store.
         """
         await self._connections.close(timeout)
 
