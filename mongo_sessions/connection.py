@@ -62,7 +62,7 @@ class Connection:
             await self._create_indexes()
 
     async def finish(self, seconds: float) -> None:
-        """Finish the background tasks within so many seconds each; cancel the rest."""
+        """Wait ``seconds`` for the background tasks of each kind, then cancel them."""
         await self.background.close(seconds)
         await self.cleaning.close(seconds)
 

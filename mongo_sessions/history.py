@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter
     from .session_log import SessionLog
 
-# Documents that a first chunk has beyond what the last view needed: a turn is added in between.
+# Documents of a first chunk beyond the need of the last view: a turn is added between two views.
 _MOST_ROOM = 16
 
 
 class SessionHistory:
     """A :class:`~mongo_sessions.policies.History` that reads in chunks.
 
-    Each chunk is a query of its own, that ends with its answer: no cursor stays open when a policy
-    stops in the middle, and a failed one can be read again.
+    Each chunk is a query of its own that one answer completes: no cursor stays open when a policy
+    stops early, and a failed read is retried.
     """
 
     def __init__(
@@ -125,18 +125,17 @@ class SessionHistory:
         return self._count_tokens(item)
 
     async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
-        """One after the other as they are asked for: a policy may stop at any."""
+        """Convert lazily: a policy may stop at any entry."""
         entries = (_to_entry(document, self._count_tokens) for document in documents)
         if all("tokens" in document for document in documents):
             return entries
-        return iter(await asyncio.to_thread(list, entries))  # it counts, and may load a vocabulary
+        return iter(await asyncio.to_thread(list, entries))  # counting may load a vocabulary
 
 
 class _Chunked:
     """Entries, read a chunk at a time.
 
-    No generator: one that is left in the middle has to be closed by its event loop, which may have
-    ended by then.
+    Not a generator: an unfinished one has to be closed by its event loop, which may have ended.
     """
 
     def __init__(
@@ -178,11 +177,13 @@ class _Chunked:
 
     @property
     def size_in_one_chunk(self) -> int:
-        """Of the first chunk with which this would have been one round trip, and some room."""
+        """The size of a first chunk that makes this one round trip, with room for a turn."""
         unread = self._found - self._taken
         if self._has_ended and not unread:
-            return min(self._asked_for, LARGEST_CHUNK)  # the session may be shorter: no matter
-        # Documents without an item are needed, too, if they are in front of the items.
+            return min(
+                self._asked_for, LARGEST_CHUNK
+            )  # more than a shorter session has, which costs nothing
+        # Documents without an item count if they are in front of the items.
         needed = self._taken if self._has_ended else self._asked_for - unread
         return min(needed + min(needed // 2 + 4, _MOST_ROOM), LARGEST_CHUNK)
 
@@ -190,8 +191,7 @@ class _Chunked:
 def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
     """Return a stored document as a policy sees it.
 
-    An item that was stored without a count, by a store that counted none, is counted here.
-    Its running total is not known: 0.
+    An item that was stored without a count is counted here. Its running total is unknown: 0.
     """
     item = decode(document["item"])
     tokens = document.get("tokens")

@@ -1,4 +1,4 @@
-"""Making the summaries that are due, in all sessions of a store."""
+"""Makes the summaries that are due, in all sessions of a store."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class FoldProgress:
     """Where :meth:`MongoSessionStore.fold_pending` is, after a summary."""
 
     session_id: str
-    """Of the session that has a new summary."""
+    """The session that has a new summary."""
     session_number: int
-    """Of that session among those that are due: 1, 2, 3, …"""
+    """Number of that session among the due ones: 1, 2, 3, …"""
     sessions: int
-    """How many are due."""
+    """Number of sessions that are due."""
     summaries: int
-    """Made so far, in all sessions."""
+    """Summaries made so far, in all sessions."""
     report: FoldReport
-    """The summary that was just made, and its cost."""
+    """The new summary and its cost."""
 
 
 async def fold_pending(

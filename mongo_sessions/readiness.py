@@ -29,11 +29,11 @@ _MARGIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StoreCheck:
-    """What a check has found; true if the store can be used."""
+    """The result of a check; true if the store can be used."""
 
     ok: bool
     reason: str
-    """In words, for a log: why it cannot be used, or what is about to be done."""
+    """For a log: why the store cannot be used, or what the first operation will do."""
 
     def __bool__(self) -> bool:
         return self.ok
@@ -80,7 +80,7 @@ async def _look(database: AnyDriver, indexes: Indexes, *, create_indexes: bool) 
 
 @dataclass(frozen=True)
 class _Rights:
-    """What the user of a client may do; None if nothing is known, as without access control."""
+    """The rights of the client's user; None if unknown, as without access control."""
 
     privileges: Iterable[Mapping[str, Any]] | None
 
@@ -101,7 +101,7 @@ class _Rights:
 
 
 def _covers(resource: Mapping[str, Any], indexes: Indexes) -> bool:
-    """Whether a resource is the collection, or all of a kind that it belongs to."""
+    """Whether a resource is the collection, or a set that includes it."""
     if resource.get("anyResource"):
         return True
     database, collection = indexes.namespace

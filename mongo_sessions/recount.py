@@ -30,13 +30,13 @@ class RecountProgress:
     """Where :meth:`MongoSessionStore.recount` is, after some documents of a session."""
 
     session_id: str
-    """Of the session that is counted."""
+    """The session that is counted."""
     session_number: int
-    """Of that session: 1, 2, 3, …"""
+    """Number of that session: 1, 2, 3, …"""
     documents: int
     """Counted so far, in all sessions."""
     changed: int
-    """Of these: documents that had other counts."""
+    """Documents of these that had other counts."""
 
 
 async def recount(
@@ -78,11 +78,11 @@ class _Recount:
             after = page[-1].session_id
 
     async def _chunks(self, session_id: str) -> AsyncIterator[None]:
-        """Count a session, oldest first; pause after each chunk.
+        """Count a session, oldest first; yield after each chunk.
 
-        Appends go on meanwhile, and count on from the old totals. They are among the documents that
-        are read next, until a mark is put on the next place: an append that was numbered after an
-        old total is refused by it, and one that comes later counts on from a new total.
+        Concurrent appends continue from the old totals. The next chunk includes them, until a mark
+        takes the next place: it refuses an append that was numbered after an old total, and a
+        later append continues from a new total.
         """
         seq = 0
         changed_before = self.changed
@@ -102,10 +102,10 @@ class _Recount:
             yield
 
     async def _total_before(self, session_id: str, seq: int, documents: Sequence[Document]) -> int:
-        """The total that these documents count on from: of the item before them.
+        """The running total before these documents.
 
-        It was counted anew, unless it was removed meanwhile. Before the oldest item, there are
-        those that retention has deleted, as they were counted.
+        It is that of the item before them, which was counted again unless it was removed since.
+        Items that retention has deleted before the oldest item keep their old counts.
         """
         before = await self._log.counts.numbers_at(session_id, seq) if seq else None
         if before is not None:

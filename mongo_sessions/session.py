@@ -82,8 +82,8 @@ class MongoSession(CompactionHooks):
     ) -> Self:
         """A session with its own client, for scripts. Close it, or use ``async with``.
 
-        ``driver`` is ``"motor"`` or ``"pymongo"``. ``options`` are those of
-        :class:`MongoSessionStore`, which an application uses instead.
+        ``driver`` is ``"motor"`` or ``"pymongo"``. ``options`` are
+        arguments of :class:`MongoSessionStore`, which an application uses instead.
         """
         return cls(
             Connections(OwnClients(uri, database, driver), Options(**options)),
@@ -113,7 +113,7 @@ class MongoSession(CompactionHooks):
 
         Args:
             limit: None returns the policy's view (every item, without a policy). A number returns
-                at most so many of the newest items, exactly as they were added, whatever the
+                the newest items up to this number, exactly as they were added, whatever the
                 policy: so the SDK reads back what it wrote. 0 returns none.
 
         Raises:
