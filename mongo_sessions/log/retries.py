@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pymongo
 from pymongo.errors import (
@@ -20,7 +20,7 @@ from pymongo.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -233,24 +233,3 @@ class Retries(NamedTuple):
     async def run(self, command: Callable[[], Awaitable[T]]) -> T:
         """Run an idempotent command; retry it after transient errors."""
         return await retrying(command, self.seconds, server=self.server)
-
-
-async def run_to_completion(operation: Coroutine[Any, Any, T]) -> T:
-    """Run ``operation`` to its end, even if the caller is cancelled meanwhile.
-
-    A cancelled caller gets its cancellation when the outcome is known, so that nothing is written
-    after the call. A store's ``retry_for`` bounds how long that takes. The end of the event loop
-    cancels the operation, too.
-    """
-    task = asyncio.ensure_future(operation)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        if not task.cancelled():
-            task.exception()  # or asyncio logs that it was never retrieved
-        raise cancellation
-    return task.result()

@@ -116,7 +116,7 @@ async def test_what_an_election_takes_back_was_never_read(database, members):
     await late.add_items([user("after what it saw")])
     await early.add_items([user("after that")])
     assert await contents(early, after_seq=1) == [(2, "after what it saw"), (3, "after that")]
-    await store._storage._cleaning.finish()
+    await store._connections.current().cleaning.finish()
     assert await cleared.get_items() == ITEMS
 
 
@@ -125,7 +125,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
     early, late = (MongoSessionStore(database).session("a") for _ in range(2))
     await early.add_items(ITEMS[:1])
     assert await late.get_items(limit=1) == ITEMS[:1]
-    late._known.forget()
+    late._state.forget()
     await members.stand_alone()
     await append_alone(database, "a")
     sent.clear()

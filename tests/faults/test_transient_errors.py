@@ -190,7 +190,7 @@ async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
     adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
     await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
-        same = database.client[lossy_store._storage._source.database().name]
+        same = database.client[lossy_store._connections.current().database.name]
         await MongoSessionStore(same).session("a").add_items([{"role": "user", "content": "other"}])
     await adding
     contents = [content for _, content in await numbers(session)]
@@ -216,7 +216,7 @@ async def test_a_lost_answer_does_not_clear_twice(lossy, lossy_store, lost, driv
     clearing = asyncio.ensure_future(session.clear_session())
     await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
-        same = database.client[lossy_store._storage._source.database().name]
+        same = database.client[lossy_store._connections.current().database.name]
         await MongoSessionStore(same).session("a").add_items(ITEMS[:1])
     await clearing
     assert await session.get_items() == ITEMS[:1]
@@ -355,11 +355,11 @@ async def test_a_clear_that_fails_behind_its_barrier_shows_nothing_and_is_finish
         assert await store.session("a").pop_item() is None
         assert await store.session("a").get_items() == []
         assert await store.session("a").get_items(limit=5) == []
-        await store._storage._cleaning.finish()
+        await store._connections.current().cleaning.finish()
     await store.session("a").add_items(items[:2])
     assert await MongoSessionStore(database).session("a").get_items() == items[:2]
     assert await store.session("a").get_items() == items[:2]
-    await store._storage._cleaning.finish()
+    await store._connections.current().cleaning.finish()
     assert await database["session_items"].count_documents(with_item) == 2
     assert (await database["session_items"].count_documents({"gone_at": {"$exists": True}})) == 35
     assert await store.session("a").get_items() == items[:2]

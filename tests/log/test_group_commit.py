@@ -211,8 +211,8 @@ async def test_many_tasks_take_few_transactions_and_every_batch_is_whole(driver,
 
 
 async def test_all_tasks_of_a_process_stand_in_one_queue_from_the_first(database):
-    storage = MongoSessionStore(database)._storage
-    assert len(set(await asyncio.gather(*(storage.log() for _ in range(10))))) == 1
+    connection = MongoSessionStore(database)._connections.current()
+    assert len(set(await asyncio.gather(*(connection.log() for _ in range(10))))) == 1
 
 
 async def test_an_error_in_a_group_leaves_nothing_of_it_and_everybody_hears(database):

@@ -15,7 +15,7 @@ import pymongo
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import InvalidOperation, InvalidURI
+from pymongo.errors import InvalidOperation, InvalidURI, OperationFailure
 
 from mongo_sessions import (
     MongoSession,
@@ -25,8 +25,9 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
+from mongo_sessions.log.deployment import Deployment
 from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
-from mongo_sessions.once import Once
+from mongo_sessions.log.indexes import Indexes
 from tests.conftest import open_database
 from tests.support.clients import open_client
 from tests.support.scribes import Scribe
@@ -62,7 +63,7 @@ def store(driver, replica_set, request):
 
     async def clean_up():
         async with store:
-            await store._storage.database().drop_collection(collection)
+            await store._connections.current().database.drop_collection(collection)
 
     asyncio.run(clean_up())
 
@@ -94,7 +95,7 @@ def test_a_read_that_stops_in_the_middle_leaves_nothing_to_be_closed(store, poli
 def test_clients_of_closed_loops_are_closed(store):
     for _ in range(5):
         asyncio.run(store.ping())
-    assert len(store._storage._source._clients) == 1
+    assert len(store._connections._by_loop) == 1
 
 
 def test_loops_in_many_threads_at_once(store):
@@ -151,7 +152,7 @@ def test_a_store_that_was_left_open_ends_with_its_loops(driver, replica_set):
     """PyMongo warns of an open client that is collected."""
     store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
     assert asyncio.run(store.ping())
-    client = store._storage._source._clients.popitem()[1]
+    client = store._connections._by_loop.popitem()[1].client
     if driver == "motor":
         asyncio.run(client.close())
     del store, client
@@ -164,7 +165,7 @@ async def test_closing_closes_the_clients_of_loops_in_other_threads(driver, repl
 
     async def use() -> None:
         assert await store.ping()
-        client = store._storage.database().client
+        client = store._connections.current().database.client
         used.set()
         await asyncio.to_thread(closed.wait)
         with pytest.raises(InvalidOperation):
@@ -222,59 +223,120 @@ async def test_of_many_first_operations_those_that_are_cancelled_harm_nobody(sto
     assert await asyncio.gather(*others[1:]) == [[]] * 5
 
 
-def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others():
-    """asyncio.run cancels what is left when it ends; a loop may also be stopped and closed."""
-    once: Once[int] = Once()
-    entered = threading.Event()
+@pytest.fixture
+def looks(monkeypatch) -> list[str]:
+    """Which looks at the server there were: at the indexes, and at the deployment."""
+    looks: list[str] = []
+    ensure, of = Indexes.ensure, Deployment.of
 
-    async def never() -> int:
-        entered.set()
-        await asyncio.Event().wait()
-        raise AssertionError
+    async def counted_ensure(self, *, create):
+        looks.append("indexes")
+        await ensure(self, create=create)
 
-    async def seven() -> int:
-        return 7
+    async def counted_of(database):
+        looks.append("deployment")
+        return await of(database)
 
-    async def wait_for_it() -> int:
-        await asyncio.to_thread(entered.wait)
-        waiting = asyncio.ensure_future(once.get(seven))
-        await asyncio.sleep(0)
-        is_waiting.set()
-        return await waiting
+    monkeypatch.setattr(Indexes, "ensure", counted_ensure)
+    monkeypatch.setattr(Deployment, "of", counted_of)
+    return looks
 
-    is_waiting = threading.Event()
-    results: list[int] = []
-    thread = threading.Thread(target=lambda: results.append(asyncio.run(wait_for_it())))
-    thread.start()
+
+@pytest.mark.parametrize("create_indexes", [True, False])
+def test_one_loop_looks_at_the_server_and_the_next_ones_do_not(
+    driver, replica_set, looks, create_indexes
+):
+    """A serverless handler has an event loop per call."""
+    uri = replica_set, "test_loops_looks"
+    first = MongoSessionStore.from_uri(*uri, driver=driver)
+
+    async def end() -> None:
+        async with first:
+            await first.ensure_indexes()
+
+    asyncio.run(end())
+    looks.clear()
+    store = MongoSessionStore.from_uri(*uri, driver=driver, create_indexes=create_indexes)
+
+    async def first_operations() -> None:
+        await asyncio.gather(*(store.session(name).get_items() for name in "abcdef"))
+
+    asyncio.run(first_operations())
+    assert looks == ["indexes", "deployment"]
+    for _ in range(2):
+        asyncio.run(first_operations())
+    asyncio.run(store.close())
+    assert looks == ["indexes", "deployment"]
+
+
+async def test_a_failed_look_is_raised_to_all_who_wait_and_tried_again(store, monkeypatch):
+    attempts = 0
+    ensure = Indexes.ensure
+
+    async def fail_once(self, *, create):
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise OperationFailure("not now", 8000)
+        await ensure(self, create=create)
+
+    monkeypatch.setattr(Indexes, "ensure", fail_once)
+    reading = [store.session("a").get_items() for _ in range(5)]
+    outcomes = await asyncio.gather(*reading, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [8000] * 5
+    assert await store.session("a").get_items() == []
+    assert attempts == 2
+
+
+@pytest.fixture
+def hangs(monkeypatch) -> threading.Event:
+    """Set when the first look at the indexes has begun, which does not end."""
+    hangs = threading.Event()
+    ensure = Indexes.ensure
+
+    async def hang_once(self, *, create):
+        if not hangs.is_set():
+            hangs.set()
+            await asyncio.Event().wait()
+        await ensure(self, create=create)
+
+    monkeypatch.setattr(Indexes, "ensure", hang_once)
+    return hangs
+
+
+def test_a_loop_that_ends_in_the_first_operation_leaves_it_to_the_others(store, hangs):
+    """asyncio.run cancels what is left when it ends."""
+    may_end = threading.Event()
 
     async def leave_it() -> None:
-        leaving = asyncio.ensure_future(once.get(never))
-        await asyncio.to_thread(is_waiting.wait)
+        leaving = asyncio.ensure_future(store.session("a").get_items())
+        await asyncio.to_thread(may_end.wait)
         assert not leaving.done()
 
-    asyncio.run(leave_it())
+    thread = threading.Thread(target=asyncio.run, args=(leave_it(),))
+    thread.start()
+    hangs.wait()
+    assert asyncio.run(store.session("a").get_items()) == []
+    may_end.set()
     thread.join()
-    assert results == [7]
+    assert asyncio.run(store.session("a").get_items()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others():
-    once: Once[int] = Once()
-
-    async def never() -> int:
+def test_a_loop_that_is_closed_in_the_first_operation_does_not_hang_the_others(store, hangs):
+    async def stop() -> None:
+        await asyncio.to_thread(hangs.wait)
         loop.stop()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def seven() -> int:
-        return 7
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)  # it complains of what it left
-    abandoned = loop.create_task(once.get(never))
+    abandoned = loop.create_task(store.session("a").get_items())
+    stopping = loop.create_task(stop())
     loop.run_forever()
+    loop.run_until_complete(loop.shutdown_asyncgens())  # or PyMongo's client would stay open
     loop.close()
-    assert asyncio.run(once.get(seven)) == 7
+    assert asyncio.run(store.session("a").get_items()) == []
+    assert stopping.done()
     assert not abandoned.done()
 
 
@@ -348,7 +410,7 @@ async def test_the_server_is_told_our_name_where_the_driver_allows_it(replica_se
         assert max(name.count("|mongo-sessions") for name in names) == 1
     uri = f"{replica_set}&appName=own"
     async with MongoSessionStore.from_uri(uri, driver="pymongo") as store:
-        database = store._storage.database()
+        database = store._connections.current().database
         names = await driver_names(database, "own")
         assert {name.count("|mongo-sessions") for name in names} == {1}
 

@@ -175,7 +175,7 @@ async def remove(session: MongoSession, how: str) -> None:
         case "clear":
             await session.clear_session()
         case "delete":
-            await MongoSessionStore(session._storage.database()).delete_session("a")
+            await MongoSessionStore(session._connections.current().database).delete_session("a")
         case "pop":
             while await session.pop_item():
                 pass
@@ -704,7 +704,7 @@ async def test_an_append_that_is_done_does_not_fail_because_the_store_was_closed
             seen = sent.expect("insert")
             adding = asyncio.create_task(session.add_items([user(2)]))
             await seen.wait()
-            await session._storage.close(10)
+            await session._connections.close(10)
             await adding
         assert len(await raw(database)) == 3
 
