@@ -11,11 +11,12 @@ import pytest
 
 import mongo_sessions
 from mongo_sessions import policies
+from mongo_sessions.policies import summarize
 
 SOURCE = Path(mongo_sessions.__file__).parent
 
 
-@pytest.mark.parametrize("module", [mongo_sessions, policies])
+@pytest.mark.parametrize("module", [mongo_sessions, policies, summarize])
 def test_what_is_exported_is_what_is_there_and_listed_in_order(module):
     public = {
         name
