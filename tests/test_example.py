@@ -10,10 +10,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-import mongo_sessions
 from mongo_sessions import SummaryRequest, TiktokenCounter
 
-DEMO = Path(mongo_sessions.__file__).parent.parent / "examples" / "demo"
+# Not beside the package: that may be an installed wheel.
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+DEMO = ROOT / "examples" / "demo"
 # Few turns; but with them, the facts have left the window of TokenLimit, and a summary is made.
 TURNS, MAX_TOKENS = 24, 6_000
 FACTS = ("My booking code is QX-4711.", "I am allergic to peanuts.", "Always use metric units.")
