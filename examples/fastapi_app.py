@@ -11,7 +11,7 @@ The last command prints, word by word:
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,7 +33,7 @@ def agent_for(text: str) -> Agent[Any]:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     # One store per worker. It is closed when the worker ends, after its background work.
     async with MongoSessionStore.from_uri(URI, "fastapi_app", policy=TokenLimit(16_000)) as store:
         app.state.store = store

@@ -1,4 +1,4 @@
-"""A line chart as SVG, written by hand: one picture is no reason for a plotting library."""
+"""A line chart as SVG: one picture needs no plotting library."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 840, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 690, 70, 360  # of the plot
 LABEL_HEIGHT = 18
-# After Okabe and Ito: the colour-blind can tell them apart.
+# Okabe and Ito's palette: distinguishable with colour blindness.
 COLOURS = ("#d55e00", "#0072b2", "#007a59", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def line_chart(
     title: str, series: Mapping[str, Sequence[float]], *, x_label: str, y_label: str
 ) -> str:
-    """One line for each series, with its name at its end: values at 1, 2, 3, … on the x axis."""
+    """One labelled line per series: its values at 1, 2, 3, … on the x axis."""
     x_end = max(map(len, series.values()))
     x_ticks = [tick for tick in ticks(x_end) if tick <= x_end]
     y_ticks = ticks(max(map(max, series.values())))
@@ -31,7 +31,7 @@ def line_chart(
         return BOTTOM - (BOTTOM - TOP) * value / y_ticks[-1]
 
     def parts() -> Iterator[str]:
-        # White of its own: the page around it may be dark.
+        # A white background: the page around the picture may be dark.
         yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
         yield _text(LEFT, 28, title, 'font-size="17" font-weight="bold"')
         yield _text(LEFT, TOP - 14, y_label)
@@ -58,7 +58,7 @@ def line_chart(
 
 
 def ticks(largest: float, about: int = 6) -> list[int]:
-    """Round numbers from 0 to the first that is at least ``largest``, in about ``about`` steps."""
+    """Round numbers from 0 to at least ``largest``, in approximately ``about`` steps."""
     rough = max(1.0, largest / about)
     magnitude = 10 ** math.floor(math.log10(rough))
     step = next(n * magnitude for n in (1, 2, 5, 10) if n * magnitude >= rough)

@@ -78,7 +78,7 @@ class TokenLimit:
             if is_full and (
                 len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
             ):
-                # In a broken history, invalid items may be what exceeds the budget.
+                # In a broken history, invalid items alone may exceed the budget.
                 first = 0 if is_broken else start
                 window = await self._cut(history, read[::-1], first, before=entry.item)
                 if window is not None and window.entries:

@@ -1,4 +1,4 @@
-"""Tokens of an item: what a counter is, what costs a fixed number, and an estimate for texts."""
+"""Tokens of an item: the counter protocol, fixed costs, and an estimate for texts."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ import pytest
 
 from mongo_sessions import SummaryRequest, TiktokenCounter
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo"
+# Not beside the package: that may be an installed wheel.
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+DEMO = ROOT / "examples" / "demo"
 # Few turns; but with them, the facts have left the window of TokenLimit, and a summary is made.
 TURNS, MAX_TOKENS = 24, 6_000
 FACTS = ("My booking code is QX-4711.", "I am allergic to peanuts.", "Always use metric units.")

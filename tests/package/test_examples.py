@@ -18,12 +18,12 @@ from urllib.request import urlopen
 
 import pytest
 
-import mongo_sessions
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = Path(mongo_sessions.__file__).parent.parent / "examples"
+# Not beside the package: that may be an installed wheel.
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+EXAMPLES = ROOT / "examples"
 SERVER = "fastapi_app.py"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name != SERVER)
 
@@ -58,7 +58,7 @@ def serve(uri: str, workers: int) -> Iterator[tuple[str, list[str]]]:
     """The address of the FastAPI application, and what it logged until it was ready."""
     command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", str(EXAMPLES)]
     command += ["--port", "0", "--workers", str(workers)]
-    path = os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     server = subprocess.Popen(
         command,
         env=os.environ | {"MONGODB_URI": uri, "PYTHONPATH": path},

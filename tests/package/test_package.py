@@ -11,12 +11,13 @@ import pytest
 
 import mongo_sessions
 from mongo_sessions import policies
+from mongo_sessions.policies import summarize
 
 SOURCE = Path(mongo_sessions.__file__).parent
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
 
-@pytest.mark.parametrize("module", [mongo_sessions, policies])
+@pytest.mark.parametrize("module", [mongo_sessions, policies, summarize])
 def test_what_is_exported_is_what_is_there_and_listed_in_order(module):
     public = {
         name

@@ -110,7 +110,10 @@ def end_of(text: str, fits: Callable[[str], bool]) -> str:
     """
     if fits(text):
         return text
-    too_long, start = 0, len(text)  # what starts here is too long; what starts there fits
+    too_long, start = (
+        0,
+        len(text),
+    )  # text[too_long:] does not fit, text[start:] does
     while start - too_long > 1:
         middle = (too_long + start) // 2
         too_long, start = (too_long, middle) if fits(text[middle:]) else (middle, start)
