@@ -127,7 +127,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
     early, late = (MongoSessionStore(database).session("a") for _ in range(2))
     await early.add_items(ITEMS[:1])
     assert await late.get_items(limit=1) == ITEMS[:1]
-    late._known.forget()
+    late._state.forget()
     await members.stand_alone()
     await append_alone(database, "a")
     sent.clear()

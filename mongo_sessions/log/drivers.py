@@ -1,4 +1,4 @@
-"""Motor and PyMongo's async client: what differs between them; a database through one of them."""
+"""Motor and PyMongo's async client: the differences, and a database given by the application."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from ..errors import StoreClosed, WrongEventLoop
 
 Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
 
-# The two drivers share their methods, and no type: the same call returns a Future here, a
-# coroutine there, and a cursor of its own kind in both.
+# The drivers have the same methods and no common type: a call returns a Future in Motor, a
+# coroutine in PyMongo, and each has its own cursor.
 AnyDriver: TypeAlias = Any
 
 
 async def maybe_await(result: AnyDriver) -> AnyDriver:
-    """Await ``result`` where the driver wants that.
+    """Await ``result`` if the driver returned an awaitable.
 
-    aggregate and start_transaction are to be awaited in PyMongo alone, start_session in Motor.
+    Only PyMongo's aggregate and start_transaction are awaitable, and only Motor's start_session.
     """
     return await result if inspect.isawaitable(result) else result
 
 
 CLOSED = "the session store is closed"
 
-# The package's name in the handshake, for the server's log. Motor's clients send none: Motor joins
-# the name to its own by "|", which PyMongo 4.19 and newer refuse.
+# The package's name in the handshake, for the server's log. Motor's clients do not send it: Motor
+# appends the name to its own with "|", which PyMongo 4.19 and newer reject.
 DRIVER_INFO = DriverInfo("mongo-sessions", version("mongo-sessions"))
 
 
 class GivenDatabase:
-    """A database that the application made, and whose client it closes.
+    """A database given by the application, which also closes its client.
 
-    Its client serves one event loop. The other one would not fail at once, but hang or fail at
-    some later call, so it is refused here.
+    A client serves one event loop. In another loop, a call would hang or fail later, so this class
+    refuses that loop at once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -57,14 +57,14 @@ class GivenDatabase:
         self._closed = False
 
     def __str__(self) -> str:
-        """Hosts and database, without what a URI says of users."""
+        """Hosts and database, without credentials."""
         client: AnyDriver = self._database.client
         topology = client.topology_description
         if isinstance(topology, TopologyDescription):
             hosts = ",".join(
                 f"{host}:{port}" for host, port in sorted(topology.server_descriptions())
             )
-        else:  # mongomock, which is nowhere
+        else:  # mongomock has no address
             hosts = type(client).__name__
         return f"{hosts}/{self._database.name}"
 
