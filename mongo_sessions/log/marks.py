@@ -60,7 +60,6 @@ class Marker:
         The first result is the document before the change; None if no document matches. If the
         answer was lost, the second result is the document after the change, found by ``marked``.
         """
-        after: Document | None = None
         backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
             async with self._driver_session() as session:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .documents import Document
 
 MARK_SECONDS = 3_600
-"""How long the server keeps a mark: far longer than an operation takes."""
+"""How long the server keeps a mark: longer than any operation, or any remembered head."""
 
 NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
 OLDEST_FIRST = [("seq", pymongo.ASCENDING)]
