@@ -116,8 +116,8 @@ async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = No
     head = head_of(documents, is_whole=newest is None)
     if head is None:
         below = {**query, "seq": {"$lt": documents[0]["seq"]}, **LIVE_OR_BARRIER}
-        told = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST, **in_session)
-        head = head_of(documents if told is None else [*documents, told], is_whole=True)
+        older = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST, **in_session)
+        head = head_of(documents if older is None else [*documents, older], is_whole=True)
     assert head is not None  # noqa: S101 - for mypy
     return head
 

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 Database: TypeAlias = "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]"
 
-# The two drivers share their methods, and no type: the same call returns a Future here, a
-# coroutine there, and a cursor of its own kind in both.
+# The drivers have the same methods and no common type: a call returns a Future in Motor, a
+# coroutine in PyMongo, and each has its own cursor.
 AnyDriver: TypeAlias = Any
 
 
 async def maybe_await(result: AnyDriver) -> AnyDriver:
-    """Await ``result`` where the driver wants that.
+    """Await ``result`` if the driver returned an awaitable.
 
-    aggregate and start_transaction are to be awaited in PyMongo alone, start_session in Motor.
+    Only PyMongo's aggregate and start_transaction are awaitable, and only Motor's start_session.
     """
     return await result if inspect.isawaitable(result) else result
 
 
-# The package's name in the handshake, for the server's log. Motor's clients send none: Motor joins
-# the name to its own by "|", which PyMongo 4.19 and newer refuse.
+# The package's name in the handshake, for the server's log. Motor's clients do not send it: Motor
+# appends the name to its own with "|", which PyMongo 4.19 and newer reject.
 DRIVER_INFO = DriverInfo("mongo-sessions", version("mongo-sessions"))

@@ -122,15 +122,10 @@ class Indexes:
 
     @property
     def namespace(self) -> tuple[str, str]:
-        """Database and collection."""
         return self._database.name, self._collection
 
     async def refuse_foreign(self) -> None:
-        """Check one document, unless this user may not read: then the next command fails.
-
-        Raises:
-            ForeignCollection: the document was not written by this package.
-        """
+        """Call ``check_one_document``, and ignore that this user may not read."""
         try:
             await self.check_one_document()
         except OperationFailure as error:
@@ -191,12 +186,11 @@ class Indexes:
     async def _existing(self) -> Existing | None:
         """All indexes by their names; None if this user may not list them."""
         try:
-            existing: Existing = await self._items.index_information()
+            return dict(await self._items.index_information())
         except OperationFailure as error:
             if error.code != _UNAUTHORIZED:
                 raise
             return None
-        return existing
 
     async def _provide(self, spec: IndexSpec, existing: Existing | None, *, create: bool) -> None:
         known = existing or {}

@@ -1,4 +1,4 @@
-"""Reads that no election rolls back, and that miss nothing that was acknowledged before them."""
+"""Reads that no election rolls back, and that see every acknowledged write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _Election(NamedTuple):
-    """The primary, and the election that it won."""
+    """A primary and its election."""
 
     address: tuple[str, int | None]
     election_id: object
@@ -22,11 +22,11 @@ class _Election(NamedTuple):
 class LastingReads:
     """Reads of one collection from the primary.
 
-    Read concern "majority" returns what the primary knows to be on a majority of the members. A new
-    primary has every acknowledged write, but does not know that a majority has it until its own
-    first write is on a majority. So a read with "majority" may miss acknowledged writes in the
-    first moments after an election. A read with "linearizable" does not: it reads what the primary
-    has, and waits until a write after it is on a majority.
+    Read concern "majority" returns the data that the primary knows to be on a majority of the
+    members. A new primary has every acknowledged write, but learns that a majority has it only when
+    its own first write is on a majority. So a read with "majority" may miss acknowledged writes in
+    the first moments after an election. A read with "linearizable" does not: it reads the data of
+    the primary, and waits until a later write is on a majority.
 
     So reads are linearizable until one has succeeded since the last election, and then use
     "majority", which does not wait. A linearizable read takes as long as a write, and fails while
@@ -49,7 +49,7 @@ class LastingReads:
         self._confirmed: _Election | None = None
 
     async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
-        """Return what ``command`` returns, which is given the collection, and may run twice."""
+        """Call ``command`` with the collection, perhaps twice, and return its result."""
         if not self._has_elections:
             return await command(self._majority)
         election = self._election()

@@ -1,4 +1,4 @@
-"""Replacing items of a session by others, in one transaction."""
+"""Replace items of a session, in one transaction."""
 
 from __future__ import annotations
 
@@ -36,15 +36,14 @@ _PRUNED_AT_ONCE = 500
 
 
 class Replacer:
-    """Replaces items, exactly once; needs a server with transactions.
+    """Replaces items, exactly once; requires transactions.
 
-    What a transaction only reads, others may change before its commit. So each replacement writes
-    to the newest place: of two that pop, clear or replace at once, the server lets one go first. A
-    clear that waited for a replacement must not put its barrier there any more, for there are newer
-    places: that is what ``replaced`` says.
+    A transaction does not lock what it only reads. So each replacement writes to the newest place:
+    this makes concurrent pops, clears and replacements exclude each other. If another transaction
+    has written to the newest place, the server refuses the replacement, which is then retried.
 
-    If another transaction has written to the newest place, the server refuses the replacement, and
-    it is tried again.
+    ``replaced`` marks the former newest place. A clear that waited for the replacement must not
+    write its barrier there, because there are newer places now.
     """
 
     def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:
@@ -59,10 +58,10 @@ class Replacer:
         items: Sequence[NewItem],
         may_prune: Callable[[Item], bool] | None = None,
     ) -> bool:
-        """Replace these items, oldest first, if they are exactly the newest; return whether.
+        """Replace ``gone``, oldest first, if these are the newest items; return whether they are.
 
-        In the same transaction, the oldest items of the session are removed for which ``may_prune``
-        returns True, up to the first for which it does not.
+        The same transaction removes the oldest items of the session up to the first for which
+        ``may_prune`` returns False.
         """
         new = {ObjectId(): item for item in items}
 
@@ -89,7 +88,7 @@ class Replacer:
         return await self._exactly_once(session_id, new, replace)
 
     async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> Document | None:
-        """Put a barrier and ``items`` behind it; return the barrier, if there was anything."""
+        """Write a barrier, and ``items`` after it; return the barrier, None for a new session."""
         new = {ObjectId(): item for item in items}
         barrier: Document | None = None
 
@@ -132,7 +131,7 @@ class Replacer:
     async def _newest_live(
         self, session_id: str, limit: int, transaction: AnyDriver
     ) -> list[Document]:
-        """The newest items down to a barrier, which is the last then."""
+        """The newest items; if there is a barrier, it is the last of the result."""
         query = {"session_id": session_id, **LIVE_OR_BARRIER}
         cursor = self._items.find(query, NUMBERS, session=transaction)
         found: list[Document] = await cursor.sort(NEWEST_FIRST).limit(limit).to_list(None)
@@ -156,8 +155,8 @@ class Replacer:
             ]
             removed = len(gone)
             if gone:
-                those = {"session_id": session_id, "_id": {"$in": gone}}
-                await self._items.update_many(those, REMOVAL, session=transaction)
+                pruned = {"session_id": session_id, "_id": {"$in": gone}}
+                await self._items.update_many(pruned, REMOVAL, session=transaction)
 
     async def _insert(
         self,

@@ -76,7 +76,7 @@ def is_unknown_commit(error: PyMongoError) -> bool:
 
 
 def _has_own_id_stored(error: PyMongoError) -> bool:
-    """Whether our ``_id`` is taken: by a write that the driver repeated without telling."""
+    """Whether our ``_id`` is taken: by an attempt that the driver retried by itself."""
     if isinstance(error, BulkWriteError):
         problems = error.details["writeErrors"]
     elif isinstance(error, DuplicateKeyError):

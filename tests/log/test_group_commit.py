@@ -43,7 +43,7 @@ def batch(*names: str) -> list[NewItem]:
 
 
 def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> GroupCommit:
-    return GroupCommit("a", writing, together=GroupLimits(items, size), retry_for=30)
+    return GroupCommit("a", writing, limits=GroupLimits(items, size), retry_for=30)
 
 
 async def add_all(queue: GroupCommit, *batches: list[NewItem]) -> list[asyncio.Task]:
@@ -186,7 +186,7 @@ async def test_others_are_not_written_under_a_callers_deadline(database):
 
 
 async def test_a_queue_is_gone_when_nobody_waits_in_it(writing):
-    queues = GroupCommits(writing, together=GroupLimits(100, 1_000), retry_for=30)
+    queues = GroupCommits(writing, limits=GroupLimits(100, 1_000), retry_for=30)
     writing.may_go_on.set()
     await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
     assert len(queues._queues) == 0
