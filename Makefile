@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: test test-lowest coverage check torture torture-standalone bench facts demo
+.PHONY: test test-lowest coverage check torture torture-standalone bench facts demo docs
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -39,13 +39,20 @@ torture-standalone: $(VENV)/installed  ## the same on one server without a repli
 	$(BIN)/python -m tests.torture --standalone --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
-	$(BIN)/python -m benchmarks --json benchmarks.json --picture benchmarks/figures.svg
+	$(BIN)/python -m benchmarks --json benchmarks.json --picture docs/images/benchmarks.svg
 
 facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: two minutes
 	$(BIN)/python -m benchmarks.facts
 
 demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
-	$(BIN)/python examples/long_running_assistant.py --picture examples/tokens_per_turn.svg
+	$(BIN)/python examples/demo/long_running_assistant.py --picture docs/images/tokens_per_turn.svg
+
+docs: $(VENV)/installed-docs  ## the documentation, in site/: a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

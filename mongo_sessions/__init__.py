@@ -1,7 +1,7 @@
 """Sessions for the OpenAI Agents SDK in MongoDB.
 
-Two ideas: the log, which is what happened (this package), and the view, which is what the model
-sees of it (:mod:`mongo_sessions.policies`).
+Two ideas: the log is what happened (:mod:`mongo_sessions.log`); the view is what the model sees of
+it (:mod:`mongo_sessions.policies`). The modules beside them join the two for the SDK.
 """
 
 from importlib.metadata import version

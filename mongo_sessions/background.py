@@ -1,4 +1,4 @@
-"""Slow work of policies, off the request path: one piece after the other for each session."""
+"""Background tasks of one event loop: one piece of work at a time for each session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Work = Callable[[], Awaitable[bool]]
-    _Key = tuple[asyncio.AbstractEventLoop, str]
 
 logger = logging.getLogger("mongo_sessions")
 
@@ -23,51 +22,51 @@ _CANCEL_SECONDS = 3.0
 
 @dataclass
 class _Job:
-    """The work of one session, in one event loop."""
+    """The work of one session."""
 
     work: Work
     piece: asyncio.Future[None]
-    """Done when the piece of work under way is."""
+    """Done at the end of the piece of work under way."""
     piece_began: float
-    """By the clock of its event loop."""
+    """By the clock of the event loop."""
     is_asked_for: bool = True
     is_ending: bool = False
     task: asyncio.Task[None] | None = None
 
 
 class Background:
-    """Runs work in tasks of the event loops that ask for it.
+    """Runs work in tasks of one event loop, off the request path.
 
-    Work returns whether there is more of it to do at once, and is run again then. An error is
-    logged, without its message: it might hold what was said.
+    Work returns whether there is more of it to do; if so, it is run again. An error is logged
+    without its message, which may hold text of the conversation.
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[_Key, _Job] = {}
+        self._jobs: dict[str, _Job] = {}
 
     def start(self, session_id: str, work: Work) -> None:
-        """Run ``work``, again if it is under way: what it looks at has changed."""
+        """Run ``work``. If it is under way, run it again: what it has read may be outdated."""
         job = self._job(session_id, work)
         job.work, job.is_asked_for = work, True
 
     async def join(self, session_id: str, work: Work, seconds: float) -> None:
         """Run ``work``, unless some is under way, and wait until one piece is done.
 
-        But no longer than until it has taken so many seconds: who comes late, when it hangs, does
-        not wait all over again.
+        The wait ends when the piece has taken ``seconds``, counted from its start. So a late caller
+        waits for what is left of them.
         """
         job = self._job(session_id, work)
         taken = asyncio.get_running_loop().time() - job.piece_began
         await asyncio.wait({job.piece}, timeout=max(0, seconds - taken))
 
     async def finish(self, session_id: str | None = None, seconds: float | None = None) -> None:
-        """Wait for the work that was asked for in this event loop, but not for all there is to do.
+        """Wait for the work that was started: for one session, or for all (None).
 
-        The piece under way comes to its end, and so does another one if it was asked for meanwhile.
-        What they would go on with is left for another time. But no longer than so many seconds.
+        The piece under way is finished, and one more if it was started again meanwhile. No further
+        piece follows, even if there is more to do. The wait ends after ``seconds``, if given.
         """
         loop = asyncio.get_running_loop()
-        jobs = list(self._jobs_here(session_id).values())
+        jobs = [job for name, job in self._jobs.items() if session_id in (None, name)]
         for job in jobs:
             job.is_ending = True
         asked_again = [job for job in jobs if job.is_asked_for]
@@ -78,9 +77,9 @@ class Background:
                 await asyncio.wait(pieces, timeout=left)
 
     async def close(self, seconds: float) -> None:
-        """Finish, in so many seconds. What goes on after them is cancelled, and that is logged."""
+        """Finish within ``seconds``. Cancel the work that has not ended by then, and log it."""
         await self.finish(seconds=seconds)
-        tasks = {name: job.task for name, job in self._jobs_here().items() if job.task}
+        tasks = {name: job.task for name, job in self._jobs.items() if job.task}
         if not tasks:
             return
         logger.warning(
@@ -91,44 +90,34 @@ class Background:
         )
         for task in tasks.values():
             task.cancel()
-        # It releases its claims first, if the server answers.
+        # Cancelled work releases its claims, which takes an answer of the server.
         await asyncio.wait(tasks.values(), timeout=_CANCEL_SECONDS)
 
-    def _jobs_here(self, session_id: str | None = None) -> dict[str, _Job]:
-        """Those of this event loop by their sessions: all, or one."""
-        loop = asyncio.get_running_loop()
-        return {
-            its_session: job
-            for (its_loop, its_session), job in list(self._jobs.items())
-            if its_loop is loop and session_id in (None, its_session)
-        }
-
     def _job(self, session_id: str, work: Work) -> _Job:
-        loop = asyncio.get_running_loop()
-        key = (loop, session_id)
-        job = self._jobs.get(key)
+        job = self._jobs.get(session_id)
         if job is None:
-            self._forget_closed_loops()
-            job = self._jobs[key] = _Job(work, loop.create_future(), loop.time())
-            # In a context of its own: it outlives the request, and must not inherit its deadline.
-            job.task = Context().run(loop.create_task, self._run(key, job))
-            # It may be cancelled before it begins.
-            job.task.add_done_callback(lambda _: self._end(key, job))
+            loop = asyncio.get_running_loop()
+            job = self._jobs[session_id] = _Job(work, loop.create_future(), loop.time())
+            # Its own context: the task outlives the request, and must not inherit its deadline.
+            job.task = Context().run(loop.create_task, self._run(session_id, job))
+            # A task that is cancelled before its first step does not end its job itself.
+            job.task.add_done_callback(lambda _: self._end(session_id, job))
         return job
 
-    async def _run(self, key: _Key, job: _Job) -> None:
+    async def _run(self, session_id: str, job: _Job) -> None:
+        loop = asyncio.get_running_loop()
         has_more = True
         while job.is_asked_for or (has_more and not job.is_ending):
             job.is_asked_for = False
-            has_more = await self._piece(key[1], job.work)
+            has_more = await self._piece(session_id, job.work)
             job.piece.set_result(None)
-            job.piece, job.piece_began = key[0].create_future(), key[0].time()
-        # No await since the last look at the job: nobody has asked for more in between.
-        self._end(key, job)
+            job.piece, job.piece_began = loop.create_future(), loop.time()
+        # No await since the last look at the job, so no request for more came in between.
+        self._end(session_id, job)
 
-    def _end(self, key: _Key, job: _Job) -> None:
-        if self._jobs.get(key) is job:
-            del self._jobs[key]
+    def _end(self, session_id: str, job: _Job) -> None:
+        if self._jobs.get(session_id) is job:
+            del self._jobs[session_id]
         job.piece.cancel()
 
     async def _piece(self, session_id: str, work: Work) -> bool:
@@ -140,14 +129,8 @@ class Background:
                 "`await store.close()` before you close the client",
                 session_id,
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for it
+        except Exception as error:  # noqa: BLE001 - no caller waits for it
             logger.warning(
                 "Background work on session %r failed: %s", session_id, type(error).__name__
             )
         return False
-
-    def _forget_closed_loops(self) -> None:
-        """Where the loop was closed over it, work has not come to its end."""
-        for key in list(self._jobs):
-            if key[0].is_closed():
-                self._jobs.pop(key, None)

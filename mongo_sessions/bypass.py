@@ -1,4 +1,4 @@
-"""Ways to use a session that bypass its policy: told once each, for they are silent."""
+"""Uses of a session that bypass its policy without an error: each is logged once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Bypasses:
     """Logs a warning at the first bypass of each kind."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def by_limit(self, session_id: str, limit: int) -> None:
         """A run asks for the newest ``limit`` items of a session with a policy."""
-        self._tell(
+        self._warn(
             f"RunConfig(session_settings=SessionSettings(limit={limit})) bypasses the policy of "
             f"session {session_id!r}: with a limit, the SDK asks for the newest items as they are. "
             "Take the limit out of the RunConfig, or use a session without a policy: "
@@ -32,9 +32,9 @@ class Bypasses:
         )
 
     def by_encryption(self, session_id: str, items: Sequence[Item]) -> None:
-        """Items are added to a session with a policy: are they EncryptedSession's envelopes?"""
+        """Check items added to a session with a policy for the envelopes of EncryptedSession."""
         if any(item.get("__enc__") == 1 and item.keys() >= _ENVELOPE for item in items):
-            self._tell(
+            self._warn(
                 f"EncryptedSession hides the items of session {session_id!r} from its policy: it "
                 "counts encrypted text, and may show an output without its call, which an API "
                 "rejects. Limit them by number, with this as the inner session: "
@@ -43,7 +43,7 @@ class Bypasses:
                 kind="encryption",
             )
 
-    def _tell(self, message: str, *, kind: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
+    def _warn(self, message: str, *, kind: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
             logger.warning("%s", message)

@@ -1,4 +1,4 @@
-"""Noticing that a session was counted by another token counter than the store's."""
+"""Detects that a session was counted by another token counter than the store's."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mongo_sessions")
 
-# An item with more characters and values than this is not counted again: a counter takes some 25 µs
-# per KB, and the check is made for each session object.
+# An item with more characters and values than this is not counted again: a counter takes about
+# 25 µs per KB, and the check is made for each session object.
 _LONGEST = 8_192
 
 
 class CountCheck:
-    """Counts one stored item of a session again; one warning per store."""
+    """Counts one stored item of a session again, and warns once per store."""
 
     def __init__(self, counting: Counting) -> None:
         self._counting = counting
@@ -49,7 +49,7 @@ class CountCheck:
 
 
 def _size(item: Item) -> int:
-    """Characters and values in an item; of one that is too long, more than may be counted."""
+    """Characters and values in an item; more than ``_LONGEST`` if it is too long."""
     size = 0
     pending: list[object] = [item]
     while pending and size <= _LONGEST:

@@ -1,4 +1,4 @@
-"""Counting the tokens of items: at once if it is quick, otherwise in a thread."""
+"""Counting the tokens of items: a short batch in place, a long one in a thread."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from .policies import Item, TokenCounter
 
-# A counter takes some 25 µs per KB: a longer batch would hold up the event loop.
+# A counter takes about 25 µs per KB: a longer batch would block the event loop.
 _COUNT_IN_THREAD_BYTES = 64 * 1024
 
 
 class Counting:
-    """A store's token counter; None counts nothing."""
+    """A store's token counter; with None, nothing is counted."""
 
     def __init__(self, counter: TokenCounter | None) -> None:
         self._counter = counter
@@ -26,14 +26,14 @@ class Counting:
         return self._counter is not None
 
     def one(self, item: Item, /) -> int:
-        """Tokens of one item; 0 where none are counted."""
+        """Tokens of one item; 0 without a counter."""
         return 0 if self._counter is None else self._counter(item)
 
     async def all(self, items: Sequence[Item], size: int) -> Sequence[int | None]:
-        """Tokens of each item, where they have ``size`` bytes together.
+        """Tokens of each item; None without a counter. ``size`` is that of all items, in bytes.
 
         Raises:
-            ValueError: the counter returned something else than a whole number from 0 up.
+            ValueError: the counter returned anything but a whole number from 0 up.
         """
         counter = self._counter
         if counter is None:

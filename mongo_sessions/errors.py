@@ -1,18 +1,19 @@
-"""What can go wrong that is not the driver's to say.
+"""The errors of this package.
 
-Of the driver's own errors, one becomes ours: that no server was found (ServerUnavailable). All
-others come through: a lost connection whose command may have been run (AutoReconnect,
-NetworkTimeout), what a server refused (OperationFailure), a client that was closed
-(InvalidOperation).
+ServerUnavailable replaces the driver's error that no server was found. Every other error of the
+driver is raised unchanged: a lost connection whose command may have been run (AutoReconnect,
+NetworkTimeout), a refusal by the server (OperationFailure), a closed client (InvalidOperation).
 """
 
 
 class ForeignCollection(RuntimeError):
-    """The collection holds documents of another kind. Nothing was created in it, or written."""
+    """The collection holds documents of another application. Nothing was created or written."""
 
 
 class IndexesMissing(RuntimeError):
-    """An index is not there, and is not or cannot be created; the message says what to do.
+    """A required index is missing, and is not or cannot be created.
+
+    The message has the command that creates it.
 
     No items were read or written.
     """
@@ -27,19 +28,19 @@ class ItemTooLarge(ValueError):
 
 
 class ServerUnavailable(ConnectionError):
-    """No server that takes writes was found in time; the message says what to look at.
+    """No server that accepts writes was found in time; the message says what to check.
 
-    The driver's ServerSelectionTimeoutError is its cause. Nothing was read. Nothing was written,
-    unless the connection was lost first, in the middle of this call: then a write may be stored.
+    Its cause is the driver's ServerSelectionTimeoutError. Nothing was read. Nothing was written,
+    unless the connection was lost in the middle of this call: then a write may be stored.
 
-    An operation looks for a server for ``retry_for`` seconds; or for ``serverSelectionTimeoutMS``,
-    if the client has another than the driver's default of 30 seconds.
+    The search takes ``retry_for`` seconds, or ``serverSelectionTimeoutMS`` if the client has
+    another value than the driver's default of 30 seconds.
     """
 
 
 class StoreClosed(RuntimeError):
-    """The store of this session was closed."""
+    """The store was closed."""
 
 
 class WrongEventLoop(RuntimeError):
-    """The store was given a client that serves another event loop than this one."""
+    """The store was given a client, and that serves another event loop."""

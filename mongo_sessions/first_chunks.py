@@ -1,4 +1,4 @@
-"""How many documents the first chunk of a view has."""
+"""The size of the first chunk that a view reads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 DEFAULT = 100
-"""Documents, where no view was seen yet."""
+"""Documents, before the first view."""
 
 VIEWS = 10_000
-"""That one store remembers: some 2 MB."""
+"""The number of views that one store remembers, in 2.4 MB."""
 
 
 class FirstChunks:
-    """What the last view of each session needed: the next one is one round trip, and a short one.
+    """The number of documents that the last view of each session needed.
 
-    A store has it, not a session object: an application may make one of those per request. Each
-    size is a hint. A wrong one costs one more round trip, or some documents too many, once.
+    With it, the next view takes one round trip, and reads few documents that it does not need. It
+    is kept by the store, as an application may make a session object per request. Each size is a
+    hint: a wrong one costs one more round trip, or some documents too many, once.
     """
 
     def __init__(self) -> None:
@@ -29,8 +30,8 @@ class FirstChunks:
         return self._sizes.get(view, DEFAULT)
 
     def learn(self, view: Hashable, documents: int) -> None:
-        """Of the views beyond :data:`VIEWS`, the one that was learned first is forgotten."""
-        # Event loops in several threads may share a store: each step is atomic, and none can fail.
+        """Beyond :data:`VIEWS` views, the one that was learned first is forgotten."""
+        # Event loops in several threads may share a store: each step is atomic and cannot fail.
         self._sizes.pop(view, None)
         self._sizes[view] = documents
         if len(self._sizes) > VIEWS:

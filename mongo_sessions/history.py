@@ -11,6 +11,8 @@ from .first_chunks import DEFAULT
 from .log.documents import decode, in_utc
 from .policies import Claim, Entry
 from .policies.policy import MOST_FOUND
+from .policy_checks import checked_view
+from .session_log import LARGEST_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
@@ -21,51 +23,51 @@ if TYPE_CHECKING:
     from .count_check import CountCheck
     from .first_chunks import FirstChunks
     from .log.documents import Document
-    from .log.log import Log
     from .log.places import Page
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter
-    from .session_state import SessionState
+    from .session_log import SessionLog
 
-# Documents per round trip: each chunk is twice the one before.
-_LARGEST_CHUNK = 2_000
-# Documents that a first chunk has beyond what the last view needed: a turn is added in between.
+# Documents of a first chunk beyond the need of the last view: a turn is added between two views.
 _MOST_ROOM = 16
 
 
 class SessionHistory:
     """A :class:`~mongo_sessions.policies.History` that reads in chunks.
 
-    Each chunk is a query of its own, that ends with its answer: no cursor stays open when a policy
-    stops in the middle, and a failed one can be read again.
+    Each chunk is a query of its own that one answer completes: no cursor stays open when a policy
+    stops early, and a failed read is retried.
     """
 
     def __init__(
         self,
-        log: Log,
-        session_id: str,
+        log: SessionLog,
         *,
         count_tokens: TokenCounter,
         background: Background,
-        state: SessionState,
         first_chunks: FirstChunks,
         count_check: CountCheck,
     ) -> None:
-        self._log = log
-        self.session_id = session_id
+        self._log = log.log
+        self._newest = log.newest
+        self._state = log.state
+        self.session_id = log.session_id
         self._count_tokens = count_tokens
         self._background = background
-        self._state = state
         self._first_chunks = first_chunks
         self._count_check = count_check
         self._claimant = ObjectId()
         self._first_chunk = DEFAULT
         self._newest_read: _Chunked | None = None
 
-    async def view(self, policy: RetrievalPolicy) -> object:
-        """What ``policy`` returns. It reads as many documents at first as the last such view."""
+    async def view(self, policy: RetrievalPolicy) -> list[Item]:
+        """What ``policy`` returns. The first chunk is as large as the last view of this policy.
+
+        Raises:
+            TypeError: it does not return a list of items.
+        """
         view = (self.session_id, id(policy))
         self._first_chunk = self._first_chunks.of(view)
-        shown = await policy(self)
+        shown = checked_view(policy, await policy(self))
         if self._newest_read is not None:
             self._first_chunks.learn(view, self._newest_read.size_in_one_chunk)
         return shown
@@ -90,29 +92,6 @@ class SessionHistory:
             return await self._log.oldest(self.session_id, chunk, after or 0)
 
         return _Chunked(read, self._entries, after_seq, DEFAULT)
-
-    async def newest_documents(self, limit: int | None) -> list[Document]:
-        """The documents of the newest ``limit`` items (None: all), oldest first."""
-        found: list[Document] = []
-        chunk, before = 0, None
-        while limit is None or len(found) < limit:
-            missing = _LARGEST_CHUNK if limit is None else limit - len(found)
-            # Where items were removed, a chunk has fewer than were asked for.
-            chunk = min(max(missing, 2 * chunk), _LARGEST_CHUNK)
-            page = await self._newest(chunk, before)
-            found += page.documents
-            before = page.last_seq
-            if before is None:
-                break
-        return found[:limit][::-1]
-
-    async def newest_items(self, limit: int | None) -> list[Item]:
-        """The newest ``limit`` items (None: all), oldest first."""
-        return [decode(document["item"]) for document in await self.newest_documents(limit)]
-
-    def forget(self) -> None:
-        """Items are removed."""
-        self._state.forget()
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
@@ -145,25 +124,18 @@ class SessionHistory:
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
 
-    async def _newest(self, chunk: int, before_seq: int | None) -> Page:
-        page, head = await self._log.newest(self.session_id, chunk, before_seq)
-        if before_seq is None:
-            self._state.head = head
-        return page
-
     async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
-        """One after the other as they are asked for: a policy may stop at any."""
+        """Convert lazily: a policy may stop at any entry."""
         entries = (_to_entry(document, self._count_tokens) for document in documents)
         if all("tokens" in document for document in documents):
             return entries
-        return iter(await asyncio.to_thread(list, entries))  # it counts, and may load a vocabulary
+        return iter(await asyncio.to_thread(list, entries))  # counting may load a vocabulary
 
 
 class _Chunked:
     """Entries, read a chunk at a time.
 
-    No generator: one that is left in the middle has to be closed by its event loop, which may have
-    ended by then.
+    Not a generator: an unfinished one has to be closed by its event loop, which may have ended.
     """
 
     def __init__(
@@ -200,25 +172,26 @@ class _Chunked:
         self._asked_for += self._chunk
         self._found += len(page.documents)
         # After a first chunk that was too small, no more round trips than after the default.
-        self._chunk = min(max(2 * self._chunk, DEFAULT), _LARGEST_CHUNK)
+        self._chunk = min(max(2 * self._chunk, DEFAULT), LARGEST_CHUNK)
         self._entries = await self._convert(page.documents)
 
     @property
     def size_in_one_chunk(self) -> int:
-        """Of the first chunk with which this would have been one round trip, and some room."""
+        """The size of a first chunk that makes this one round trip, with room for a turn."""
         unread = self._found - self._taken
         if self._has_ended and not unread:
-            return min(self._asked_for, _LARGEST_CHUNK)  # the session may be shorter: no matter
-        # Documents without an item are needed, too, if they are in front of the items.
+            return min(
+                self._asked_for, LARGEST_CHUNK
+            )  # more than a shorter session has, which costs nothing
+        # Documents without an item count if they are in front of the items.
         needed = self._taken if self._has_ended else self._asked_for - unread
-        return min(needed + min(needed // 2 + 4, _MOST_ROOM), _LARGEST_CHUNK)
+        return min(needed + min(needed // 2 + 4, _MOST_ROOM), LARGEST_CHUNK)
 
 
 def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
     """Return a stored document as a policy sees it.
 
-    An item that was stored without a count, by a store that counted none, is counted here.
-    Its running total is not known: 0.
+    An item that was stored without a count is counted here. Its running total is unknown: 0.
     """
     item = decode(document["item"])
     tokens = document.get("tokens")

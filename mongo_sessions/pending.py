@@ -1,13 +1,21 @@
-"""Which sessions have a summary due."""
+"""Makes the summaries that are due, in all sessions of a store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .log.session_ids import check_part_of_id
+from .policies import FoldStatus, SummarizeOlder
+from .policies.checks import check_callable, check_whole_number
+from .policy_checks import check_policy
+from .session_state import SessionState
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from .connections import Connections
     from .log.log import Log
     from .policies import FoldReport
 
@@ -19,25 +27,57 @@ class FoldProgress:
     """Where :meth:`MongoSessionStore.fold_pending` is, after a summary."""
 
     session_id: str
-    """Of the session that has a new summary."""
+    """The session that has a new summary."""
     session_number: int
-    """Of that session among those that are due: 1, 2, 3, …"""
+    """Number of that session among the due ones: 1, 2, 3, …"""
     sessions: int
-    """How many are due."""
+    """Number of sessions that are due."""
     summaries: int
-    """Made so far, in all sessions."""
+    """Summaries made so far, in all sessions."""
     report: FoldReport
-    """The summary that was just made, and its cost."""
+    """The new summary and its cost."""
 
 
-async def pending(log: Log, prefix: str, due_tokens: int) -> list[str]:
+async def fold_pending(
+    connections: Connections,
+    policy: SummarizeOlder,
+    *,
+    prefix: str,
+    limit: int,
+    progress: Callable[[FoldProgress], object] | None,
+) -> int:
+    """See :meth:`MongoSessionStore.fold_pending`."""
+    check_whole_number("limit", limit, at_least=1)
+    check_part_of_id("prefix", prefix)
+    if progress is not None:
+        check_callable("progress", progress)
+    if not isinstance(policy, SummarizeOlder):
+        raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
+    check_policy(policy, has_token_counts=connections.state.counting.is_on)
+    connection = connections.current()
+    due = await _due(await connection.log(), prefix, policy.budget.due_tokens)
+    made = tried = 0
+    for number, session_id in enumerate(due, 1):
+        history = connection.history(await connection.session_log(session_id, SessionState()))
+        before = made
+        while report := (result := await policy.fold(history)).report:
+            made += 1
+            if progress is not None:
+                progress(FoldProgress(session_id, number, len(due), made, report))
+        tried += made > before or result.status is FoldStatus.FAILED
+        if tried == limit:
+            break
+    return made
+
+
+async def _due(log: Log, prefix: str, due_tokens: int) -> list[str]:
     """Ids of sessions with at least ``due_tokens`` after their summary, longest unused first."""
     due: list[tuple[datetime, str]] = []
     after = None
     while page := await log.sessions(prefix, after, _PAGE):
         for listed in page:
             session_id, tokens = listed.session_id, listed.total_tokens
-            # Only the long ones are asked for their summary, and those that are not counted.
+            # The summary is looked up for a long session, and for one without token counts.
             if tokens is None or (
                 tokens - listed.tokens_before >= due_tokens
                 and tokens - await log.claims.summarised_tokens(session_id) >= due_tokens

@@ -1,4 +1,4 @@
-"""Whether a store can be used: for a readiness probe."""
+"""The readiness probe of a store."""
 
 from __future__ import annotations
 
@@ -15,35 +15,46 @@ from .log.server import Explained
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .connection import Connection
     from .log.drivers import AnyDriver
     from .log.indexes import Indexes
+    from .options import Options
 
 _NEEDED_RIGHTS = ("find", "insert", "update", "remove")
 
-# The driver is given so much less time (but half of it), for its errors say more than ours. It may
-# be late by half a second when it looks for a server.
+# The driver gets less time by this much (at least half): its error says more than our timeout. It
+# may be late by half a second when it looks for a server.
 _MARGIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCheck:
-    """What a check has found; true if the store can be used."""
+    """The result of a check; true if the store can be used."""
 
     ok: bool
     reason: str
-    """In words, for a log: why it cannot be used, or what is about to be done."""
+    """For a log: why the store cannot be used, or what the first operation will do."""
 
     def __bool__(self) -> bool:
         return self.ok
 
 
-async def readiness(
-    database: AnyDriver, indexes: Indexes, *, create_indexes: bool, seconds: float
-) -> StoreCheck:
-    """Look at server, rights and indexes; nothing is created. It takes at most so many seconds."""
+async def ping(connection: Connection, seconds: float) -> bool:
+    """Whether the server answers within ``seconds``."""
+    try:
+        with pymongo.timeout(seconds):
+            await connection.database.command("ping")
+    except PyMongoError:
+        return False
+    return True
+
+
+async def readiness(connection: Connection, options: Options, seconds: float) -> StoreCheck:
+    """Check server, rights and indexes within ``seconds``; create nothing."""
+    database, indexes = connection.database, connection.indexes
     try:
         with Explained(), pymongo.timeout(max(seconds - _MARGIN_SECONDS, seconds / 2)):
-            looking = _look(database, indexes, create_indexes=create_indexes)
+            looking = _look(database, indexes, create_indexes=options.create_indexes)
             return await asyncio.wait_for(looking, seconds)
     except (ServerUnavailable, ForeignCollection, IndexesMissing) as error:
         return StoreCheck(ok=False, reason=str(error))
@@ -69,7 +80,7 @@ async def _look(database: AnyDriver, indexes: Indexes, *, create_indexes: bool) 
 
 @dataclass(frozen=True)
 class _Rights:
-    """What the user of a client may do; None if nothing is known, as without access control."""
+    """The rights of the client's user; None if unknown, as without access control."""
 
     privileges: Iterable[Mapping[str, Any]] | None
 
@@ -90,7 +101,7 @@ class _Rights:
 
 
 def _covers(resource: Mapping[str, Any], indexes: Indexes) -> bool:
-    """Whether a resource is the collection, or all of a kind that it belongs to."""
+    """Whether a resource is the collection, or a set that includes it."""
     if resource.get("anyResource"):
         return True
     database, collection = indexes.namespace

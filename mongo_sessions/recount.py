@@ -1,4 +1,4 @@
-"""Counting anew what is stored, after a change of the token counter."""
+"""Counting stored items again, after a change of the token counter."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from .log.documents import decode
 from .log.places import is_barrier, is_live
+from .log.session_ids import check_part_of_id
 from .policies import recounted_summary
+from .policies.checks import check_callable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from .connections import Connections
+    from .counting import Counting
     from .log.documents import Document
     from .log.log import Log
-    from .storage import Storage
 
 _PAGE = 1_000
 _CHUNK = 500  # documents, or fewer if they are large
@@ -27,20 +30,35 @@ class RecountProgress:
     """Where :meth:`MongoSessionStore.recount` is, after some documents of a session."""
 
     session_id: str
-    """Of the session that is counted."""
+    """The session that is counted."""
     session_number: int
-    """Of that session: 1, 2, 3, …"""
+    """Number of that session: 1, 2, 3, …"""
     documents: int
     """Counted so far, in all sessions."""
     changed: int
-    """Of these: documents that had other counts."""
+    """Documents of these that had other counts."""
 
 
-class Recount:
+async def recount(
+    connections: Connections, prefix: str, progress: Callable[[RecountProgress], object] | None
+) -> int:
+    """See :meth:`MongoSessionStore.recount`."""
+    check_part_of_id("prefix", prefix)
+    if progress is not None:
+        check_callable("progress", progress)
+    counting = connections.state.counting
+    if not counting.is_on:
+        raise ValueError("recount needs token counts, and token_counter is None")
+    run = _Recount(counting, await connections.current().log())
+    await run.run(prefix, progress)
+    return run.changed
+
+
+class _Recount:
     """One run over the sessions of a store; :attr:`changed` is its result so far."""
 
-    def __init__(self, storage: Storage, log: Log) -> None:
-        self._storage = storage
+    def __init__(self, counting: Counting, log: Log) -> None:
+        self._counting = counting
         self._log = log
         self.documents = self.changed = 0
 
@@ -60,11 +78,11 @@ class Recount:
             after = page[-1].session_id
 
     async def _chunks(self, session_id: str) -> AsyncIterator[None]:
-        """Count a session, oldest first; pause after each chunk.
+        """Count a session, oldest first; yield after each chunk.
 
-        Appends go on meanwhile, and count on from the old totals. They are among the documents that
-        are read next, until a mark is put on the next place: an append that was numbered after an
-        old total is refused by it, and one that comes later counts on from a new total.
+        Concurrent appends continue from the old totals. The next chunk includes them, until a mark
+        takes the next place: it refuses an append that was numbered after an old total, and a
+        later append continues from a new total.
         """
         seq = 0
         changed_before = self.changed
@@ -84,10 +102,10 @@ class Recount:
             yield
 
     async def _total_before(self, session_id: str, seq: int, documents: Sequence[Document]) -> int:
-        """The total that these documents count on from: of the item before them.
+        """The running total before these documents.
 
-        It was counted anew, unless it was removed meanwhile. Before the oldest item, there are
-        those that retention has deleted, as they were counted.
+        It is that of the item before them, which was counted again unless it was removed since.
+        Items that retention has deleted before the oldest item keep their old counts.
         """
         before = await self._log.counts.numbers_at(session_id, seq) if seq else None
         if before is not None:
@@ -101,7 +119,7 @@ class Recount:
         """The fields that differ, by the ``_id`` of their document."""
         live = [document for document in documents if is_live(document)]
         items = [decode(document["item"]) for document in live]
-        counts = await self._storage.counting.all(items, size=sys.maxsize)  # in a thread
+        counts = await self._counting.all(items, size=sys.maxsize)  # in a thread
         summaries = await asyncio.to_thread(self._summaries, live)
         tokens_of = {d["_id"]: tokens for d, tokens in zip(live, counts, strict=True)}
         changes: dict[object, Document] = {}
@@ -122,7 +140,7 @@ class Recount:
 
     def _summaries(self, documents: Sequence[Document]) -> dict[object, Document]:
         def count(text: str) -> int:
-            return self._storage.counting.one({"role": "user", "content": text})
+            return self._counting.one({"role": "user", "content": text})
 
         return {
             document["_id"]: recounted_summary(document["summary"], count)

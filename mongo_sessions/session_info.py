@@ -1,4 +1,4 @@
-"""What a listing says of a session."""
+"""The information about a session in a listing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What a listing says about a session."""
+    """A session in a listing."""
 
     session_id: str
     items: int
     total_tokens: int
-    """Of the stored items; 0 where the store counts none. Both are too high by an item that one
-    worker popped, if another appended after it without a read since."""
+    """Tokens of the items; 0 if the store counts none. Both numbers still include an item that one
+    worker has popped if another worker appended after it without a read in between."""
     updated_at: datetime
     """When the newest item was added, in UTC."""
 

@@ -1,4 +1,4 @@
-"""What a session object remembers from its reads and writes, to save the next ones some."""
+"""What a session object remembers from its reads and writes, to make the next ones cheaper."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from .log.documents import Head
 
 _HEAD_SECONDS = 300.0
-"""Far less than :data:`.places.MARK_SECONDS`: all places up to a remembered head are taken."""
+"""Far less than ``MARK_SECONDS`` in log/places.py: no place up to a remembered head is free."""
 
 
 class SessionState:
-    """One session, as it was known last."""
+    """The state of one session after the last read or write of its session object."""
 
     def __init__(self) -> None:
         self.skip_maintenance_until = 0
-        """How many tokens a session must have for its policy's ``maintain`` to have work."""
+        """Below this number of tokens, the policy's ``maintain`` has no work."""
         self.counts_are_checked = False
-        """Whether the newest item was counted again: see :class:`CountCheck`."""
+        """Whether the newest item was counted again: see count_check.py."""
         self._head: Head | None = None
         self._told_at = _clocks()
 
@@ -35,11 +35,16 @@ class SessionState:
     def head(self, head: Head | None) -> None:
         self._head, self._told_at = head, _clocks()
 
+    def take_head(self) -> Head | None:
+        """Return the head, and forget it: one append may use it."""
+        head, self.head = self.head, None
+        return head
+
     def forget(self) -> None:
-        """Items are removed: the newest, and how long a session is, are not known any more."""
+        """Forget head and length of the session, because items are removed."""
         self.head, self.skip_maintenance_until = None, 0
 
 
 def _clocks() -> tuple[float, float]:
-    """Seconds. The first stands still while the machine sleeps; the second may be set back."""
+    """Seconds. The first clock stops while the machine sleeps; the second may be set back."""
     return time.monotonic(), time.time()

@@ -1,4 +1,4 @@
-"""The SDK's settings of a session; the SDK is imported when there are some, or it asks."""
+"""The SDK's settings of a session. The SDK is imported only if there are any, or it reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GivenSettings: TypeAlias = "SessionSettings | dict[str, Any] | None"
 
 
 def checked(given: GivenSettings, policy: RetrievalPolicy | None) -> SessionSettings | None:
-    """``given`` as an object; None if there is none.
+    """Return ``given`` as settings; None for None.
 
     Raises:
         TypeError: it is neither settings nor a dict, or a dict with a key that the SDK lacks.
@@ -40,14 +40,14 @@ def checked(given: GivenSettings, policy: RetrievalPolicy | None) -> SessionSett
 def for_the_sdk(
     settings: SessionSettings | None, on_limit: Callable[[int], None] | None
 ) -> SessionSettings:
-    """The settings that the SDK reads: never None.
+    """The settings for the SDK to read, never None.
 
-    ``on_limit`` is called when a run puts a limit on top of them; None where that is no problem.
+    ``on_limit`` is called when a run overrides their limit; None if that needs no warning.
     """
     from .watched_settings import SessionSettings, WatchedSettings  # noqa: PLC0415
 
     settings = settings or SessionSettings()
-    # A class of the user's own, with fields that are not known here, stays as it is.
+    # A subclass of the application may have more fields: it stays as it is.
     if on_limit is None or type(settings) is not SessionSettings:
         return settings
     return WatchedSettings(on_limit)

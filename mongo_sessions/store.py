@@ -1,104 +1,84 @@
-"""What an application makes once: the conversations of one collection."""
+"""The store: all sessions of one collection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pymongo
-from pymongo.errors import PyMongoError
-
-from .clients import ClientPerLoop
-from .log.retries import run_to_completion
+from .clients import GivenClient
+from .connections import Connections
 from .log.server import explaining
-from .log.session_ids import check_part_of_id
-from .pending import FoldProgress, pending
-from .policies import SummarizeOlder
-from .policies.checks import check_callable, check_seconds, check_whole_number
-from .policies.summarize.fold import NotFolded
-from .recount import Recount, RecountProgress
+from .log.session_ids import check_part_of_id, check_session_id
+from .options import Options
+from .own_clients import OwnClients
+from .pending import FoldProgress, fold_pending
+from .policies.checks import check_seconds, check_whole_number
+from .policy_checks import check_policy
+from .readiness import ping, readiness
+from .recount import RecountProgress, recount
 from .session import MongoSession
 from .session_info import SessionInfo, info_of
 from .session_state import SessionState
-from .storage import DEFAULT_COUNTER, Storage, StorageOptions
+from .settings import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
     from types import EllipsisType
 
     from typing_extensions import Self, Unpack
 
-    from .clients import DriverName
     from .log.drivers import Database
-    from .policies import RetrievalPolicy, TokenCounter
+    from .options import StoreOptions
+    from .own_clients import DriverName
+    from .policies import RetrievalPolicy, SummarizeOlder
     from .readiness import StoreCheck
     from .settings import GivenSettings
 
 
-class StoreOptions(StorageOptions, total=False):
-    """The keyword arguments of :class:`MongoSessionStore`, for those who pass them on."""
-
-    policy: RetrievalPolicy | None
-    session_settings: GivenSettings
-
-
 class MongoSessionStore:
-    """All sessions of one collection. Make one per application and keep it.
+    """All sessions of one collection. Make one per application, and keep it.
 
     Args:
-        database: Motor's ``AsyncIOMotorDatabase`` or PyMongo's ``AsyncDatabase``. Its client stays
-            yours: the store never closes it, and serves the event loop that the client serves.
+        database: Motor's ``AsyncIOMotorDatabase`` or PyMongo's ``AsyncDatabase``. The application
+            closes its client. The store serves the event loop that the client serves.
+        policy: Decides what :meth:`MongoSession.get_items` returns, unless a session has a policy
+            of its own. None returns every item.
+        session_settings: The SDK's settings for each session without settings of its own.
         collection: Name of the collection.
-        policy: What :meth:`MongoSession.get_items` shows, unless a session has its own.
-            None shows everything.
-        token_counter: Counts an item when it is stored. None counts nothing; then policies with a
-            token budget are refused.
-        session_settings: The SDK's settings for every session, unless it has its own.
-        retention: Items older than this are deleted by the server, one by one as they age.
-            Another value than before changes the index; None leaves an index as it is (to end it,
-            drop ``created_at_retention``). At least an hour.
-        create_indexes: Whether the first operation creates the indexes that are missing. A user
-            without the right to needs no setting if they are there.
-        retry_for: Seconds that an operation keeps trying through network errors and elections; at
-            most 600.
-            While no server is reached, a warning says after two seconds what to look at, and at the
-            end :class:`ServerUnavailable` is raised. A client with a ``serverSelectionTimeoutMS``
-            of its own (not the driver's default of 30 seconds) gives up looking after that.
-            A process that is killed between a batch and its commit can make other writers of the
-            same session wait longer: until the server gives its transaction up, after 60 seconds
-            (``transactionLifetimeLimitSeconds``).
+        token_counter: Counts an item when it is stored. None stores no counts; then a policy with
+            a token budget is refused.
+        retention: The server deletes each item that is older. At least an hour. A new value changes
+            the index. None leaves it as it is (drop ``created_at_retention`` to end retention).
+        create_indexes: Whether the first operation creates missing indexes. It needs the right to
+            do so only if one is missing.
+        retry_for: Seconds for which an operation is retried through network errors and elections;
+            at most 600. While no server is reached, a warning after two seconds says what to check,
+            and :class:`ServerUnavailable` is raised at the end. A ``serverSelectionTimeoutMS`` of
+            the client other than the driver's default (30 seconds) ends the search earlier. If a
+            process is killed between a batch and its commit, other writers of the session may wait
+            60 seconds (``transactionLifetimeLimitSeconds``), until the server aborts it.
 
-    Nothing is read or written before the first operation, which looks at the indexes; nobody looks
-    again if one is dropped later. Without the unique one, concurrent writes would get lost: so if
-    that, or the one for ``retention``, is missing, and may not or cannot be created, every
-    operation raises :class:`IndexesMissing`. Without the index of the summaries, all is well, but
-    slower: that is logged. A user who may not even list the indexes is taken to have them, with
-    ``create_indexes=False``.
+    The constructor does no I/O. The first operation checks the indexes, once per store: an index
+    that is dropped later is not noticed. If the unique index, the index of removed items or the
+    index for ``retention`` is missing and is not or cannot be created, every operation raises
+    :class:`IndexesMissing`: without the unique index, concurrent writes could be lost. A missing
+    index of summaries only makes reads slower, and is logged. With ``create_indexes=False``, a user
+    without the right to list the indexes is assumed to have them.
     """
 
     def __init__(
         self,
-        database: Database | ClientPerLoop,
+        database: Database | OwnClients,
         *,
-        collection: str = "session_items",
         policy: RetrievalPolicy | None = None,
-        token_counter: TokenCounter | None = DEFAULT_COUNTER,
         session_settings: GivenSettings = None,
-        retention: timedelta | None = None,
-        create_indexes: bool = True,
-        retry_for: float = 30.0,
+        **options: Unpack[StoreOptions],
     ) -> None:
-        self._storage = Storage(
-            database,
-            collection=collection,
-            token_counter=token_counter,
-            retention=retention,
-            create_indexes=create_indexes,
-            retry_for=retry_for,
-        )
+        clients = database if isinstance(database, OwnClients) else GivenClient(database)
+        self._connections = Connections(clients, Options(**options))
+        check_policy(policy, has_token_counts=self._connections.state.counting.is_on)
+        checked(session_settings, policy)
         self._policy = policy
         self._session_settings = session_settings
-        self.session("any")  # a policy and settings that do not go together fail here
 
     @classmethod
     def from_uri(
@@ -107,21 +87,23 @@ class MongoSessionStore:
         database: str = "agents",
         *,
         driver: DriverName = "motor",
+        policy: RetrievalPolicy | None = None,
+        session_settings: GivenSettings = None,
         **options: Unpack[StoreOptions],
     ) -> Self:
-        """A store with clients of its own: one per event loop that uses it.
+        """A store with its own clients, one per event loop. Close it, or use ``async with``.
 
-        ``database`` is where the sessions are kept; one in the URI is for authentication alone.
-        ``driver`` makes the clients: ``"motor"``, or ``"pymongo"`` for PyMongo's own. ``options``
-        are those of the class. Close the store, or use it in ``async with``.
+        ``database`` holds the sessions; a database in the URI serves authentication only.
+        ``driver`` is ``"motor"`` or ``"pymongo"``. ``options`` are the arguments of the class.
 
-        PyMongo's clients serve one event loop each, and are closed when that ends, by
-        ``asyncio.run`` or ``loop.shutdown_asyncgens()``.
+        A client of PyMongo is closed at the end of its event loop, by ``asyncio.run`` or
+        ``loop.shutdown_asyncgens()``.
         """
-        return cls(ClientPerLoop(uri, database, driver), **options)
+        clients = OwnClients(uri, database, driver)
+        return cls(clients, policy=policy, session_settings=session_settings, **options)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._storage)!r}, policy={self._policy!r})"
+        return f"{type(self).__name__}({str(self._connections)!r}, policy={self._policy!r})"
 
     def session(
         self,
@@ -130,15 +112,15 @@ class MongoSessionStore:
         policy: RetrievalPolicy | EllipsisType | None = ...,
         session_settings: GivenSettings | EllipsisType = ...,
     ) -> MongoSession:
-        """One conversation. ``...`` means: as the store has it; None means: none.
+        """One conversation. ``...`` takes the value of the store; None means none.
 
         Raises:
-            TypeError, ValueError: ``session_id`` is not a str of 1 to 1,024 bytes, the policy is no
-                coroutine function, or it goes together neither with a limit nor with a store that
-                counts no tokens.
+            TypeError, ValueError: ``session_id`` is not a str of 1 to 1,024 bytes; the policy is no
+                coroutine function, is combined with a limit, or needs token counts and the store
+                has none.
         """
         return MongoSession(
-            self._storage,
+            self._connections,
             session_id,
             policy=self._policy if policy is ... else policy,
             session_settings=(
@@ -148,43 +130,37 @@ class MongoSessionStore:
 
     @explaining
     async def ensure_indexes(self) -> None:
-        """Create the indexes that are missing, once, whatever ``create_indexes`` says.
+        """Create the missing indexes, also with ``create_indexes=False``: once per store.
 
-        For a deployment script, by a user with the right to, or before the first request.
+        For a deployment script whose user may create indexes, or before the first request.
 
         Raises:
-            IndexesMissing: one cannot be created; the message says what to do.
+            IndexesMissing: an index cannot be created; the message has the command that creates it.
         """
-        await self._storage.ensure_indexes()
+        await self._connections.current().ensure_indexes()
 
     @explaining
     async def list_sessions(
         self, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[SessionInfo]:
-        """Sessions in the order of their ids: those that start with ``prefix``.
+        """The sessions whose ids start with ``prefix``, in the order of their ids.
 
-        A prefix is no more than the beginning of a text: "user-1" lists user-12, too. End it with
-        the separator of your ids: "user-1/".
-
-        ``after`` is the last id of the page before. The server looks at two index keys per session
-        from there on, not at their items.
+        A prefix "user-1" matches "user-12", too: end it with the separator of your ids. ``after``
+        is the last id of the previous page. Two index keys are read per session, and no items.
         """
         check_whole_number("limit", limit, at_least=1)
         check_part_of_id("prefix", prefix)
         if after is not None:
             check_part_of_id("after", after)
-        log = await self._storage.log()
+        log = await self._connections.current().log()
         return [info_of(listed) for listed in await log.sessions(prefix, after, limit)]
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
-        """Remove everything that is stored of a session; return how many items that were.
-
-        See :meth:`MongoSession.clear_session`. The number is too low if a command was tried again.
-        """
-        self.session(session_id)  # or raise
-        log = await self._storage.log()
-        return await run_to_completion(log.clear(session_id))
+        """Clear a session; return its number of items, which is too low after a retry."""
+        check_session_id(session_id)
+        log = await self._connections.current().session_log(session_id, SessionState())
+        return await log.clear()
 
     @explaining
     async def fold_pending(
@@ -195,39 +171,22 @@ class MongoSessionStore:
         limit: int = 100,
         progress: Callable[[FoldProgress], object] | None = None,
     ) -> int:
-        """Make the summaries that are due, for a cron job; return how many were made.
+        """Make the summaries that are due, in a cron job; return how many were made.
 
-        One session after the other, the one that was left alone for longest first. Each is brought
-        up to date, a block at a time, as its own writes would do it. This may be cancelled at any
-        time, and gone on with anywhere. Sessions that other workers are at, and those that wait
-        after a failure, are passed over. A failure is logged, and ends the work on that session.
+        Sessions are processed one at a time, the longest unused first, block by block. Cancelling
+        the call loses nothing; the next call continues. A session is skipped while another worker
+        has its lease, and during the pause after a failure. A failure is logged, and ends the work
+        on that session.
 
         Args:
-            policy: The one that the sessions are used with.
-            prefix: Of the ids of the sessions that are looked at.
-            limit: For how many sessions summaries are made, or tried to be made, at most.
-            progress: Called after each summary. What it raises ends the work.
+            policy: The policy that the sessions are used with.
+            prefix: Only sessions whose ids start with it.
+            limit: Sessions for which at most a summary is made or tried.
+            progress: Called after each summary. An exception from it ends the work.
         """
-        check_whole_number("limit", limit, at_least=1)
-        check_part_of_id("prefix", prefix)
-        if progress is not None:
-            check_callable("progress", progress)
-        if not isinstance(policy, SummarizeOlder):
-            raise TypeError(f"policy must be a SummarizeOlder, got {policy!r}")
-        self.session("any", policy=policy, session_settings=None)  # it fails as a session would
-        due = await pending(await self._storage.log(), prefix, policy.budget.due_tokens)
-        made = tried = 0
-        for number, session_id in enumerate(due, 1):
-            history = await self._storage.history(session_id, SessionState())
-            before = made
-            while report := await policy.fold(history):
-                made += 1
-                if progress is not None:
-                    progress(FoldProgress(session_id, number, len(due), made, report))
-            tried += made > before or report is NotFolded.FAILED
-            if tried == limit:
-                break
-        return made
+        return await fold_pending(
+            self._connections, policy, prefix=prefix, limit=limit, progress=progress
+        )
 
     @explaining
     async def recount(
@@ -236,65 +195,53 @@ class MongoSessionStore:
         prefix: str = "",
         progress: Callable[[RecountProgress], object] | None = None,
     ) -> int:
-        """Count everything that is stored again; return how many documents had other counts.
+        """Count all stored items again; return how many documents had other counts.
 
-        For a change of ``token_counter``, once all workers have the new one, and for items that
-        were stored with ``token_counter=None``. Their ``tokens`` and ``total_tokens`` are
-        rewritten, and the counts in summaries; items, summaries and their places stay as they are.
+        For a change of ``token_counter``, after all workers use the new one, and for items stored
+        with ``token_counter=None``. Only ``tokens``, ``total_tokens`` and the counts in summaries
+        are rewritten.
 
-        One session after the other is read, 16 MB at a time, and counted in a thread. This may be
-        cancelled at any time, and run again: what is right is not written. Sessions may be used
-        meanwhile. A second run that returns 0 confirms that no writer was in between.
+        Sessions are read one at a time, 16 MB at a time, and counted in a thread. They may be used
+        in the meantime. The call may be cancelled, and run again: right counts are not rewritten.
+        A second run that returns 0 confirms that no writer interfered.
 
         Args:
-            prefix: Of the ids of the sessions that are counted.
-            progress: Called after every 500 documents and after each session. What it raises ends
-                the work.
+            prefix: Only sessions whose ids start with it.
+            progress: Called after every 500 documents and after each session. An exception from it
+                ends the work.
 
         Raises:
-            ValueError: the store counts no tokens.
+            ValueError: the store has no token counter.
         """
-        check_part_of_id("prefix", prefix)
-        if progress is not None:
-            check_callable("progress", progress)
-        if not self._storage.counting.is_on:
-            raise ValueError("recount needs token counts, and token_counter is None")
-        run = Recount(self._storage, await self._storage.log())
-        await run.run(prefix, progress)
-        return run.changed
+        return await recount(self._connections, prefix, progress)
 
     async def ping(self, timeout: float = 5.0) -> bool:
         """Whether the server answers within ``timeout`` seconds. See :meth:`check` for more."""
         check_seconds("timeout", timeout)
-        database = self._storage.database()
-        try:
-            with pymongo.timeout(timeout):
-                await database.command("ping")
-        except PyMongoError:
-            return False
-        return True
+        return await ping(self._connections.current(), timeout)
 
     async def check(self, timeout: float = 5.0) -> StoreCheck:
-        """Whether the store can be used, for a readiness probe: look at server, rights, indexes.
+        """Check server, rights (find, insert, update, remove) and indexes, for a readiness probe.
 
-        It takes ``timeout`` seconds at most, creates nothing, and raises nothing if it cannot be
-        used: the result is false then, and its ``reason`` says why. Indexes that are missing are no
-        reason where the first operation will create them. Rights are those that sessions need: to
-        find, insert, update and remove.
+        It creates nothing, and takes at most ``timeout`` seconds. The result is false if the store
+        cannot be used; its ``reason`` says why. Indexes that the first operation will create are
+        not required.
 
         Raises:
             StoreClosed, WrongEventLoop: as every operation.
         """
-        return await self._storage.check(timeout)
+        check_seconds("timeout", timeout)
+        connection, options = self._connections.current(), self._connections.state.options
+        return await readiness(connection, options, timeout)
 
     async def close(self, timeout: float = 10.0) -> None:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
-        What policies do in the background of this event loop is brought to its end first, as
-        :meth:`MongoSession.flush` does it, for ``timeout`` seconds. What is not done by then is
-        cancelled, and a warning names the sessions. A client of yours is closed after the store.
+        First, the background work of this event loop is finished, as by :meth:`MongoSession.flush`.
+        Work that takes longer than ``timeout`` seconds is cancelled, and a warning names the
+        sessions. Close a client of your own after the store.
         """
-        await self._storage.close(timeout)
+        await self._connections.close(timeout)
 
     async def __aenter__(self) -> Self:
         return self

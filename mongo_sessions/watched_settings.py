@@ -1,4 +1,4 @@
-"""Settings that notice a limit. Imported where it is used: it imports the SDK."""
+"""Settings that report a limit. Imported inside functions only, as it imports the SDK."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["SessionSettings", "WatchedSettings"]
 
 
 class WatchedSettings(SessionSettings):
-    """Settings without a limit that tell when a run puts one on top (``RunConfig``)."""
+    """Settings without a limit. They report the limit that a ``RunConfig`` adds."""
 
     def __init__(self, on_limit: Callable[[int], None]) -> None:
         super().__init__()
         self._on_limit = on_limit
 
     def __eq__(self, other: object) -> bool:
-        """As the SDK's own settings with the same values, which compare within one class."""
+        """Compare by value, as the SDK's settings do, but across the two classes."""
         return isinstance(other, SessionSettings) and self.to_dict() == other.to_dict()
 
-    __hash__ = None  # type: ignore[assignment]  # like those
+    __hash__ = None  # type: ignore[assignment]  # like the SDK's settings
 
     def resolve(self, override: SessionSettings | dict[str, Any] | None) -> SessionSettings:
-        maybe_await = SessionSettings(**self.to_dict()).resolve(override)
-        if maybe_await.limit is not None:
-            self._on_limit(maybe_await.limit)
-        return maybe_await
+        resolved = SessionSettings(**self.to_dict()).resolve(override)
+        if resolved.limit is not None:
+            self._on_limit(resolved.limit)
+        return resolved

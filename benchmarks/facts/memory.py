@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
-from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize import FoldStatus
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import from_summary, render
 
@@ -71,11 +71,11 @@ async def recalls(
         facts.append(fact)
         for item in turn(fact, policy.budget.fold_tokens // facts_a_fold, len(facts)):
             history.append(item)
-        outcome = await policy.fold(history)
-        if outcome is NotFolded.FAILED:
+        outcome = (await policy.fold(history)).status
+        if outcome is FoldStatus.FAILED:
             raise RuntimeError(f"fold {done + 1} failed")
         anchor = await history.latest_summary()
-        if not outcome or anchor is None:
+        if outcome is not FoldStatus.FOLDED or anchor is None:
             continue
         block, folded = history.entries[folded : anchor.seq], anchor.seq
         await rolling.fold("\n".join(str(entry.item["content"]) for entry in block))

@@ -1,9 +1,8 @@
-"""Appending to a session: all or nothing, exactly once, and behind what is there.
+"""Append a batch to a session: all or nothing, exactly once, after the existing items.
 
-Two writers cannot take the same place, for there is a unique index on it, and no place becomes free
-again while a writer may take it for the next one: see :mod:`.places`. So an append needs no lock.
-It is one insert, or several in a transaction, numbered after what the writer takes for the newest
-place.
+A unique index on the place makes two writers exclude each other, and a place is not reused while a
+writer may still number a batch after the one below it: see :mod:`.places`. So an append needs no
+lock. It is one insert, or several in a transaction, numbered after the newest known place.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from .documents import Head, to_documents
-from .exactly_once import exactly_once, naming_no_text
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, head_of
-from .retries import Patience
+from .redaction import redact_errors
+from .retries import Backoff, is_transient_or_conflict
 from .transactions import in_transaction
 
 if TYPE_CHECKING:
@@ -50,66 +49,66 @@ class Appender:
     ) -> Head | None:
         """Append a batch, all or nothing, exactly once; return the new head if it is known.
 
-        It keeps trying for so many seconds.
-
-        ``head`` is what the caller takes for the newest place (None: not known). If others have
-        appended since, the write is refused, and tried again with the right numbers.
+        ``head`` is the newest place that the caller knows (None: not known). If another append has
+        taken the next place, the unique index refuses the write, and it is retried with new
+        numbers, for ``seconds`` at most.
         """
         pending = {ObjectId(): item for item in items}
-        patience = Patience(seconds, self._server)
-
-        async def write() -> Head:
-            nonlocal head
-            known, head = head, None  # for one attempt
-            if known is None:
-                with patience.attempt():
-                    # An election must not roll this document back: its place would become free,
-                    # and another writer could take it after this append has taken the next one.
-                    known = await self._lasting.read(lambda items: newest_head(items, session_id))
-            documents = to_documents(session_id, pending, known)
-            await self._insert(documents, pending, patience)
-            return Head.of(documents[-1])
-
-        async def has_landed() -> bool:
-            with patience.attempt():
-                for item_id in await stored_ids(self._lasting, session_id, pending):
-                    del pending[item_id]  # without transactions, it may be a part of the batch
-            return not pending
-
+        backoff = Backoff(seconds, self._server)
         with pymongo.timeout(seconds):
-            new_head = await exactly_once(write, has_landed, patience)
-        self._server.has_answered()
-        return new_head
+            async for attempt in backoff.attempts(is_transient_or_conflict):
+                with attempt:
+                    if attempt.may_have_landed:
+                        await self._drop_stored(session_id, pending, backoff)
+                        if not pending:
+                            return None
+                    known, head = head, None  # the caller's head serves the first attempt alone
+                    if known is None:
+                        known = await self._newest_head(session_id, backoff)
+                    documents = to_documents(session_id, pending, known)
+                    await self._insert(documents, pending, backoff)
+        return Head.of(documents[-1])
+
+    async def _newest_head(self, session_id: str, backoff: Backoff) -> Head:
+        # If an election rolled this document back, its place would become free: another writer
+        # could take it after this append has taken the next one.
+        with backoff.time_limit():
+            return await self._lasting.read(lambda items: newest_head(items, session_id))
+
+    async def _drop_stored(
+        self, session_id: str, pending: dict[ObjectId, NewItem], backoff: Backoff
+    ) -> None:
+        """Remove the stored items from ``pending``: without transactions, a part may be stored."""
+        with backoff.time_limit():
+            for item_id in await stored_ids(self._lasting, session_id, pending):
+                del pending[item_id]
 
     async def _insert(
-        self,
-        documents: list[dict[str, Any]],
-        pending: dict[ObjectId, NewItem],
-        patience: Patience,
+        self, documents: list[dict[str, Any]], pending: dict[ObjectId, NewItem], backoff: Backoff
     ) -> None:
         if len(documents) == 1:
-            with patience.attempt():
-                await naming_no_text(self._items.insert_one(documents[0]))
+            with backoff.time_limit():
+                await redact_errors(self._items.insert_one(documents[0]))
         elif self._has_transactions:
             await in_transaction(
                 self._items,
-                patience,
-                lambda transaction: naming_no_text(
+                backoff,
+                lambda transaction: redact_errors(
                     self._items.insert_many(documents, session=transaction)
                 ),
             )
         else:
             try:
-                with patience.attempt():
-                    await naming_no_text(self._items.insert_many(documents))
+                with backoff.time_limit():
+                    await redact_errors(self._items.insert_many(documents))
             except BulkWriteError as error:
                 for document in documents[: error.details["nInserted"]]:
-                    del pending[document["_id"]]  # the rest follows
+                    del pending[document["_id"]]  # the next attempt writes the rest
                 raise
 
 
 async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = None) -> Head:
-    """What the next append is numbered after."""
+    """The head after which the next append is numbered."""
     query: dict[str, Any] = {"session_id": session_id}
     in_session = {} if session is None else {"session": session}
     newest = await items.find_one(query, NUMBERS, sort=NEWEST_FIRST, **in_session)
@@ -117,8 +116,8 @@ async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = No
     head = head_of(documents, is_whole=newest is None)
     if head is None:
         below = {**query, "seq": {"$lt": documents[0]["seq"]}, **LIVE_OR_BARRIER}
-        told = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST, **in_session)
-        head = head_of(documents if told is None else [*documents, told], is_whole=True)
+        older = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST, **in_session)
+        head = head_of(documents if older is None else [*documents, older], is_whole=True)
     assert head is not None  # noqa: S101 - for mypy
     return head
 
@@ -126,7 +125,7 @@ async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = No
 async def stored_ids(
     lasting: LastingReads, session_id: str, ids: Sequence[ObjectId] | dict[ObjectId, Any]
 ) -> list[ObjectId]:
-    """Which of these documents are there, also without their items."""
+    """The ids among these whose documents exist, also as marks."""
     mine = {"session_id": session_id, "_id": {"$in": list(ids)}}
     found: list[dict[str, ObjectId]] = await lasting.read(
         lambda items: items.find(mine, {"_id": 1}).to_list(None)

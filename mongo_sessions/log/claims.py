@@ -1,4 +1,4 @@
-"""Summaries on items of the log, and who makes the next one: claims and back-offs."""
+"""Summaries on items of the log, and the leases for making the next one."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ if TYPE_CHECKING:
     from .clock import Time
     from .documents import Document
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .retries import Retries
 
 
 class Claims:
-    """The summaries of one collection. A claim is a lease, by the server's clock."""
+    """The summaries of one collection. A claim is a lease that expires by the server's clock."""
 
-    def __init__(self, items: AnyDriver, retries: Retries, time: Time) -> None:
+    def __init__(
+        self, items: AnyDriver, lasting: LastingReads, retries: Retries, time: Time
+    ) -> None:
         self._items = items
+        self._lasting = lasting
         self._time = time
         self._retries = retries
 
     async def latest_summary(
         self, session_id: str, fields: Document | None = None
     ) -> Document | None:
-        """The newest document that carries a summary, or only these fields of it.
+        """The newest document that carries a summary, with all or only these fields.
 
-        A barrier is in the index of the summaries, too: below it, there is none.
+        The index of the summaries contains barriers, too. There is no summary below a barrier.
         """
         query = {"session_id": session_id, "summary": {"$exists": True}}
         if fields is not None:
             fields = {**fields, "barrier": 1}
+        # Lasting, as the reads of the items are: a summary that they do not show yet would not fit.
         found: Document | None = await self._retries.run(
-            lambda: self._items.find_one(query, fields, sort=NEWEST_FIRST)
+            lambda: self._lasting.read(
+                lambda items: items.find_one(query, fields, sort=NEWEST_FIRST)
+            )
         )
         return None if found is None or is_barrier(found) else found
 
@@ -48,7 +55,7 @@ class Claims:
     async def claim(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> bool:
-        """Claim the making of a summary that ends at this item, unless another worker has it."""
+        """Acquire the lease for the summary that ends here; False if another worker has it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [
@@ -63,11 +70,11 @@ class Claims:
     async def back_off(
         self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
     ) -> None:
-        """Turn a claim into a pause for every worker, and count the failure."""
+        """Count a failure, and let no worker claim for ``seconds``."""
         await self._give_up(session_id, item_id, claimant, seconds, failures=1)
 
     async def release(self, session_id: str, item_id: object, claimant: ObjectId) -> None:
-        """Give a claim up: any worker may claim at once."""
+        """Give up the lease: any worker may claim at once."""
         await self._give_up(session_id, item_id, claimant, 0, failures=0)
 
     async def _give_up(
@@ -78,13 +85,13 @@ class Claims:
             "claim.until": self._time(seconds),
             "claim.failures": {"$add": [{"$ifNull": ["$claim.failures", 0]}, failures]},
         }
-        # Not $unset, which mongomock does not have as a stage.
+        # Not $unset, which mongomock does not support as a stage.
         await self._update_one(query, [{"$set": given_up}, {"$project": {"claim.id": 0}}])
 
     async def save_summary(
         self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]
     ) -> bool:
-        """Keep a summary on this item, if it is there, has none, and no other worker claims it."""
+        """Store a summary on this item if it has none, and no other worker has claimed it."""
         query = {
             **_without_summary(session_id, item_id),
             "$or": [{"claim.id": {"$exists": False}}, {"claim.id": claimant}],
@@ -99,7 +106,7 @@ class Claims:
 
 
 def _without_summary(session_id: str, item_id: object) -> dict[str, Any]:
-    """The item, unless it was removed: then its document is a mark."""
+    """Matches the item unless it was removed, which turns its document into a mark."""
     return {
         "_id": item_id,
         "session_id": session_id,

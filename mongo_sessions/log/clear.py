@@ -1,4 +1,4 @@
-"""Clearing a session: a barrier, in one atomic step, and the removal of what lies below it."""
+"""Clear a session: write a barrier in one atomic step, then remove the items below it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .marks import Marker
     from .retries import Retries
 
-# Documents that one update changes: some 0.5 seconds. An attempt at more would run out of time.
+# Documents per update: about 0.5 seconds. A larger update could exceed the time of an attempt.
 _SLICE = 10_000
 
 
 class Clearer:
-    """Clears the sessions of one collection; each command may be tried again."""
+    """Clears the sessions of one collection. Each command is idempotent, and so may be retried."""
 
     def __init__(self, items: AnyDriver, marker: Marker, retries: Retries) -> None:
         self._items = items
@@ -27,21 +27,21 @@ class Clearer:
         self._retries = retries
 
     async def clear(self, session_id: str) -> int:
-        """Remove everything of a session; return how many items that were.
+        """Remove all items of a session; return their number.
 
-        Once there is the barrier, no reader sees what is below. If the removal fails then, another
-        clear finishes it, or a reader that meets the barrier.
+        Readers ignore everything below the barrier. If the removal fails after the barrier was
+        written, another clear or a reader that finds the barrier completes it.
 
-        The number is too low if a command was tried again: what an attempt removed whose answer was
-        lost is not counted.
+        The number is too low if a command was retried: it lacks the items that were removed by an
+        attempt whose answer was lost.
 
         On a standalone server, or with ``retryWrites=false``, attempts are not fenced (see
-        :class:`Marker`). One that takes place after the call has ended puts a second barrier on the
-        newest place of that time: what was added in between is removed.
+        :class:`Marker`). An attempt that is applied after the call has ended puts a second barrier
+        on the newest place, which removes the items that were added in between.
         """
         token = ObjectId()
-        # The server chooses a document, and then may wait for a transaction that writes to it. If
-        # it does not match any more after that, the server chooses again.
+        # The server selects a document, and may then wait for a transaction that writes to it. If
+        # the document no longer matches after the wait, the server selects again.
         query = {"session_id": session_id, "replaced": {"$exists": False}}
         marked = {"session_id": session_id, **MARK_OR_BARRIER, "barrier": token}
         before, after = await self._marker.mark_newest(
@@ -54,7 +54,7 @@ class Clearer:
         return newest + await self.clean(session_id, barrier)
 
     async def clean(self, session_id: str, barrier: Document) -> int:
-        """Remove what lies below a barrier, oldest first; return how many items that were."""
+        """Remove the items below a barrier, oldest first; return their number."""
         removed, start, end = 0, 0, barrier["seq"]
         while end - start > _SLICE:
             slice_end = await self._seq_at(session_id, start, _SLICE)
@@ -63,14 +63,14 @@ class Clearer:
             removed += await self._remove(session_id, start, slice_end)
             start = slice_end
         removed += await self._remove(session_id, start, end)
-        # The server may delete the barrier from now on.
+        # From now on, the TTL index may delete the barrier.
         cleaned = {"session_id": session_id, "_id": barrier["_id"], "gone_at": {"$exists": False}}
         dated = {"$currentDate": {"gone_at": True}}
         await self._retries.run(lambda: self._items.update_one(cleaned, dated))
         return removed
 
     async def _seq_at(self, session_id: str, start: int, index: int) -> int | None:
-        """The place with so many before it, from ``start`` on; None if there are not as many."""
+        """The place of the document at ``index``, counted from ``start``; None at the end."""
         query, seq = {"session_id": session_id, "seq": {"$gte": start}}, {"_id": 0, "seq": 1}
         found = await self._retries.run(
             lambda: self._items.find_one(query, seq, sort=OLDEST_FIRST, skip=index)
@@ -88,7 +88,7 @@ class Clearer:
 
 
 def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
-    """Leave a barrier as it is: what is below it is gone already."""
+    """The update that makes a barrier of a document. A barrier stays as it is."""
     return [
         {
             "$set": {

@@ -1,6 +1,6 @@
-"""The time that workers compare: the server's, in an expression that the server evaluates.
+"""The server's time, as an expression that the server evaluates. Workers compare no other time.
 
-Client clocks differ by minutes, which is as long as a claim lasts.
+The clocks of clients differ by minutes, which is as long as a lease.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Time: TypeAlias = "Callable[[float], Any]"
-"""Given seconds, the time so many seconds from now."""
+"""Takes seconds from now, and returns that time."""
 
 
 def server_time(seconds: float) -> dict[str, Any]:
-    """So many seconds from now, for ``$expr`` and for update pipelines."""
+    """The time ``seconds`` from now, for ``$expr`` and for update pipelines."""
     return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 def client_time(seconds: float) -> datetime:
-    """The same where the server is a part of this process (mongomock) and has no ``$$NOW``."""
+    """The same for mongomock, which runs in this process and has no ``$$NOW``."""
     return datetime.now(timezone.utc) + timedelta(seconds=seconds)

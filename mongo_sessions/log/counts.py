@@ -1,4 +1,4 @@
-"""What a recount reads and writes: documents of every state, their counts, a mark at the end."""
+"""The reads and writes of a recount: documents of every state, their counts, a final mark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from .exactly_once import naming_no_text
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS
+from .redaction import redact_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,21 +31,21 @@ class Counts:
     async def oldest_batch(self, session_id: str, limit: int, after_seq: int) -> list[Document]:
         """The oldest documents above ``after_seq``, marks and barriers included.
 
-        As many as have 16 MB together, or one.
+        They have at most 16 MB together, but at least one is returned.
         """
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
 
         async def find(items: AnyDriver) -> list[Document]:
-            # A negative limit is a single batch, which the server bounds.
+            # A negative limit returns a single batch, whose size the server limits.
             cursor = items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit)
             found: list[Document] = await cursor.to_list(None)
             return found
 
-        # Lasting: `take` takes the place behind the last of them, and an election must not free it.
+        # Lasting: `take` takes the place after the last one, and no election may free that place.
         return await self._retries.run(lambda: self._lasting.read(find))
 
     async def numbers_at(self, session_id: str, seq: int) -> Document | None:
-        """The newest document with an item, or barrier, up to this place; without the item."""
+        """The numbers of the newest item or barrier up to this place."""
         query = {"session_id": session_id, "seq": {"$lte": seq}, **LIVE_OR_BARRIER}
         return await self._retries.run(
             lambda: self._lasting.read(
@@ -54,9 +54,9 @@ class Counts:
         )
 
     async def take(self, session_id: str, seq: int) -> bool:
-        """Put a mark without an item at this place; return False if it is taken.
+        """Insert a mark at this place; return False if the place is taken.
 
-        An append that was numbered after the place before is refused then, and numbered again.
+        The mark makes a concurrent append that was numbered for this place read the head again.
         """
         mark_id = ObjectId()
         created = {"$setOnInsert": {"seq": seq, "turn": 0}}
@@ -72,7 +72,7 @@ class Counts:
         return True
 
     async def update_each(self, session_id: str, changes: Mapping[object, Document]) -> int:
-        """Set these fields of each item that is still there; return how many were changed."""
+        """Set these fields of each item that still exists; return the number of changes."""
         updates = [
             pymongo.UpdateOne(
                 {"_id": item_id, "session_id": session_id, "item": {"$exists": True}},
@@ -81,6 +81,6 @@ class Counts:
             for item_id, fields in changes.items()
         ]
         result = await self._retries.run(
-            lambda: naming_no_text(self._items.bulk_write(updates, ordered=False))
+            lambda: redact_errors(self._items.bulk_write(updates, ordered=False))
         )
         return int(result.modified_count)

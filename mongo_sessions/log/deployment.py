@@ -1,4 +1,4 @@
-"""What kind of server this is."""
+"""The kind of the server: standalone, replica set, sharded cluster or mongomock."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class Deployment(NamedTuple):
-    """What the log needs to know of it."""
+    """The capabilities of the server that the log depends on."""
 
     has_transactions: bool
     """A replica set or a sharded cluster."""
     has_elections: bool = False
-    """A replica set whose members the client knows. A mongos does not tell of its shards."""
+    """A replica set whose members the client knows. A mongos does not report on its shards."""
     has_clock: bool = True
     """Whether expressions may use ``$$NOW``."""
 
@@ -22,7 +22,7 @@ class Deployment(NamedTuple):
     async def of(cls, database: AnyDriver) -> Deployment:
         try:
             hello = await database.command("hello")
-        except NotImplementedError:  # mongomock, which is neither
+        except NotImplementedError:  # mongomock
             return cls(has_transactions=False, has_clock=False)
         is_replica_set = "setName" in hello
         return cls(

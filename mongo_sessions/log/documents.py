@@ -23,40 +23,39 @@ Item: TypeAlias = "dict[str, Any]"
 Encoded: TypeAlias = "dict[str, Any] | str"
 
 STORED: CodecOptions[dict[str, Any]] = CodecOptions()
-"""How documents are read, whatever the client's options say: dates without a time zone, which takes
-a third less time."""
+"""The codec options of all reads, independent of the client's. Naive dates decode in two thirds of
+the time."""
 
 MAX_ITEM_BYTES = 16 * 1024 * 1024 - 64 * 1024
-"""MongoDB's document limit, less room for the fields around the item."""
+"""MongoDB's document limit, minus room for the fields around the item."""
 
 ROOMY_ITEM_BYTES = 15 * 1024 * 1024
-"""Beside an item of at most this size, a document has room for any summary."""
+"""A document with an item of at most this size has room for any summary."""
 
-# MongoDB takes 100 levels of nesting; the document around the item, and a command around that,
-# need some of them.
+# MongoDB allows 100 levels of nesting, including the document around the item and the command.
 _MAX_BSON_DEPTH = 80
-# json, in C, recurses; Python's limit is 1,000 frames, of which an application uses some.
+# The json module recurses, Python limits the stack to 1,000 frames, and the application uses some.
 _MAX_JSON_DEPTH = 500
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 
-# A place inside an item: the place around it and the key or index there. Written out only for an
-# error message.
+# A place inside an item: the enclosing place, and the key or index in it. Formatted only for error
+# messages.
 _Place: TypeAlias = "tuple[_Place, str | int] | None"
 
 
 class Head(NamedTuple):
-    """What the next item of a session is numbered after."""
+    """The numbers after which the next item of a session is numbered."""
 
     seq: int = 0
     """The newest place."""
     items: int = 0
-    """Stored items, and those that retention has deleted."""
+    """The number of stored items, and of items that retention has deleted."""
     total_tokens: int = 0
     turn: int = 0
 
     @classmethod
     def of(cls, document: Document) -> Head:
-        """The numbers of a document that holds an item."""
+        """The numbers of a document with an item."""
         seq = document["seq"]
         total_tokens = document.get("total_tokens") or 0
         return cls(seq, seq - document.get("gaps", 0), total_tokens, document["turn"])
@@ -73,11 +72,11 @@ class NewItem(NamedTuple):
 
 
 def encode(item: Item, name: str = "item") -> tuple[Encoded, int]:
-    """Return what to store for ``item``, and its size in bytes.
+    """Return the stored form of ``item``, and its size in bytes.
 
     Raises:
-        InvalidItem: ``item`` is not a JSON object. The message starts with the place, and places
-            start with ``name``.
+        InvalidItem: ``item`` is not a JSON object. The message starts with the path of the value,
+            and the path starts with ``name``.
         ItemTooLarge: it does not fit into one document.
     """
     if not isinstance(item, dict):
@@ -95,7 +94,7 @@ def encode(item: Item, name: str = "item") -> tuple[Encoded, int]:
 
 
 def decode(encoded: Encoded) -> Item:
-    """Return exactly the item that was encoded, types and key order included."""
+    """Return exactly the encoded item, including types and key order."""
     if isinstance(encoded, str):
         item: Item = json.loads(encoded)
         return item
@@ -104,17 +103,19 @@ def decode(encoded: Encoded) -> Item:
 
 
 def in_utc(stored: datetime) -> datetime:
-    """A date as the server gives it, which is UTC without saying so."""
-    return datetime.combine(stored, stored.time(), timezone.utc)  # a quarter of replace's time
+    """Add the time zone to a stored date, which is a naive date in UTC."""
+    return datetime.combine(
+        stored, stored.time(), timezone.utc
+    )  # in a quarter of the time of replace()
 
 
 def to_documents(
     session_id: str, items: Mapping[ObjectId, NewItem], head: Head
 ) -> list[dict[str, Any]]:
-    """The documents of a batch that follows ``head``."""
+    """The documents of a batch, numbered after ``head``."""
     now = datetime.now(timezone.utc)
     seq, total_tokens, turn = head.seq, head.total_tokens, head.turn
-    # Places up to here without an item: pops and clears left them.
+    # The number of places up to ``head`` without an item, because of pops and clears.
     gaps = {"gaps": head.seq - head.items} if head.seq != head.items else {}
     documents = []
     for item_id, item in items.items():
@@ -131,7 +132,7 @@ def to_documents(
 
 
 def _bson_holds(item: Item, name: str) -> bool:
-    """Whether BSON gives ``item`` back exactly; raise InvalidItem if not even JSON can hold it."""
+    """Whether BSON preserves ``item`` exactly. Raise InvalidItem if JSON cannot hold it."""
     exact = True
     pending: list[tuple[object, _Place, int]] = [(item, None, 1)]
     while pending:
@@ -164,27 +165,27 @@ def _bson_holds_scalar(value: object, name: str, place: _Place) -> bool:
 
 
 def _bson_holds_key(key: object, name: str, place: _Place) -> bool:
-    """A key that starts with $ has a meaning to MongoDB ($ref and $id come back as a DBRef)."""
+    """MongoDB interprets keys that start with $: $ref and $id are decoded as a DBRef."""
     if not isinstance(key, str):
         raise InvalidItem(f"{_path(name, place)} has the key {key!r}, which is not a str")
     return is_utf8(key) and "\0" not in key and not key.startswith("$")
 
 
 def _make_plain(container: Any) -> None:  # noqa: ANN401 - a dict or a list, written to alike
-    """Turn bson's Int64, a subclass that it gives for integers over 32 bits, back into int.
+    """Replace bson.Int64, which bson decodes integers over 32 bits to, by int, in place.
 
-    A decoder of PyMongo's type registry would do it, and makes PyMongo decode everything twice.
+    PyMongo's type registry could do this, but makes PyMongo decode every document twice.
     """
     for step, value in container.items() if type(container) is dict else enumerate(container):
         kind = type(value)
         if kind is dict or kind is list:
             _make_plain(value)
         elif kind is bson.Int64:
-            container[step] = int(value)  # no key is added, so the loop may go on
+            container[step] = int(value)  # adds no key, so the iteration stays valid
 
 
 def is_utf8(text: str) -> bool:
-    """False for a lone surrogate: half of a character, which JSON can write and BSON cannot."""
+    """False if ``text`` contains a lone surrogate, which JSON can encode and BSON cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Appends of one session in one process: those that come while another is written go together.
+"""Group commit: concurrent appends to one session in this process become one write.
 
-Each would otherwise be refused because of the one before, and be tried again.
+Separate writes would conflict: the unique index would refuse all but one, which then retry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .documents import Head, NewItem
 
     class Append(Protocol):
-        """Writes a batch, all or nothing, within so many seconds."""
+        """Writes a batch, all or nothing, within ``seconds``."""
 
         async def __call__(
             self, session_id: str, items: Sequence[NewItem], head: Head | None, seconds: float
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class GroupLimits(NamedTuple):
-    """How much is written as one, unless it is one batch."""
+    """The upper bounds of a group of batches. A single batch may exceed them."""
 
     items: int
     size: int
@@ -46,7 +46,7 @@ NO_GROUPS = GroupLimits(0, 0)
 class _Batch:
     items: Sequence[NewItem]
     head: Head | None
-    """What its writer takes for the newest item."""
+    """The newest item that its writer knows."""
     deadline: float
     written: asyncio.Future[Head | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -74,14 +74,14 @@ class _Batch:
 
 
 class GroupCommit:
-    """Batches of one session that wait for each other, for ``retry_for`` seconds at most."""
+    """The queue of the batches of one session. A batch waits ``retry_for`` seconds at most."""
 
     def __init__(
-        self, session_id: str, append: Append, *, together: GroupLimits, retry_for: float
+        self, session_id: str, append: Append, *, limits: GroupLimits, retry_for: float
     ) -> None:
         self._session_id = session_id
         self._append = append
-        self._together = together
+        self._limits = limits
         self._retry_for = retry_for
         self._waiting: list[_Batch] = []
         self._writer: asyncio.Task[None] | None = None
@@ -93,7 +93,7 @@ class GroupCommit:
         batch = _Batch(items, head, time.monotonic() + self._retry_for)
         self._waiting.append(batch)
         if self._writer is None:
-            # In a context of its own: it writes for others, too, whose deadline is another.
+            # In an empty context: it also writes batches of callers with other deadlines.
             loop = asyncio.get_running_loop()
             self._writer = Context().run(loop.create_task, self._write_all())
             self._writer.add_done_callback(self._clean_up_after)
@@ -111,33 +111,39 @@ class GroupCommit:
         self._writer = None
 
     def _clean_up_after(self, writer: asyncio.Task[None]) -> None:
-        """If it was cancelled, it may be before it began: the event loop ends, with all in it."""
+        """Cancel the waiting batches if the writer was cancelled, perhaps before its start.
+
+        This happens when the event loop ends, which cancels all tasks.
+        """
         if self._writer is writer:
             self._writer = None
             for batch in self._waiting:
                 batch.fail(asyncio.CancelledError())
 
     def _give_up_the_late(self) -> None:
-        """Nothing of them was written: with the error that held up those before, if any."""
+        """Fail the batches whose deadline has passed; none of their items were written.
+
+        The error is that of the last write, if it failed.
+        """
         late = [batch for batch in self._waiting if batch.seconds_left <= 0]
         for batch in late:
             self._waiting.remove(batch)
             batch.fail(
-                self._last_error or ExecutionTimeout("others wrote to this session meanwhile")
+                self._last_error or ExecutionTimeout("earlier writes to this session took too long")
             )
 
     def _next_group(self) -> list[_Batch]:
-        """The oldest, and what may be written with it.
+        """Take the oldest batches that fit into one group.
 
-        While writing fails, nothing is: each has its own time, and the oldest the least.
+        After a failed write, take one batch alone: its deadline is the earliest, and a group has
+        the earliest deadline of its batches.
         """
         if self._last_error is not None:
             group, self._waiting = self._waiting[:1], self._waiting[1:]
             return group
         items = list(accumulate(len(batch.items) for batch in self._waiting))
         sizes = list(accumulate(batch.size for batch in self._waiting))
-        together = bisect(items, self._together.items), bisect(sizes, self._together.size)
-        end = max(1, min(together))
+        end = max(1, min(bisect(items, self._limits.items), bisect(sizes, self._limits.size)))
         group, self._waiting = self._waiting[:end], self._waiting[end:]
         return group
 
@@ -153,7 +159,7 @@ class GroupCommit:
                 if len(group) > 1 and _is_about_the_items(error):
                     await self._write_each(group)
             finally:
-                for batch in group:  # those that have no outcome of their own
+                for batch in group:  # a batch that has its own outcome keeps it
                     batch.fail(error)
             if not isinstance(error, Exception):
                 raise
@@ -163,7 +169,7 @@ class GroupCommit:
                 batch.succeed(self._head)
 
     async def _write_each(self, group: list[_Batch]) -> None:
-        """One of them may be refused, by a validator, say: not because of the others."""
+        """Write each batch alone: the server may refuse one, for instance by a validator."""
         for batch in group:
             await self._write([batch])
 
@@ -175,11 +181,11 @@ def _is_about_the_items(error: BaseException) -> bool:
 
 
 class GroupCommits:
-    """The queues of all sessions of one client: each is there while somebody waits in it."""
+    """The queues of all sessions of one client. A queue exists while a caller waits in it."""
 
-    def __init__(self, append: Append, *, together: GroupLimits, retry_for: float) -> None:
+    def __init__(self, append: Append, *, limits: GroupLimits, retry_for: float) -> None:
         self._append = append
-        self._together = together
+        self._limits = limits
         self._retry_for = retry_for
         self._queues: WeakValueDictionary[str, GroupCommit] = WeakValueDictionary()
 
@@ -189,6 +195,6 @@ class GroupCommits:
         queue = self._queues.get(session_id)
         if queue is None:
             queue = self._queues[session_id] = GroupCommit(
-                session_id, self._append, together=self._together, retry_for=self._retry_for
+                session_id, self._append, limits=self._limits, retry_for=self._retry_for
             )
         return await queue.add(items, head)

@@ -1,33 +1,111 @@
-"""Seeing to it that the indexes of the collection are there, or saying what is to be done."""
+"""Create the required indexes, or raise `IndexesMissing` with the command that creates them."""
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pymongo import IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from ..errors import ForeignCollection, IndexesMissing
-from .wanted import wanted_indexes
+from .places import MARK_SECONDS
+from .retries import DUPLICATE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
     from .drivers import AnyDriver
-    from .wanted import IndexSpec
+
+    Existing = Mapping[str, Mapping[str, Any]]  # the options of each index, by its name
 
 logger = logging.getLogger("mongo_sessions")
 
 _UNAUTHORIZED = 13
 _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 85, 86
-_DUPLICATE_KEY = 11000
 
-# What each of our documents has, whatever else it lacks.
+# Two indexes with the same key are equivalent if these are equal. A hidden index serves no query,
+# and a collation may treat "A" and "a" as equal.
+_OPTIONS = [
+    "unique",
+    "partialFilterExpression",
+    "sparse",
+    "expireAfterSeconds",
+    "hidden",
+    "collation",
+]
+
+# Every document of a session has these fields, whatever its state.
 _FIELDS = {"session_id": str, "seq": int, "turn": int, "created_at": datetime}
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """An index that the collection must have."""
+
+    name: str
+    key: list[tuple[str, int]]
+    options: Mapping[str, Any]
+    without_it: str
+    """The consequence of its absence, for the error message."""
+    is_required: bool = True
+    """False if its absence only makes queries slower."""
+
+    def is_among(self, existing: Existing) -> bool:
+        """Whether an equivalent index exists, under any name."""
+        return any(
+            self._has_key_of(index)
+            and all((index.get(option) or None) == self.options.get(option) for option in _OPTIONS)
+            for index in existing.values()
+        )
+
+    @property
+    def coll_mod(self) -> dict[str, Any] | None:
+        """The argument of ``collMod`` that changes the expiry of a TTL index; None for others."""
+        seconds = self.options.get("expireAfterSeconds")
+        return seconds and {"keyPattern": dict(self.key), "expireAfterSeconds": seconds}
+
+    def needs_coll_mod(self, existing: Existing) -> bool:
+        """Whether a TTL index with this key exists, with another expiry."""
+        return self.coll_mod is not None and any(map(self._has_key_of, existing.values()))
+
+    def with_its_name(self, existing: Existing) -> list[str]:
+        """The index to drop first because it has this name, if any."""
+        return [self.name] if self.name in existing and not self.needs_coll_mod(existing) else []
+
+    def with_its_key(self, existing: Existing) -> list[str]:
+        """The indexes to drop first before MongoDB 5.0; later versions allow both."""
+        return [
+            name
+            for name, index in existing.items()
+            if self._has_key_of(index) and "partialFilterExpression" not in index
+        ]
+
+    def _has_key_of(self, index: Mapping[str, Any]) -> bool:
+        return list(index["key"]) == self.key
+
+
+def index_specs(retention: timedelta | None) -> list[IndexSpec]:
+    by_session = [("session_id", ASCENDING), ("seq", DESCENDING)]
+    marks = {"expireAfterSeconds": MARK_SECONDS, "sparse": True}  # empty if nothing is removed
+    left = "what was popped or cleared stays in the database"
+    specs = [
+        IndexSpec("session_seq", by_session, {"unique": True}, "concurrent writes get lost"),
+        IndexSpec("gone_at_1h", [("gone_at", ASCENDING)], marks, left),
+    ]
+    if retention is not None:
+        expiry = {"expireAfterSeconds": int(retention.total_seconds())}
+        kept = "items are not deleted at the age that was asked for"
+        specs.append(IndexSpec("created_at_retention", [("created_at", ASCENDING)], expiry, kept))
+    with_summary = {"partialFilterExpression": {"summary": {"$exists": True}}}
+    slow = "the newest summary of a session is found more slowly"
+    # Last: the check stops at the first required index that is missing.
+    specs.append(IndexSpec("session_summary", by_session, with_summary, slow, is_required=False))
+    return specs
 
 
 class Indexes:
@@ -37,22 +115,17 @@ class Indexes:
         self._database = database
         self._collection = collection
         self._items = database.get_collection(collection)
-        self._wanted = wanted_indexes(retention)
+        self._specs = index_specs(retention)
 
     def __str__(self) -> str:
         return ".".join(self.namespace)
 
     @property
     def namespace(self) -> tuple[str, str]:
-        """Database and collection."""
         return self._database.name, self._collection
 
     async def refuse_foreign(self) -> None:
-        """Look at one document; a user who may not is believed, for what follows fails.
-
-        Raises:
-            ForeignCollection: the document is of another kind.
-        """
+        """Call ``check_one_document``, and ignore that this user may not read."""
         try:
             await self.check_one_document()
         except OperationFailure as error:
@@ -60,10 +133,10 @@ class Indexes:
                 raise
 
     async def check_one_document(self) -> None:
-        """Look at one document: it tells whether the collection is one of ours. Empty is fine.
+        """Check that this package wrote the documents of the collection; it may be empty.
 
         Raises:
-            ForeignCollection: the document is of another kind.
+            ForeignCollection: the document was not written by this package.
         """
         found = await self._items.find_one({}, dict.fromkeys(_FIELDS, 1))
         if found is not None and not all(
@@ -76,59 +149,56 @@ class Indexes:
             )
 
     async def missing(self) -> IndexesMissing | None:
-        """The error about an index that is needed and not there; None if there is no such."""
+        """The error for the first required index that is missing; None if all exist."""
         existing = await self._existing()
         if existing is None:
             return None
-        for index in self._wanted:
-            if index.is_needed and not index.is_among(existing):
-                in_its_way = index.of_the_same_name(existing)
-                return self._missing(index, existing, "as a check has found", in_its_way)
+        for spec in self._specs:
+            if spec.is_required and not spec.is_among(existing):
+                to_drop = spec.with_its_name(existing)
+                return self._error(spec, existing, "as a check has found", to_drop)
         return None
 
     async def ensure(self, *, create: bool) -> None:
-        """Look whether they are there: one command. Create what is missing, if ``create``.
+        """List the indexes in one command; create the missing ones if ``create``.
 
-        A user who may not even look is believed: with ``create`` all are created, which changes
-        nothing where they are; without, they are taken to be there. One that somebody else is still
-        building looks as if it were there.
+        A user without the right to list them is assumed to have them all, unless ``create``: then
+        all are created, which changes nothing if they exist. An index that is still being built
+        is listed, and so counts as existing.
 
         Raises:
-            IndexesMissing: one is missing, and is not or cannot be created. If nothing is wrong
-                without it, that is logged instead.
+            IndexesMissing: a required index is missing, and is not or cannot be created. The
+                absence of an index that is not required is logged.
         """
         existing = await self._existing()
         if existing is None and not create:
             return
-        for index in self._wanted:
-            if index.is_among(existing or {}):
+        for spec in self._specs:
+            if spec.is_among(existing or {}):
                 continue
             try:
-                await self._provide(index, existing, create=create)
+                await self._provide(spec, existing, create=create)
             except IndexesMissing as error:
-                if index.is_needed:
+                if spec.is_required:
                     raise
                 logger.warning("%s", error)
 
-    async def _existing(self) -> Mapping[str, Any] | None:
+    async def _existing(self) -> Existing | None:
         """All indexes by their names; None if this user may not list them."""
         try:
-            existing: Mapping[str, Any] = await self._items.index_information()
+            return dict(await self._items.index_information())
         except OperationFailure as error:
             if error.code != _UNAUTHORIZED:
                 raise
             return None
-        return existing
 
-    async def _provide(
-        self, index: IndexSpec, existing: Mapping[str, Any] | None, *, create: bool
-    ) -> None:
+    async def _provide(self, spec: IndexSpec, existing: Existing | None, *, create: bool) -> None:
         known = existing or {}
-        in_its_way = index.of_the_same_name(known)
+        to_drop = spec.with_its_name(known)
         if not create:
-            raise self._missing(index, known, "create_indexes=False", in_its_way)
+            raise self._error(spec, known, "create_indexes=False", to_drop)
         try:
-            await self._create(index)
+            await self._create(spec)
         except OperationFailure as error:
             if error.code == _UNAUTHORIZED:
                 reason = "this user may not create it"
@@ -136,46 +206,45 @@ class Indexes:
                     reason += ", nor see whether it is there (if it is, pass create_indexes=False)"
             elif error.code in (_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT):
                 reason = "another one is in its way"
-                in_its_way = in_its_way or index.of_the_same_key(known)
-            elif error.code == _DUPLICATE_KEY:
+                to_drop = to_drop or spec.with_its_key(known)
+            elif error.code == DUPLICATE_KEY:
                 reason = (
                     "several documents have one session_id and seq: remove or renumber these first"
                 )
             else:
                 raise
-            raise self._missing(index, known, reason, in_its_way) from error
+            raise self._error(spec, known, reason, to_drop) from error
 
-    async def _create(self, index: IndexSpec) -> None:
-        model = IndexModel(index.key, name=index.name, **index.options)
+    async def _create(self, spec: IndexSpec) -> None:
         try:
-            await self._items.create_indexes([model])
+            await self._items.create_indexes([IndexModel(spec.key, name=spec.name, **spec.options)])
         except OperationFailure as error:
-            if error.code != _OPTIONS_CONFLICT or not index.may_change:
+            if error.code != _OPTIONS_CONFLICT or spec.coll_mod is None:
                 raise
-            # There is one with another number. By its key, for it may have another name, too.
-            await self._database.command("collMod", self._collection, index=index.change)
+            # A TTL index with this key exists, with another expiry and perhaps another name.
+            await self._database.command("collMod", self._collection, index=spec.coll_mod)
 
-    def _missing(
-        self, index: IndexSpec, existing: Mapping[str, Any], reason: str, in_its_way: list[str]
+    def _error(
+        self, spec: IndexSpec, existing: Existing, reason: str, to_drop: list[str]
     ) -> IndexesMissing:
-        """What is missing, why, and what to do about it: in Python, and for mongosh."""
+        """Say which index is missing, why, and how to create it in Python and in mongosh."""
         database = f"db.getSiblingDB({json.dumps(self._database.name)})"
-        items = f"{database}.getCollection({json.dumps(self._collection)})"
-        key, options = json.dumps(dict(index.key)), json.dumps(index.options)
+        collection = json.dumps(self._collection)
+        items = f"{database}.getCollection({collection})"
+        key, options = json.dumps(dict(spec.key)), json.dumps(spec.options)
         drops = "".join(
             f"Another index, {name}, is in its way, and is to be dropped first: "
             f"{items}.dropIndex({json.dumps(name)}). "
-            for name in in_its_way
+            for name in to_drop
         )
-        if index.is_to_be_changed(existing):
-            change = json.dumps(index.change)
-            name = json.dumps(self._collection)
-            command = f"{database}.runCommand({{collMod: {name}, index: {change}}})"
+        if spec.needs_coll_mod(existing):
+            change = json.dumps(spec.coll_mod)
+            command = f"{database}.runCommand({{collMod: {collection}, index: {change}}})"
         else:
-            named = json.dumps({"name": index.name, **index.options})
+            named = json.dumps({"name": spec.name, **spec.options})
             command = f"{items}.createIndex({key}, {named})"
         return IndexesMissing(
-            f"{self} has no index {index.name} on {key} with "
-            f"{options} ({reason}), and without it {index.without_it}. {drops}Let a user with the "
+            f"{self} has no index {spec.name} on {key} with "
+            f"{options} ({reason}), and without it {spec.without_it}. {drops}Let a user with the "
             f"right to call `await store.ensure_indexes()`, or in mongosh: {command}"
         )

@@ -1,4 +1,4 @@
-"""Reads that no election rolls back, and that miss nothing that was acknowledged before them."""
+"""Reads that no election rolls back, and that see every acknowledged write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _Election(NamedTuple):
-    """The primary, and the election that it won."""
+    """A primary and its election."""
 
     address: tuple[str, int | None]
     election_id: object
@@ -22,17 +22,18 @@ class _Election(NamedTuple):
 class LastingReads:
     """Reads of one collection from the primary.
 
-    Read concern "majority" returns what the primary knows to be on a majority of the members. A new
-    primary has every acknowledged write, but does not know that a majority has it until its own
-    first write is on a majority. So a read with "majority" may miss acknowledged writes in the
-    first moments after an election. A read with "linearizable" does not: it reads what the primary
-    has, and waits until a write after it is on a majority.
+    Read concern "majority" returns the data that the primary knows to be on a majority of the
+    members. A new primary has every acknowledged write, but learns that a majority has it only when
+    its own first write is on a majority. So a read with "majority" may miss acknowledged writes in
+    the first moments after an election. A read with "linearizable" does not: it reads the data of
+    the primary, and waits until a later write is on a majority.
 
     So reads are linearizable until one has succeeded since the last election, and then use
     "majority", which does not wait. A linearizable read takes as long as a write, and fails while
     no majority of the members can be reached. It needs no other rights.
 
-    The driver's monitor reports an election. If it does so during a read, the read is repeated.
+    The driver's monitor reports an election. If it does so during a read with "majority", the read
+    is repeated.
 
     Without elections (a standalone server), every read uses "majority". So do reads through a
     mongos, which does not report the elections of its shards: in the first moments after one, a
@@ -48,7 +49,7 @@ class LastingReads:
         self._confirmed: _Election | None = None
 
     async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
-        """Return what ``command`` returns, which is given the collection, and may run twice."""
+        """Call ``command`` with the collection, perhaps twice, and return its result."""
         if not self._has_elections:
             return await command(self._majority)
         election = self._election()
@@ -58,9 +59,8 @@ class LastingReads:
                 return found
             election = self._election()
         found = await command(self._linearizable)
-        # If they differ, the read may have been answered before the later election.
-        if election is not None and self._election() == election:
-            self._confirmed = election
+        if election is not None:
+            self._confirmed = election  # the read was answered after it, or after a later one
         return found
 
     def _election(self) -> _Election | None:

@@ -1,4 +1,4 @@
-"""The sessions of the log, in the order of their ids, with the numbers of each."""
+"""List the sessions in the order of their ids, with the numbers of each."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class Listed(NamedTuple):
-    """A session that has items."""
+    """A session with items."""
 
     session_id: str
     items: int
     total_tokens: int | None
-    """The running total at the newest item; None if that was stored without counts."""
+    """The running total at the newest item; None if it was stored without counts."""
     tokens_before: int
-    """The running total before the oldest item: of what retention has deleted."""
+    """The running total before the oldest item: the tokens that retention has deleted."""
     updated_at: datetime
 
 
 class Listing:
     """Lists the sessions of one collection.
 
-    ``on_left_over`` is called for a session with a barrier while the removal of what is below it is
-    not known to be finished. The reads are lasting: if an election rolled back a barrier, what was
-    removed because of it would be lost.
+    ``on_left_over`` is called for a session with a barrier if items below it may not be removed
+    yet. The reads are lasting: if an election rolled back a barrier that a read has returned, the
+    items that were removed because of it would be lost.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Listing:
         self._on_left_over = on_left_over
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Listed]:
-        """The sessions with the next ``limit`` ids; fewer only if there are no more."""
+        """The next ``limit`` sessions by id; fewer only at the end."""
         listed: list[Listed] = []
         while len(listed) < limit:
             missing = limit - len(listed)
@@ -60,7 +60,7 @@ class Listing:
             listed += await self._with_items(newest)
             if len(newest) < missing:
                 break
-            after = newest[-1]["_id"]  # some of these were cleared
+            after = newest[-1]["_id"]  # some of them have no items
         return listed
 
     async def _with_items(self, newest: list[Document]) -> list[Listed]:
@@ -84,12 +84,12 @@ class Listing:
             first = oldest.get(session_id)
             if first is not None and not _is_surely_there(first, newest_item):
                 first = await self._oldest_item(session_id)
-            if first is not None:  # or it was deleted in between
+            if first is not None:  # otherwise it was deleted in between
                 listed.append(_listed(session_id, newest_item, first))
         return listed
 
     async def _newest_item(self, session_id: str, newest: Document) -> Document | None:
-        """The newest document with an item, where that of the newest place has none."""
+        """The newest document with an item, if the document of the newest place has none."""
         if is_barrier(newest) and "gone_at" in newest:
             return None
         found = await self._first(session_id, LIVE_OR_BARRIER, NEWEST_FIRST)
@@ -120,9 +120,9 @@ class Listing:
         return found
 
     async def _first_of_each(self, query: Document, direction: int, limit: int) -> list[Document]:
-        """In this form, the server looks at one key of the index per session (DISTINCT_SCAN).
+        """The first document of each session: the server reads one index key per session.
 
-        The order must be the index's, {session_id: 1, seq: -1}, or its exact reverse.
+        A DISTINCT_SCAN needs the order of the index, {session_id: 1, seq: -1}, or its reverse.
         """
         pipeline: list[Document] = [
             {"$match": query},
@@ -143,13 +143,13 @@ class Listing:
 def _is_surely_there(first: Document, newest: Document) -> bool:
     """Whether the first document holds an item, and no barrier can be above it.
 
-    A clear leaves only gaps up to its barrier: as many as there are places, at least.
+    A clear turns every place up to its barrier into a gap: the newest item counts as many gaps.
     """
     return is_live(first) and first["seq"] > newest.get("gaps", 0)
 
 
 def _without_nulls(document: Document) -> Document:
-    """A field that a document lacks is null in a group."""
+    """Drop the null fields: ``$group`` adds null for a missing field."""
     return {field: value for field, value in document.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
-"""The log of the sessions in MongoDB: every command on items that there is.
+"""The operations on the log of all sessions.
 
-An item is a document, ``{session_id, seq}`` its place, and the order of ``seq`` the order in which
-items were written.
+An item is one document. ``{session_id, seq}`` is its place, and ``seq`` grows in the order of the
+writes.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
 
-# In characters, of the ids that one query looks for. They are what a model or a client wrote.
+# The total length of the ids in one query, in characters. Models and clients choose the ids.
 _LONGEST_IDS = 1_000_000
-# MongoDB bounds a regular expression to 32,764 bytes ("Query and Projection Operators: $regex").
+# MongoDB limits a regular expression to 32,764 bytes ("Query and Projection Operators: $regex").
 _LONGEST_PATTERN = 16_000
 
-# MongoDB's manual advises to keep a transaction below 1,000 documents ("Production Considerations"
-# of transactions). And a group should take hardly longer than one batch.
-_TOGETHER = GroupLimits(items=500, size=1024 * 1024)
+# MongoDB's manual recommends less than 1,000 documents per transaction ("Production Considerations"
+# of transactions). A small group takes hardly longer than one batch.
+_GROUP_LIMITS = GroupLimits(items=500, size=1024 * 1024)
 
 
 class Log:
     """The items of all sessions, through one client.
 
-    ``run_later`` runs the removal of what a clear has left behind, because it failed or its process
-    ended after the barrier was written.
+    ``run_later`` schedules the rest of an interrupted clear: the removal of the items below its
+    barrier.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Log:
         retries: Retries,
         run_later: RunLater,
     ) -> None:
-        # Whatever the URI says: the SDK compares what it reads with what it wrote, so reads go to
-        # the primary, and what was acknowledged must survive an election. Not with_options, which
-        # mongomock-motor does not have.
+        # These override the URI. The SDK compares its reads with its writes, so reads go to the
+        # primary, and an acknowledged write must survive an election. Not with_options, which
+        # mongomock-motor does not support.
         def items(read_concern: str) -> AnyDriver:
             return database.get_collection(
                 collection,
@@ -91,19 +91,19 @@ class Log:
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
         self._listing = Listing(self._lasting, retries, self._clean)
-        self.claims = Claims(self._items, retries, self._time)
+        self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.has_transactions = deployment.has_transactions
-        """Without them, nothing can be replaced."""
+        """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
             self._items,
             self._lasting,
             has_transactions=self.has_transactions,
             server=retries.server,
         )
-        # Without transactions, a batch that is written with others may be torn with them.
-        together = _TOGETHER if self.has_transactions else NO_GROUPS
-        self._appends = GroupCommits(appender.append, together=together, retry_for=retries.seconds)
+        # Without transactions, a failed group could leave several batches incomplete.
+        limits = _GROUP_LIMITS if self.has_transactions else NO_GROUPS
+        self._appends = GroupCommits(appender.append, limits=limits, retry_for=retries.seconds)
         self._replacer = Replacer(self._items, self._lasting, retries)
 
     async def append(
@@ -117,7 +117,7 @@ class Log:
         return await pop(self._marker, session_id, self._time(0))
 
     async def clear(self, session_id: str) -> int:
-        """Remove everything of a session; return how many items that were. See :class:`Clearer`."""
+        """Remove all items of a session; return their number. See :class:`Clearer`."""
         return await self._clearer.clear(session_id)
 
     async def replace_end(
@@ -127,7 +127,7 @@ class Log:
         items: Sequence[NewItem],
         may_prune: Callable[[Item], bool] | None = None,
     ) -> bool:
-        """Replace the newest items, if they are these. See :meth:`Replacer.replace_end`."""
+        """Replace the newest items if they are ``gone``. See :meth:`Replacer.replace_end`."""
         return await self._replacer.replace_end(session_id, gone, items, may_prune)
 
     async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> None:
@@ -143,9 +143,9 @@ class Log:
     async def newest(
         self, session_id: str, limit: int, before_seq: int | None = None
     ) -> tuple[Page, Head | None]:
-        """The newest items below ``before_seq``, newest first: one round trip.
+        """The newest items below ``before_seq``, newest first, in one round trip.
 
-        Also what the next append is numbered after, if that was read.
+        Also the head, after which the next append is numbered, if these documents contain it.
         """
         query: dict[str, Any] = {"session_id": session_id}
         if before_seq is not None:
@@ -159,9 +159,9 @@ class Log:
         return page, head_of(documents, is_whole=len(documents) < limit)
 
     async def oldest(self, session_id: str, limit: int, after_seq: int) -> Page:
-        """The oldest items above ``after_seq``, oldest first: one round trip if they are the last.
+        """The oldest items above ``after_seq``, oldest first, in one or two round trips.
 
-        If more follow, another command looks for a barrier behind these.
+        If more items follow, the second command looks for a barrier above these.
         """
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
         documents = await self._read(query, limit, pymongo.ASCENDING)
@@ -169,7 +169,7 @@ class Log:
         return oldest_page(documents, limit, cleared_to)
 
     async def _cleared_to(self, session_id: str) -> int:
-        """The place of the newest barrier; 0 if there is none. It is in the index of summaries."""
+        """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
         query = {
             "session_id": session_id,
             "summary": {"$exists": True},
@@ -187,8 +187,8 @@ class Log:
     ) -> list[Document]:
         """The newest documents below ``before_seq`` whose item has one of ``ids``, newest first.
 
-        The server looks at the session's documents from there back, until it has found enough. An
-        item that is stored as JSON text is found if one of ``ids`` is a string anywhere in it.
+        The server scans the session's documents from there backwards until it has found ``limit``.
+        An item that is stored as JSON text matches if one of ``ids`` is a string anywhere in it.
         """
         wanted = [one for one in _within(ids, _LONGEST_IDS) if is_utf8(one)]
         places: list[Document] = [{"item.call_id": {"$in": wanted}}, {"item.id": {"$in": wanted}}]
@@ -201,12 +201,12 @@ class Log:
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
         async def find(items: AnyDriver) -> list[Document]:
-            # batch_size: or the server's first answer ends at 101 documents.
+            # batch_size: by default, the first answer of the server has 101 documents at most.
             cursor = items.find(query).sort("seq", direction).limit(limit).batch_size(limit)
             found: list[Document] = await cursor.to_list(None)
             return found
 
-        # Lasting: appends are numbered after what is read, and pollers go on behind it.
+        # Lasting: appends are numbered after these documents, and pollers resume after them.
         return await self._retries.run(lambda: self._lasting.read(find))
 
     def _clean(self, session_id: str, barrier: Document) -> None:
@@ -218,6 +218,6 @@ class Log:
 
 
 def _within(texts: Collection[str], characters: int) -> list[str]:
-    """The first of the texts that have at most so many characters together."""
+    """The first texts, as many as have at most ``characters`` in total."""
     lengths = accumulate(len(text) + 1 for text in texts)
     return [text for text, end in zip(texts, lengths, strict=True) if end <= characters]

@@ -1,4 +1,4 @@
-"""Marking the newest place of a session, exactly once: what a pop and a clear have in common."""
+"""Mark the newest place of a session, exactly once: the common part of pop and clear."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 
 from .drivers import AnyDriver, maybe_await
-from .exactly_once import exactly_once
 from .places import NEWEST_FIRST
+from .retries import is_transient_or_conflict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from .deployment import Deployment
     from .documents import Document
     from .lasting import LastingReads
-    from .retries import Retries
+    from .retries import Backoff, Retries
 
 
 class Marker:
     """Changes the newest document of a session in one atomic step.
 
-    All attempts of one call are made in one session of the driver, and numbered by it. The server
-    refuses an attempt that arrives after one with a higher number. So before another attempt, a
-    write that changes nothing fences off the earlier ones; whether they took place is known then.
+    All attempts of one call use one session of the driver, which numbers them. The server refuses
+    an attempt that arrives after one with a higher number. So before a retry, a write that changes
+    nothing fences off the earlier attempts; their outcome is known from then on.
 
-    A standalone server does not number writes, nor does a client with ``retryWrites=false``. There
-    an attempt whose answer was lost, and which takes place only after it was looked for, marks a
-    second document: the newest at that time, which may be one that was added after the call. A
-    transaction would be numbered, but a document that is appended between its read and its commit
-    does not conflict with it: readers would see an item behind the one that is then popped.
+    Writes are not numbered on a standalone server, nor with ``retryWrites=false``. There, an
+    attempt whose answer was lost may be applied after the check for its outcome. Then it marks a
+    second document: the newest at that time, which may have been added after the call. A
+    transaction would be numbered, but does not conflict with a document that is appended between
+    its read and its commit: readers would see an item above the one that is then popped.
     """
 
     def __init__(
@@ -55,32 +55,38 @@ class Marker:
         marked: Mapping[str, Any],
         fields: list[str],
     ) -> tuple[Document | None, Document | None]:
-        """Change the newest document that matches; return these fields of it, before or after.
+        """Change the newest document that matches ``query``; return ``fields`` before or after.
 
-        The first is the document before the change, None if there is none that matches. If its
-        answer was lost, the second is the document after the change instead, found by ``marked``.
+        The first result is the document before the change; None if no document matches. If the
+        answer was lost, the second result is the document after the change, found by ``marked``.
         """
-        after: Document | None = None
-        patience = self._retries.patience()
-
-        async def has_landed() -> bool:
-            nonlocal after
-            with patience.attempt():
-                if session is not None:
-                    await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, **in_session)
-                after = await self._lasting.read(lambda items: items.find_one(marked, fields))
-            return after is not None
-
-        async def mark() -> Document | None:
-            with patience.attempt():
-                return await self._find_and_change(query, changes, fields, in_session)
-
+        backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
             async with self._driver_session() as session:
                 in_session = {} if session is None else {"session": session}
-                before = await exactly_once(mark, has_landed, patience)
-        self._retries.server.has_answered()
-        return before, after
+                async for attempt in backoff.attempts(is_transient_or_conflict):
+                    with attempt:
+                        if attempt.may_have_landed:
+                            after = await self._find_marked(query, marked, fields, session, backoff)
+                            if after is not None:
+                                return None, after
+                        with backoff.time_limit():
+                            before = await self._find_and_change(query, changes, fields, in_session)
+        return before, None
+
+    async def _find_marked(
+        self,
+        query: Mapping[str, Any],
+        marked: Mapping[str, Any],
+        fields: list[str],
+        session: AnyDriver,
+        backoff: Backoff,
+    ) -> Document | None:
+        """The document that an earlier attempt has changed, after fencing off that attempt."""
+        with backoff.time_limit():
+            if session is not None:
+                await self._items.update_one(_fence(query), {"$set": {"seq": 0}}, session=session)
+            return await self._lasting.read(lambda items: items.find_one(marked, fields))
 
     async def _find_and_change(
         self,
@@ -94,7 +100,7 @@ class Marker:
             found = await self._items.find_one_and_update(
                 query, changes, projection=fields, sort=NEWEST_FIRST, **in_session
             )
-        else:  # mongomock, whose find_one_and_update takes no pipeline
+        else:  # mongomock: its find_one_and_update takes no pipeline
             found = await self._items.find_one(query, fields, sort=NEWEST_FIRST)
             if found is not None:
                 await self._items.update_one({"_id": found["_id"]}, changes)
@@ -110,5 +116,5 @@ class Marker:
 
 
 def _fence(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Matches nothing: places begin at 1."""
+    """Matches no document: places start at 1."""
     return {"session_id": query["session_id"], "seq": 0}

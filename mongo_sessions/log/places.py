@@ -1,12 +1,12 @@
 """The states of a place in a session: an item, a mark where an item was, or a barrier.
 
-A place is never taken twice. A pop, a clear or a replacement removes the content of a document and
-leaves the document, with its ``_id`` and its numbers, as a mark: ``gone_at`` is the time of the
-removal. The server deletes a mark an hour later. An append that was numbered from an outdated head
-meets the mark in the unique index, and a lost answer to an append finds its ``_id``.
+A place is never reused. A pop, a clear or a replacement removes the content of a document and keeps
+the document, with its ``_id`` and its numbers, as a mark: ``gone_at`` is the time of the removal. A
+TTL index deletes the mark an hour later. Until then, the unique index refuses an append that was
+numbered after an outdated head, and an append whose answer was lost finds its ``_id``.
 
-A barrier is the newest place at the time of a clear. All that is below it is gone, whether or not
-it is removed yet. A barrier has a ``gone_at`` once everything below it has.
+A barrier is the newest place at the time of a clear. Readers ignore the documents below it. A
+barrier gets a ``gone_at`` when all items below it are removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .documents import Document
 
 MARK_SECONDS = 3_600
-"""How long the server keeps a mark. Far longer than an operation takes, or a head is remembered."""
+"""How long the server keeps a mark: longer than any operation, or any remembered head."""
 
 NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
 OLDEST_FIRST = [("seq", pymongo.ASCENDING)]
@@ -31,7 +31,7 @@ OLDEST_FIRST = [("seq", pymongo.ASCENDING)]
 LIVE_OR_BARRIER: dict[str, Any] = {
     "$or": [{"item": {"$exists": True}}, {"barrier": {"$exists": True}}]
 }
-"""The newest such document tells the numbers of a session."""
+"""The newest match has the numbers of the session."""
 
 MARK_OR_BARRIER: dict[str, Any] = {
     "$or": [
@@ -39,18 +39,18 @@ MARK_OR_BARRIER: dict[str, Any] = {
         {"summary": {"$exists": True}, "barrier": {"$exists": True}},
     ]
 }
-"""What a pop or a clear has left, whatever has changed it since: a barrier that another clear puts
-on a mark has no ``gone_at`` for a while, and one that another clear finds below its own has no
-``summary`` any more. Both fields are indexed, and few documents have either."""
+"""The documents that a pop or a clear has marked, including those that a later clear has changed: a
+barrier on a mark lacks ``gone_at`` for a while, and a barrier below another one lacks ``summary``.
+Both fields are indexed, and few documents have either."""
 
 NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_at", "barrier"]
-"""What tells the state and the numbers of a document, without its item."""
+"""The fields with the state and the numbers of a document, without its item."""
 
 REMOVAL: dict[str, Any] = {
     "$unset": {"item": "", "summary": "", "claim": ""},
     "$currentDate": {"gone_at": True},
 }
-"""The update that makes a mark of an item."""
+"""The update that turns an item into a mark."""
 
 
 def is_barrier(document: Document) -> bool:
@@ -58,14 +58,14 @@ def is_barrier(document: Document) -> bool:
 
 
 def is_live(document: Document) -> bool:
-    """Whether the document holds an item; of a barrier above it, the document does not know."""
+    """Whether the document holds an item. There may be a barrier above it."""
     return "gone_at" not in document and "barrier" not in document
 
 
 def head_of(newest_first: Sequence[Document], *, is_whole: bool) -> Head | None:
-    """What the next append is numbered after; None if these documents do not tell.
+    """The head, after which the next append is numbered; None if more documents are needed.
 
-    ``is_whole``: there is no older document.
+    ``is_whole``: the session has no older documents.
     """
     if not newest_first:
         return Head() if is_whole else None
@@ -79,16 +79,15 @@ def head_of(newest_first: Sequence[Document], *, is_whole: bool) -> Head | None:
 
 
 class Page(NamedTuple):
-    """The items among some documents that were read, in the order of reading."""
+    """The documents with items of one read, in its order."""
 
     documents: list[Document]
-    """Those that hold an item."""
     last_seq: int | None
-    """The place from where to read on; None if there is nothing more."""
+    """The place after which the next page starts; None at the end."""
 
 
 def newest_page(documents: Sequence[Document], limit: int) -> tuple[Page, Document | None]:
-    """The page of documents that were read newest first, and the barrier where it ends, if any."""
+    """The page of a read newest first, and the barrier that ends it, if any."""
     live: list[Document] = []
     for document in documents:
         if is_barrier(document):
@@ -99,7 +98,7 @@ def newest_page(documents: Sequence[Document], limit: int) -> tuple[Page, Docume
 
 
 def oldest_page(documents: Sequence[Document], limit: int, cleared_to: int) -> Page:
-    """The page of documents that were read oldest first; up to ``cleared_to``, all is gone."""
+    """The page of a read oldest first, without the documents up to ``cleared_to``."""
     barriers = [document["seq"] for document in documents if is_barrier(document)]
     cleared_to = max(cleared_to, *barriers) if barriers else cleared_to
     live = [document for document in documents if document["seq"] > cleared_to]

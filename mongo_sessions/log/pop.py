@@ -1,4 +1,4 @@
-"""Removing the newest item of a session."""
+"""Remove the newest item of a session."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FIELDS = ["item", "barrier", "popped"]
 
 
 async def pop(marker: Marker, session_id: str, now: object) -> Encoded | None:
-    """Make a mark of the newest item, exactly once, and return the item; None if there is none.
+    """Turn the newest item into a mark, exactly once, and return it; None if there is no item.
 
-    The item stays in the mark for as long as that, so that a pop whose answer was lost finds it.
-    ``now`` is the time in the server's terms.
+    The mark keeps the item, so that a retry can return it after a lost answer. ``now`` is the
+    server's time, as an expression.
 
-    A barrier that is met before any item says that there is none; it is left as it is.
+    If a barrier is newer than every item, the session is empty. The barrier stays as it is.
     """
     token = ObjectId()
     query = {"session_id": session_id, **LIVE_OR_BARRIER}
@@ -46,6 +46,6 @@ def _to_popped(token: ObjectId, now: object) -> list[dict[str, Any]]:
             }
         },
         {"$project": {"item": 0, "summary": 0, "claim": 0}},
-        # A barrier keeps it: the index of the summaries is where barriers are found.
+        # A barrier keeps the field: barriers are found through the index of summaries.
         {"$set": {"summary": {"$cond": ["$barrier", None, "$$REMOVE"]}}},
     ]

@@ -1,4 +1,4 @@
-"""Replacing items of a session by others, in one transaction."""
+"""Replace items of a session, in one transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bson import ObjectId
 from .append import stored_ids
 from .clear import to_barrier
 from .documents import Head, decode, to_documents
-from .exactly_once import exactly_once, naming_no_text
 from .places import (
     LIVE_OR_BARRIER,
     NEWEST_FIRST,
@@ -21,6 +20,8 @@ from .places import (
     head_of,
     is_barrier,
 )
+from .redaction import redact_errors
+from .retries import is_transient_or_conflict
 from .transactions import in_transaction
 
 if TYPE_CHECKING:
@@ -29,21 +30,20 @@ if TYPE_CHECKING:
     from .documents import Document, Item, NewItem
     from .drivers import AnyDriver
     from .lasting import LastingReads
-    from .retries import Retries
+    from .retries import Backoff, Retries
 
 _PRUNED_AT_ONCE = 500
 
 
 class Replacer:
-    """Replaces items, exactly once; needs a server with transactions.
+    """Replaces items, exactly once; requires transactions.
 
-    What a transaction only reads, others may change before its commit. So each replacement writes
-    to the newest place: of two that pop, clear or replace at once, the server lets one go first. A
-    clear that waited for a replacement must not put its barrier there any more, for there are newer
-    places: that is what ``replaced`` says.
+    A transaction does not lock what it only reads. So each replacement writes to the newest place:
+    this makes concurrent pops, clears and replacements exclude each other. If another transaction
+    has written to the newest place, the server refuses the replacement, which is then retried.
 
-    If another transaction has written to the newest place, the server refuses the replacement, and
-    it is tried again.
+    ``replaced`` marks the former newest place. A clear that waited for the replacement must not
+    write its barrier there, because there are newer places now.
     """
 
     def __init__(self, items: AnyDriver, lasting: LastingReads, retries: Retries) -> None:
@@ -58,10 +58,10 @@ class Replacer:
         items: Sequence[NewItem],
         may_prune: Callable[[Item], bool] | None = None,
     ) -> bool:
-        """Replace these items, oldest first, if they are exactly the newest; return whether.
+        """Replace ``gone``, oldest first, if these are the newest items; return whether they are.
 
-        In the same transaction, the oldest items of the session are removed for which ``may_prune``
-        returns True, up to the first for which it does not.
+        The same transaction removes the oldest items of the session up to the first for which
+        ``may_prune`` returns False.
         """
         new = {ObjectId(): item for item in items}
 
@@ -88,7 +88,7 @@ class Replacer:
         return await self._exactly_once(session_id, new, replace)
 
     async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> Document | None:
-        """Put a barrier and ``items`` behind it; return the barrier, if there was anything."""
+        """Write a barrier, and ``items`` after it; return the barrier, None for a new session."""
         new = {ObjectId(): item for item in items}
         barrier: Document | None = None
 
@@ -113,23 +113,25 @@ class Replacer:
         new: dict[ObjectId, NewItem],
         replace: Callable[[AnyDriver], Awaitable[bool]],
     ) -> bool:
-        patience = self._retries.patience()
-
-        async def has_landed() -> bool:
-            with patience.attempt():
-                return bool(await stored_ids(self._lasting, session_id, new))
-
+        backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
-            is_replaced = await exactly_once(
-                lambda: in_transaction(self._items, patience, replace), has_landed, patience
-            )
-        self._retries.server.has_answered()
-        return is_replaced is not False
+            async for attempt in backoff.attempts(is_transient_or_conflict):
+                with attempt:
+                    if attempt.may_have_landed and await self._is_stored(session_id, new, backoff):
+                        return True
+                    is_replaced = await in_transaction(self._items, backoff, replace)
+        return is_replaced
+
+    async def _is_stored(
+        self, session_id: str, new: dict[ObjectId, NewItem], backoff: Backoff
+    ) -> bool:
+        with backoff.time_limit():
+            return bool(await stored_ids(self._lasting, session_id, new))
 
     async def _newest_live(
         self, session_id: str, limit: int, transaction: AnyDriver
     ) -> list[Document]:
-        """The newest items down to a barrier, which is the last then."""
+        """The newest items; if there is a barrier, it is the last of the result."""
         query = {"session_id": session_id, **LIVE_OR_BARRIER}
         cursor = self._items.find(query, NUMBERS, session=transaction)
         found: list[Document] = await cursor.sort(NEWEST_FIRST).limit(limit).to_list(None)
@@ -153,8 +155,8 @@ class Replacer:
             ]
             removed = len(gone)
             if gone:
-                those = {"session_id": session_id, "_id": {"$in": gone}}
-                await self._items.update_many(those, REMOVAL, session=transaction)
+                pruned = {"session_id": session_id, "_id": {"$in": gone}}
+                await self._items.update_many(pruned, REMOVAL, session=transaction)
 
     async def _insert(
         self,
@@ -165,4 +167,4 @@ class Replacer:
     ) -> None:
         if new:
             documents: list[Any] = to_documents(session_id, new, head)
-            await naming_no_text(self._items.insert_many(documents, session=transaction))
+            await redact_errors(self._items.insert_many(documents, session=transaction))

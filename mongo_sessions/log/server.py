@@ -1,4 +1,4 @@
-"""The server of a store: whether one is known, how long to look for it, what to say without one."""
+"""Server selection: is a server known, how long may its selection take, how to report a failure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("mongo_sessions")
 
 Method = TypeVar("Method", bound="Callable[..., Awaitable[Any]]")
 
-_WHAT_TO_LOOK_AT = (
+_ADVICE = (
     "Is the server running, and reachable from here? On Atlas, is this machine on the IP access "
     "list? In the URI, are @, : and / in the user name and the password percent-escaped?"
 )
@@ -32,33 +32,33 @@ _AUTHENTICATION_FAILED, _ATLAS_ERROR = 18, 8000
 
 
 class Server:
-    """The server, as one client sees it: no method asks it anything."""
+    """The server, as known to one client. No method sends a command."""
 
     def __init__(self, client: AnyDriver) -> None:
         self._client = client
         self._is_missing = False
 
     def is_known(self) -> bool:
-        """Whether the driver knows a member that takes writes, and so need not look for one."""
+        """Whether the driver knows a member that accepts writes, and so skips server selection."""
         topology = self._client.topology_description
-        # Not so for mongomock, which is always there.
+        # mongomock has no topology, and is always available.
         return not isinstance(topology, TopologyDescription) or topology.has_writable_server()
 
     @property
     def selection_seconds(self) -> float:
-        """``serverSelectionTimeoutMS``, if the client was given another than the default."""
+        """``serverSelectionTimeoutMS`` if it differs from the default; otherwise unlimited."""
         seconds = self._client.options.server_selection_timeout
         is_given = isinstance(seconds, (int, float)) and seconds != common.SERVER_SELECTION_TIMEOUT
         return seconds if is_given else math.inf
 
     def is_missing(self, error: ServerSelectionTimeoutError) -> None:
-        """Log it: at the first failure after :meth:`has_answered`, for it may last."""
+        """Log the first failure since the last :meth:`has_answered`: operations keep retrying."""
         if not self._is_missing:
             self._is_missing = True
             logger.warning(
                 "No MongoDB server can be reached, and operations keep trying: %s. %s",
                 _reason(error),
-                _WHAT_TO_LOOK_AT,
+                _ADVICE,
             )
 
     def has_answered(self) -> None:
@@ -66,21 +66,21 @@ class Server:
 
 
 def explaining(method: Method) -> Method:
-    """Let a coroutine function say in one paragraph that no server was found: see Explained."""
+    """Decorate a coroutine function with :class:`Explained`."""
 
     @wraps(method)
     async def explained(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         with Explained():
             return await method(*args, **kwargs)
 
-    # Pyright tells the coroutine of a function from what is declared as one.
+    # Pyright distinguishes the Coroutine of a function from a declared Awaitable.
     return cast("Method", explained)
 
 
 class Explained:
-    """Turns the driver's errors about reaching a server into ones that say what to look at.
+    """Turns the driver's errors about server selection and authentication into ones with advice.
 
-    Each has the driver's as its cause, without the many frames between here and there.
+    The driver's error is the cause of the new one, without its traceback, which is long.
     """
 
     def __enter__(self) -> None:
@@ -90,8 +90,7 @@ class Explained:
         if isinstance(error, ServerSelectionTimeoutError):
             seconds = time.monotonic() - self._began
             raise ServerUnavailable(
-                f"no MongoDB server was reached in {seconds:.1f} s: {_reason(error)}. "
-                f"{_WHAT_TO_LOOK_AT}"
+                f"no MongoDB server was reached in {seconds:.1f} s: {_reason(error)}. {_ADVICE}"
             ) from ServerSelectionTimeoutError(str(error))
         if isinstance(error, OperationFailure) and _is_about_credentials(error):
             raise OperationFailure(
@@ -102,7 +101,7 @@ class Explained:
 
 
 def _reason(error: ServerSelectionTimeoutError) -> str:
-    """What the driver says of each member, without its settings and its view of the topology."""
+    """The driver's message about each member, without the timeouts and the topology."""
     members = str(error).partition(", Timeout: ")[0]
     return re.sub(r" \(configured timeouts: [^()]*\)", "", members)
 

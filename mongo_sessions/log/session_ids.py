@@ -1,25 +1,25 @@
-"""What a session id may be, and the ids that start with a prefix."""
+"""Validate session ids, and query the ids with a prefix."""
 
 from __future__ import annotations
 
 from .documents import is_utf8
 
 MAX_ID_BYTES = 1024
-"""In UTF-8. MongoDB's own limit is that of a document: 16 MB."""
+"""In UTF-8. MongoDB's own limit is the size of a document: 16 MB."""
 
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 
 
 def check_session_id(session_id: object) -> None:
-    """Raise TypeError unless it is a str, ValueError if it is empty, too long or no Unicode."""
+    """Raise TypeError unless it is a str, ValueError if it is empty, too long or not Unicode."""
     check_part_of_id("session_id", session_id)  # a dict would be a query operator
     if not session_id:
         raise ValueError("session_id must not be empty")
 
 
 def check_part_of_id(name: str, text: object) -> None:
-    """The same for what may be empty: a prefix of ids, or an id that a listing goes on behind."""
+    """The same check, except that the text may be empty: a prefix, or the last id of a page."""
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a str, got {text!r}")
     if not is_utf8(text):
@@ -29,9 +29,9 @@ def check_part_of_id(name: str, text: object) -> None:
 
 
 def id_range(prefix: str, after: str | None) -> dict[str, str]:
-    """A query on the ids that start with ``prefix`` and stand behind ``after``.
+    """A query for the ids that start with ``prefix`` and are greater than ``after``.
 
-    MongoDB compares strings by their UTF-8 bytes, which is the order of code points, as in Python.
+    MongoDB compares strings by their UTF-8 bytes: the order of code points, as in Python.
     """
     ids = {"$gte": prefix} if after is None or after < prefix else {"$gt": after}
     end = _end_of(prefix)
@@ -39,11 +39,11 @@ def id_range(prefix: str, after: str | None) -> dict[str, str]:
 
 
 def _end_of(prefix: str) -> str | None:
-    """The first string behind all that start with ``prefix``; None if there is none."""
+    """The least string that is greater than every string with the prefix; None if none is."""
     stem = prefix.rstrip(chr(_LAST_CHARACTER))
     if not stem:
         return None
     following = ord(stem[-1]) + 1
-    if following in _SURROGATES:  # these are no characters, and have no UTF-8
+    if following in _SURROGATES:  # surrogates are not characters, and have no UTF-8
         following = _SURROGATES.stop
     return stem[:-1] + chr(following)

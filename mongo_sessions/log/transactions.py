@@ -1,4 +1,4 @@
-"""One transaction: all of its writes take place, or none."""
+"""One transaction: all of its writes are applied, or none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from .drivers import AnyDriver, maybe_await
+from .retries import is_unknown_commit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .retries import Patience
+    from .retries import Backoff
 
 T = TypeVar("T")
 
@@ -25,12 +26,12 @@ _ABORT_SECONDS = 1.0
 
 
 async def in_transaction(
-    items: AnyDriver, patience: Patience, work: Callable[[AnyDriver], Awaitable[T]]
+    items: AnyDriver, backoff: Backoff, work: Callable[[AnyDriver], Awaitable[T]]
 ) -> T:
-    """Return what ``work`` returns, which is given the driver's session, after the commit.
+    """Call ``work`` with the driver's session, commit, and return what ``work`` returned.
 
-    If ``work`` fails, nothing was written, and the error is raised. What it only reads, others may
-    change before the commit; what it writes, they may not.
+    If ``work`` fails, nothing is written, and its error is raised. A transaction does not lock what
+    it only reads.
     """
     async with await maybe_await(items.database.client.start_session()) as transaction:
         await maybe_await(
@@ -41,27 +42,16 @@ async def in_transaction(
             )
         )
         try:
-            with patience.attempt():
+            with backoff.time_limit():
                 result = await work(transaction)
-            await _commit(transaction, patience)
+            # The server remembers the outcome of a commit, so it may be sent again.
+            async for attempt in backoff.attempts(is_unknown_commit):
+                with attempt, backoff.time_limit():
+                    await transaction.commit_transaction()
         except PyMongoError:
-            # The end of the session would abort it, too, and wait for a server that stands still.
-            # InvalidOperation: a commit was asked for.
+            # The end of the driver's session would abort it, too, but without a time limit.
+            # InvalidOperation: a commit was sent.
             with pymongo.timeout(_ABORT_SECONDS), suppress(InvalidOperation):
                 await transaction.abort_transaction()
             raise
         return result
-
-
-async def _commit(transaction: AnyDriver, patience: Patience) -> None:
-    """Ask for the commit until its outcome is known: the server remembers it."""
-    while True:
-        try:
-            with patience.attempt():
-                await transaction.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            await patience.pause_after(error)
-        else:
-            return

@@ -1,6 +1,7 @@
-"""The view: what the model sees of a session. Nothing in here knows a database.
+"""Retrieval policies: they decide which items of a session the model sees.
 
-A policy is a callable that takes a :class:`History` and returns a list of items.
+A policy is a callable that takes a :class:`History` and returns a list of items. This package
+imports nothing outside itself and does not know how a history is stored.
 """
 
 from .cuts import Cut, CutKind, may_start
@@ -17,13 +18,22 @@ from .policy import (
     Summary,
 )
 from .structure import allowed_cuts, drop_unpaired
-from .summarize.fold_report import FoldFailure, FoldReport
-from .summarize.segments import recounted_summary
-from .summarize.summarize_older import SummarizeOlder
-from .summarize.summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
-from .summarize.usage import SummarizerUsage
+from .summarize import (
+    AgentSummarizer,
+    FoldFailure,
+    FoldReport,
+    FoldResult,
+    FoldStatus,
+    SummarizeOlder,
+    Summarizer,
+    SummarizerUsage,
+    SummaryError,
+    SummaryRequest,
+    recounted_summary,
+)
+from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
-from .tokens import TiktokenCounter, TokenCounter, estimate_tokens
+from .tokens import TokenCounter, estimate_tokens
 
 __all__ = [
     "AgentSummarizer",
@@ -33,6 +43,8 @@ __all__ = [
     "Entry",
     "FoldFailure",
     "FoldReport",
+    "FoldResult",
+    "FoldStatus",
     "HasMaintenance",
     "History",
     "Item",

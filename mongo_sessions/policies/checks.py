@@ -1,4 +1,4 @@
-"""Checks of arguments: an error at once, that names the value."""
+"""Checks of arguments at construction. Each error names the argument and its value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _YEAR = 365 * 86_400
 
 
 def check_whole_number(name: str, value: object, *, at_least: int) -> None:
-    """Raise TypeError unless ``value`` is an int, ValueError if it is too small."""
+    """Raise TypeError unless ``value`` is an int, ValueError if it is below ``at_least``."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     if value < at_least:
@@ -19,9 +19,9 @@ def check_whole_number(name: str, value: object, *, at_least: int) -> None:
 
 
 def check_callable(name: str, value: object) -> None:
-    """Raise TypeError unless ``value`` is callable, and no class and no coroutine function."""
+    """Raise TypeError unless ``value`` is a callable: no class, no coroutine function."""
     if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{name} must be something to call, got {name_of(value)}")
+        raise TypeError(f"{name} must be a callable, got {name_of(value)}")
     if _is_coroutine_function(value):
         raise TypeError(
             f"{name} is not awaited: define it with def, without async; got {name_of(value)}"
@@ -29,7 +29,7 @@ def check_callable(name: str, value: object) -> None:
 
 
 def check_coroutine_function(name: str, value: object) -> None:
-    """Raise TypeError unless a call of ``value`` gives a coroutine.
+    """Raise TypeError unless calling ``value`` returns a coroutine.
 
     Accepted are ``async def`` functions and methods, objects with an ``async def __call__``,
     partials of either, and ``unittest.mock.AsyncMock``.
@@ -42,7 +42,7 @@ def check_coroutine_function(name: str, value: object) -> None:
 
 
 def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> None:
-    """Raise TypeError unless ``value`` is a number, ValueError unless it is positive."""
+    """Raise TypeError unless ``value`` is a number, ValueError unless it is in (0, one year]."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number of seconds, got {value!r}")
     if not (value > 0 or (may_be_zero and value == 0)):

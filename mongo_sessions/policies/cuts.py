@@ -1,4 +1,4 @@
-"""Cuts: the positions at which a window may start, and how good each is."""
+"""Cuts: the positions at which a window may start, ranked by kind."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class CutKind(IntEnum):
-    """What a window would start with, the best first."""
+    """The first item of a window that starts at the cut, best kind first."""
 
     TURN = 0
     """A user message."""
     RESPONSE = 1
     """A system or developer message, or the first item of a model response."""
     ITEM = 2
-    """Any other item that no reasoning led to and that lies outside of every call and its output.
+    """Any other item that no reasoning led to and that is not between a call and its output.
 
-    Without these, a run of items that a model wrote could not be cut at all.
+    Without this kind, a long run of model items could not be cut.
     """
     SPLIT = 3
-    """An item between a call and its output, or one that reasoning further ahead led to.
+    """An item between a call and its output, or one that earlier reasoning led to.
 
-    A window that starts here brings the call along: see :meth:`Structure.brought_along`.
+    A window that starts here needs the call, too: see :meth:`Structure.brought_along`.
     """
 
 
@@ -43,31 +43,31 @@ class Cut(NamedTuple):
 
 
 def may_start(item: Item, previous: Item | None) -> bool:
-    """Whether a window may start with ``item``, as far as it and the item before it tell.
+    """Whether a window may start with ``item``, judged by it and the item before it.
 
-    ``previous`` is the item in front of it; None says that there is none.
+    ``previous`` is None for the first item of a history.
     """
     return cut_kind(item, previous) is not None
 
 
 def cut_kind(item: Item, previous: Item | None) -> CutKind | None:
-    """The kind of cut in front of ``item``, as far as it and the item before it tell."""
+    """The kind of cut in front of ``item``, judged as in :func:`may_start`; None for no cut."""
     return kind_between(
         traits_of(item), traits_of(previous) if previous is not None else None, is_led=False
     )
 
 
 def kind_between(item: Traits, previous: Traits | None, *, is_led: bool) -> CutKind | None:
-    """The kind of cut in front of ``item``, if pairs are left out of account.
+    """The kind of cut in front of ``item``, without regard to pairs; None for no cut.
 
-    ``is_led`` says that a reasoning item stands further ahead in the same run of model items.
+    ``is_led``: a reasoning item precedes ``item`` in the same run of model items.
     """
     if item.starts_turn:
         return CutKind.TURN
     if previous is None or item.instructs:
         return CutKind.RESPONSE
     if not item.from_model:
-        # Behind neither a call nor another output: its call is further away.
+        # An output that follows neither a call nor another output belongs to an earlier call.
         is_late = previous.keys is None and not previous.is_reasoning
         return CutKind.SPLIT if is_late else None
     if previous.from_model:
@@ -76,7 +76,7 @@ def kind_between(item: Traits, previous: Traits | None, *, is_led: bool) -> CutK
 
 
 def _kind_inside(item: Traits, previous: Traits, *, is_led: bool) -> CutKind | None:
-    """The same for an item in a run of model items that is not its first."""
+    """The same for an item in a run of model items, except the first of the run."""
     if previous.is_reasoning:
         return None
     return CutKind.ITEM if item.is_reasoning or not is_led else CutKind.SPLIT

@@ -1,7 +1,7 @@
-"""Outputs that come late: a window is shown with the calls that it answers, wherever these lie.
+"""Late outputs: a window is completed with the earlier calls that its outputs belong to.
 
-An approval may be answered after a long chat, when its call has left the window, or has been folded
-into a summary. The output alone would be rejected by an API, and so be left out.
+An approval may be answered after a long chat, when its call has left the window or was folded into
+a summary. An API rejects the output alone, so without its call it would be dropped.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 async def complete_window(history: History, stretch: Stretch, position: int) -> Window:
-    """The window of ``stretch`` from ``position`` on, behind the earlier calls that it answers.
+    """The window of ``stretch`` from ``position`` on, after the earlier calls of its outputs.
 
-    Calls are looked for in the stretch and then in the whole history before it: one query, and only
-    if one is missing. An output that has no call anywhere is left out.
+    A call is looked up in the stretch, and only if it is missing there, by one query for all in the
+    history before it. An output without any call is dropped.
     """
     calls = await earlier_calls(history, stretch, position)
     if not calls:
@@ -32,7 +32,7 @@ async def complete_window(history: History, stretch: Stretch, position: int) -> 
 
 
 async def earlier_calls(history: History, stretch: Stretch, position: int = 0) -> list[Entry]:
-    """Entries before ``stretch`` with the calls of its outputs, and the responses around these.
+    """The calls before ``stretch`` of its outputs, with the responses that contain them.
 
     Empty, without a query, if every output from ``position`` on has its call in the stretch.
     """
@@ -41,7 +41,7 @@ async def earlier_calls(history: History, stretch: Stretch, position: int = 0) -
         return []
     ids = dict.fromkeys(one for entry in reversed(late) for one in counterpart_ids(entry.item))
     found = await history.find(list(ids), before_seq=first_seq)
-    # Some providers use an id again and again: only a call that is answered late is looked around.
+    # Some providers reuse an id: read the response only around a call that is answered late.
     calls = Stretch([*found, *stretch.entries]).brought_along(len(found) + position)
     around: dict[int, Entry] = {}
     for call in reversed(calls):
@@ -52,9 +52,9 @@ async def earlier_calls(history: History, stretch: Stretch, position: int = 0) -
 
 
 async def _response_around(history: History, call: Entry, end_seq: int) -> dict[int, Entry]:
-    """What stands around a call in its response, and the outputs behind that, by their seqs.
+    """The response that contains ``call``, and the outputs after it, by seq.
 
-    With the items next to these, which tell where the response begins and ends.
+    Includes one item on either side, which marks where the response begins and ends.
     """
     older = await _until(
         history.newest_first(call.seq), lambda item: not traits_of(item).from_model

@@ -1,4 +1,4 @@
-"""A history over a plain list: for unit tests of a policy, and for use without a database."""
+"""A history in memory: for unit tests of a policy, and for use without a database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class ListHistory:
-    """A :class:`History` over items in memory, numbered and counted as the store does it.
+    """A :class:`History` over items in memory, numbered and counted as in a store.
 
-    Nobody else uses it, so claims are refused only where there is a summary, or after a failure.
+    It has one user, so a claim is refused only if there is a summary, or during the pause after a
+    failure.
     """
 
     session_id = "in memory"
@@ -28,7 +29,7 @@ class ListHistory:
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter
         self.entries: list[Entry] = []
-        self._aside: set[asyncio.Future[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
         for item in items:
             self.append(item)
 
@@ -98,12 +99,12 @@ class ListHistory:
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         task = asyncio.ensure_future(_until_done(work))
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         await asyncio.wait({task}, timeout=seconds)
 
     def skip_maintenance_until(self, total_tokens: int) -> None:
-        """Nobody writes here on his own, and so nobody calls a policy's ``maintain``."""
+        """No effect: nothing calls a policy's ``maintain`` after :meth:`append`."""
 
     def _stored(self, entry: Entry) -> Entry:
         return self.entries[entry.seq - 1]

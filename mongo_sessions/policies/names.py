@@ -1,6 +1,6 @@
-"""What values and errors are called in messages and in the log.
+"""Names of values and errors for error messages and log records.
 
-No memory address helps a reader, and no message of an error may be logged: it may hold text of a
+Memory addresses are left out. The message of an error is never logged: it may hold text of a
 conversation.
 """
 
@@ -15,9 +15,9 @@ _LONGEST_CHAIN = 5
 
 
 def name_of(value: object) -> str:
-    """A function, method or class by its qualified name, anything else by its repr.
+    """The qualified name of a function, method or class; the repr of any other value.
 
-    An object without a repr of its own is named by its class.
+    An object with the default repr is named by its class.
     """
     if isinstance(value, partial):
         return f"a partial of {name_of(value.func)}"
@@ -31,7 +31,7 @@ def name_of(value: object) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """The types of an error and of its causes, their HTTP statuses, and where it was raised."""
+    """The types and HTTP statuses of an error and its causes, and the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     types = [_type_and_status(cause) for cause in _chain(error)]
@@ -39,7 +39,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """The error, its cause, the cause of that, and so on."""
     chain = [error]
     while len(chain) < _LONGEST_CHAIN:
         last = chain[-1]
@@ -51,7 +51,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _type_and_status(error: BaseException) -> str:
-    # openai.APIStatusError has it, and so have the errors of other clients.
+    # An attribute of openai.APIStatusError, and of the errors of other HTTP clients.
     status = getattr(error, "status_code", None)
     return _qualified(type(error)) + (f" (HTTP status {status})" if isinstance(status, int) else "")
 

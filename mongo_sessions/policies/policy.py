@@ -1,4 +1,4 @@
-"""The seam between the log and the view: what a policy sees, and what a policy is."""
+"""The interface between log and policies: the history that is read, and the policy itself."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Item: TypeAlias = dict[str, Any]
 """One item of a conversation, as the Agents SDK hands it to a session: any JSON object."""
 
 Summary: TypeAlias = "Mapping[str, Any]"
-"""What a summarising policy keeps on the last item that the summary covers."""
+"""A summary as a policy stores it, on the last item that the summary covers."""
 
 
 MOST_FOUND = 100
-"""Entries that :meth:`History.find` returns at most: some providers use an id again and again."""
+"""The most entries that :meth:`History.find` returns: some providers use an id many times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker makes the summary that ends at an item, or failed to.
+    """The lease on the summary that ends at an item, or the pause after a failed attempt.
 
-    Whether the claim has expired is for the log to say: :meth:`History.claim` succeeds then.
+    Only the log knows whether it has expired: then :meth:`History.claim` succeeds.
     """
 
     until: datetime
-    """UTC, by the clock of the log, which may be minutes from the clock of this machine."""
+    """UTC, by the clock of the log. The clock of this machine may differ by minutes."""
     is_working: bool
-    """False after a failure: no worker makes the summary, and every worker waits."""
+    """True while a worker makes the summary. False after a failure: every worker waits."""
     failures: int = 0
-    """Attempts that failed so far."""
+    """Failed attempts so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One stored item with what the log knows about it."""
+    """One stored item with its position, its token counts and its summary."""
 
     seq: int
-    """Its place in the session: 1, 2, 3, …"""
+    """Position in the session: 1, 2, 3, …"""
     item: Item
     tokens: int
     """Of this item; 0 where the store counts no tokens."""
@@ -51,13 +51,13 @@ class Entry:
     created_at: datetime
     """UTC, in milliseconds."""
     summary: Summary | None = None
-    """What happened up to and including this item, if somebody summarised it here."""
+    """The summary of the session up to and including this item, if one is stored here."""
     claim: Claim | None = None
-    """Who is about to."""
+    """The lease on that summary, while it is being made."""
     has_room: bool = True
-    """False for an item so large that the log has no room for a summary beside it."""
+    """False if the item is so large that no summary can be stored with it."""
     id: object = field(default=None, repr=False, compare=False)
-    """What the log knows this item by; opaque to a policy."""
+    """Identifies the item in the log; opaque to a policy."""
 
     @property
     def tokens_before(self) -> int:
@@ -66,78 +66,78 @@ class Entry:
 
 
 class History(Protocol):
-    """What a policy may ask of one session's log. Every method reads lazily."""
+    """One session as a policy may read it. Every method reads lazily."""
 
     session_id: str
     """For log messages."""
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
-        """Every entry with a seq below ``before_seq`` (None: every entry), newest first.
+        """All entries, newest first; with ``before_seq``, the entries with a lower seq.
 
-        Read in chunks: reading stops when the policy stops.
+        Entries are read in chunks: reading stops when the policy stops.
         """
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
-        """Every entry with a seq above ``after_seq``, oldest first, read in chunks."""
+        """The entries with a seq above ``after_seq``, oldest first, read in chunks."""
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         """The newest entries before ``before_seq`` with one of ``ids``, oldest first.
 
-        An id is the ``call_id`` or the ``id`` of an item; the first of them matter most. At most
-        :data:`MOST_FOUND` entries.
+        An id is the ``call_id`` or the ``id`` of an item. ``ids`` is ordered by importance. At most
+        :data:`MOST_FOUND` entries are returned.
         """
 
     async def latest_summary(self) -> Entry | None:
         """The newest entry that carries a summary, or None."""
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        """Reserve the making of the summary that ends at ``entry``, for so many seconds from now.
+        """Acquire a lease of ``seconds`` on the summary that ends at ``entry``.
 
-        False if the item is gone or has a summary, while another worker has the claim, and during
-        the pause after a failure. The owner of a claim prolongs it by claiming again. Time is
-        measured by one clock, the log's.
+        False if the item is gone or has a summary, while another worker holds the lease, and during
+        the pause after a failure. The holder renews the lease by calling this again. All times are
+        by the clock of the log.
         """
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
-        """Give one's claim up after a failure: no worker may claim for so many seconds."""
+        """End the lease after a failure: no worker may acquire it for ``seconds``."""
 
     async def release(self, entry: Entry) -> None:
-        """Give one's claim up without having tried: any worker may claim at once."""
+        """End the lease without an attempt: any worker may acquire it at once."""
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        """Keep ``summary`` on ``entry``, and end the claim.
+        """Store ``summary`` on ``entry``, and end the lease.
 
-        False when the item is gone, has a summary already, or is claimed by somebody else; nothing
-        is changed then.
+        False, without any change, if the item is gone, has a summary already, or is leased to
+        another worker.
         """
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Run slow work off the request path, and wait for it, but only for so many seconds.
+        """Run slow work in the background, and wait for it for at most ``seconds``.
 
-        It goes on after that, and is run again for as long as it returns True. If such work is
-        under way for this session, that is waited for instead, until it has taken so long. Its
-        errors are logged.
+        The work continues after that, and is run again as long as it returns True. If background
+        work of this session is running already, this waits for that work instead, until it has
+        taken ``seconds``. Its errors are logged.
         """
 
     def skip_maintenance_until(self, total_tokens: int) -> None:
-        """Say that :meth:`HasMaintenance.maintain` has nothing to do until a session is this long.
+        """Optional: skip :meth:`HasMaintenance.maintain` until the session has this many tokens.
 
-        A hint that saves questions to the database. Who never says it is asked at every write.
+        Without it, ``maintain`` is called, and reads the log, after every write.
         """
 
     def count_tokens(self, item: Item, /) -> int:
-        """Tokens of an item that is not stored, by the store's own counter."""
+        """Tokens of an item that is not stored, by the token counter of the store."""
 
 
 class RetrievalPolicy(Protocol):
-    """Decides what the model sees of a session's history.
+    """Decides which items of a session's history the model sees.
 
     Any ``async def policy(history) -> list[Item]`` is one. The list must be valid input for a
-    model: what :mod:`mongo_sessions.policies.structure` allows, and nothing that it would drop.
+    model: :func:`drop_unpaired` returns it unchanged.
     """
 
     async def __call__(self, history: History, /) -> list[Item]:
-        """Return the view, oldest item first. Items are returned as stored, never changed."""
+        """Return the view, oldest item first. The items come from the history, unchanged."""
 
 
 @runtime_checkable
@@ -149,10 +149,10 @@ class NeedsTokenCounts(Protocol):
 
 @runtime_checkable
 class HasMaintenance(Protocol):
-    """A policy with slow work to do, such as summarising, off the request path."""
+    """A policy with slow work, such as summarising, that runs off the request path."""
 
     async def maintain(self, history: History) -> bool:
-        """Do one piece of it; return whether there may be more.
+        """Do one piece of the work; return whether there may be more.
 
-        The session runs it in the background after a write.
+        The session calls it in the background after a write.
         """

@@ -1,9 +1,9 @@
-"""The structure of a history: where it may be cut, and what of it a model accepts.
+"""The structure of a list of items: where it may be cut, and which items an API accepts.
 
 The Responses API rejects an output without its call, a call without its output, and reasoning
-without the item that it led to. Nothing here looks at a database or at tokens: items in, positions
-or items out. Every policy cuts through this file and nowhere else. Everything takes time in
-proportion to the number of items, whatever these are.
+without the item that it led to. Every policy cuts histories with this module alone. It takes items
+and returns positions or items; tokens play no role. Every function takes time linear in the number
+of items.
 """
 
 from __future__ import annotations
@@ -21,33 +21,32 @@ if TYPE_CHECKING:
     from .policy import Item
 
 LONGEST_RESPONSE = 64
-"""Items of one model response that are kept together, and brought along with a call of it."""
+"""The most items of one model response that are kept together."""
 
 
 def allowed_cuts(items: Sequence[Item], before: Item | None) -> list[Cut]:
     """Positions in ``items`` at which a window may start, in order.
 
-    A cut is safe before any item that answers no call, is not preceded by its reasoning and does
-    not lie between a call and its output. ``before`` is the item in front of ``items``: None says
-    that ``items`` is the whole history, and a window may always start at its beginning.
+    A cut is safe before an item that is no output, does not follow its reasoning and does not lie
+    between a call and its output. ``before`` is the item in front of ``items``; None if ``items``
+    is the whole history, whose beginning is always a safe cut.
     """
     return [cut for cut in Structure(items).cuts(before) if cut.kind is not CutKind.SPLIT]
 
 
 def drop_unpaired(items: Sequence[Item]) -> list[Item]:
-    """``items`` without what an API rejects.
+    """The ``items`` that an API accepts, in order.
 
-    Left out are outputs without their call, calls without their output (an approval that is still
-    open, a run that crashed), what a program called that is left out itself, and reasoning whose
-    follower is not there. A history that was never broken and was cut at an allowed position comes
-    back as it is.
+    Dropped are outputs without their call, calls without their output (an open approval, a crashed
+    run), calls of a program that is dropped, and reasoning without the item that it led to. A
+    complete history that was cut at an allowed position is returned unchanged.
     """
     kept = Structure(items).kept()
     return [item for item, is_kept in zip(items, kept, strict=True) if is_kept]
 
 
 class Structure:
-    """What belongs together in a list of items, looked up once."""
+    """The pairs and responses in a list of items, looked up once."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._items = items
@@ -57,13 +56,13 @@ class Structure:
         self._orphans = [
             index
             for index, item in enumerate(self._traits)
-            if item.is_answer and item.keys and index not in answered
+            if item.is_output and item.keys and index not in answered
         ]
 
     def cuts(self, before: Item | None) -> Iterator[Cut]:
-        """:func:`allowed_cuts`, and the positions from which a window must bring calls along.
+        """The cuts of :func:`allowed_cuts`, and the cuts that need earlier calls brought along.
 
-        One after the other as they are asked for: a window usually starts at one of the first.
+        Lazy: a window usually starts at one of the first cuts.
         """
         cut_off = self._cut_off()
         answered_at = -1
@@ -77,7 +76,7 @@ class Structure:
             kind = kind_between(item, previous, is_led=is_led)
             if kind is not None and (index <= answered_at or (is_inside and index in cut_off)):
                 kind = CutKind.SPLIT
-            # A response is not split, unless it is so long that this bounds a view.
+            # A response is split only if it is too long to be kept together within a budget.
             is_response = kind is CutKind.SPLIT and 0 < place_in_response < LONGEST_RESPONSE
             if kind is not None and not is_response:
                 yield Cut(index, kind)
@@ -87,9 +86,9 @@ class Structure:
             previous = item
 
     def _cut_off(self) -> set[int]:
-        """The model items whose response probably began before the items.
+        """Indices of model items whose response probably began before the list.
 
-        Behind them are outputs without a call.
+        Outputs without a call follow them.
         """
         found: set[int] = set()
         orphans = set(self._orphans)
@@ -105,14 +104,14 @@ class Structure:
         return found
 
     def without_call(self, position: int = 0) -> list[int]:
-        """The indices from ``position`` on of outputs whose call is not among the items."""
+        """Indices, from ``position`` on, of outputs whose call is not in the list."""
         return [index for index in self._orphans if index >= position]
 
     def brought_along(self, position: int) -> list[int]:
-        """The indices before ``position`` of what a window that starts there cannot do without.
+        """Indices before ``position`` of the items that a window starting there needs.
 
         These are the calls of its outputs, each with the reasoning that led to it, and with the
-        calls that the same reasoning led to before it.
+        earlier calls that the same reasoning led to.
         """
         crossing = [call for call, out in self._answers.items() if call < position <= out]
         if not crossing:
@@ -137,7 +136,7 @@ class Structure:
         return kept
 
     def _complete_pairs(self) -> list[bool]:
-        """Whether each item stands alone or has its counterpart, and its program is complete."""
+        """Whether each item needs no counterpart or has it, and its program is complete."""
         answers, traits = self._answers, self._traits
         counterparts = answers | {output: call for call, output in answers.items()}
         finished = Counter(self._call_id(call) for call in answers if traits[call].is_program)
@@ -172,18 +171,18 @@ class Structure:
 def _pairs(traits: Sequence[Traits]) -> dict[int, int]:
     """The index of each answered call, with the index of its output.
 
-    An output belongs to the newest call before it that has its id and is still unanswered:
-    some providers use an id again in a later response.
+    An output belongs to the newest earlier call with its id that has no output yet: some providers
+    reuse an id in a later response.
     """
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     answers: dict[int, int] = {}
     for index, item in enumerate(traits):
         for key in item.keys or ():
             calls = waiting[key]
-            if not item.is_answer:
+            if not item.is_output:
                 calls.append(index)
                 continue
-            # A local shell's call waits under two keys, and may be answered under the other one.
+            # A local shell's call waits under two keys; its output may have come under the other.
             while calls and calls[-1] in answers:
                 calls.pop()
             if calls:
@@ -193,7 +192,7 @@ def _pairs(traits: Sequence[Traits]) -> dict[int, int]:
 
 
 def _response_starts(traits: Sequence[Traits]) -> list[int]:
-    """For each item, the index of the reasoning that led to it; its own index if none did."""
+    """For each item, the index of the reasoning that led to it; without one, its own index."""
     starts: list[int] = []
     reasoning: int | None = None
     for index, item in enumerate(traits):

@@ -1,14 +1,14 @@
-"""The newest part of the history that fits into a number of tokens."""
+"""The newest part of the history within a token budget."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .checks import check_whole_number
 from .cuts import CutKind, cut_kind
 from .late_outputs import complete_window, earlier_calls
+from .logger import logger
 from .window import Stretch, Window
 
 if TYPE_CHECKING:
@@ -17,30 +17,29 @@ if TYPE_CHECKING:
     from .cuts import Cut
     from .policy import Entry, History, Item
 
-logger = logging.getLogger("mongo_sessions")
-
 
 class TokenLimit:
-    """Show the newest items, at most ``max_tokens`` of them.
+    """Show the newest items, with at most ``max_tokens`` tokens.
 
-    The window does not slide: it starts at an absolute position and moves on by ``block_tokens``
-    only when it is full. In between, every prompt begins with the whole of the previous one, which
-    is what a provider's prompt cache needs. It starts at a user message if there is one within a
-    block, or a quarter of ``max_tokens`` if that is less; otherwise at a model response; otherwise
-    at any item that can stand first. So a view of a long history holds at least three eighths of
-    ``max_tokens``, and three quarters on the average. An output whose call lies before the window
-    brings the call along.
+    The window does not slide. Its start is an absolute position, which moves by ``block_tokens``
+    only when the window is full. In between, every prompt begins with the whole previous prompt, so
+    a provider's prompt cache can reuse it.
+
+    The window starts at the best cut within a block, or within a quarter of ``max_tokens`` if that
+    is less: a user message, otherwise a model response, otherwise any item that can stand first. So
+    a view of a long history has at least three eighths of ``max_tokens``, and three quarters on
+    average. A call before the window is shown if its output is in the window.
 
     Args:
-        max_tokens: Budget of the history, as the store's token counter counts. Instructions,
-            tools and the new input come on top.
-        block_tokens: How far the window moves at a time: at most half of ``max_tokens``, three
-            eighths of it by default. A larger block means a longer stand, so more of a prompt is
-            in the cache, and a smaller view.
+        max_tokens: Budget of the history, in tokens of the store's counter. Instructions, tools
+            and the new input come on top.
+        block_tokens: Tokens by which the window moves: at most half of ``max_tokens``, by default
+            three eighths of it. With a larger block, the window moves less often, so the cache
+            reuses more of each prompt, and the view is smaller.
 
-    The newest group (one item, or one model response with its calls and outputs) is shown even if
-    it alone is over the budget: a turn without its own context would be worse. A warning is logged
-    the first time.
+    The newest group (one item, or one model response with its calls and outputs) is always shown,
+    even above the budget: a turn without its own context would be worse. A warning is logged the
+    first time.
     """
 
     def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
@@ -65,7 +64,7 @@ class TokenLimit:
         return (await self.window(history, history.newest_first())).items
 
     async def window(self, history: History, newest_first: AsyncIterator[Entry]) -> Window:
-        """What is shown of these entries. No more of them are read than needed."""
+        """The window over these entries. Only the entries that it needs are read."""
         read: list[Entry] = []  # newest first
         start = spent = 0
         next_attempt = 1
@@ -74,17 +73,17 @@ class TokenLimit:
             if not read:
                 start = self._window_start(entry.total_tokens)
             spent += entry.tokens
-            # The sum is watched, too: it holds even where a running total does not.
+            # The sum of the counts, too: a running total may be wrong, the sum is not.
             is_full = entry.tokens_before < start or spent > self.max_tokens
             if is_full and (
                 len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
             ):
-                # Of a broken history, what is over the budget may be what is not valid.
+                # In a broken history, invalid items alone may exceed the budget.
                 first = 0 if is_broken else start
                 window = await self._cut(history, read[::-1], first, before=entry.item)
                 if window is not None and window.entries:
                     return window
-                # Each attempt looks at all that was read, so the next one waits for twice as much.
+                # An attempt takes time linear in the entries read, so each waits for twice as many.
                 next_attempt = 2 * len(read)
                 is_broken = is_broken or window is not None
             read.append(entry)
@@ -97,12 +96,12 @@ class TokenLimit:
     async def _cut(
         self, history: History, entries: list[Entry], start: int, before: Item | None
     ) -> Window | None:
-        """What is shown of entries that are too many; None if there is no place for a cut."""
+        """The window over entries that exceed the budget; None if they have no cut."""
         stretch = Stretch(entries)
         if next(stretch.cuts(before), None) is None:
             return None
         first = self._preferred(stretch.cuts(before), entries, start).position
-        # Later windows are parts of the first one, and answer no other calls.
+        # Every later window is a part of the first one, and needs no other calls.
         calls = await earlier_calls(history, stretch, first)
         complete, offset = Stretch([*calls, *entries]) if calls else stretch, len(calls)
         largest = complete.window(offset + first)
@@ -117,14 +116,15 @@ class TokenLimit:
         return self._newest_group(largest)
 
     def _window_start(self, total_tokens: int) -> int:
-        """The running total at which the window starts: a multiple of the block."""
+        """The running total at which the window starts: a multiple of ``block_tokens``."""
         blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
         return max(0, blocks) * self.block_tokens
 
     def _later_starts(self, start: int, total_tokens: int) -> Iterator[int]:
-        """Running totals after ``start`` at which a smaller window may start, by whole blocks.
+        """Running totals after ``start``, by whole blocks, at which a smaller window may start.
 
-        For a window that brings calls along, and for items larger than a block.
+        They are needed if the calls of late outputs, or items larger than a block, exceed the
+        budget.
         """
         blocks = 1
         while start + blocks * self.block_tokens < total_tokens:
@@ -132,10 +132,10 @@ class TokenLimit:
             blocks *= 2
 
     def _preferred(self, cuts: Iterable[Cut], entries: list[Entry], start: int) -> Cut:
-        """The best of ``cuts`` within reach of ``start``, otherwise the first one after that.
+        """The best of ``cuts`` within reach of ``start``, otherwise the first one after it.
 
-        Not the best wherever it is: inside one huge turn, that would drop all of it at the next
-        user message.
+        Reach is limited because the best cut may be far away: the next user message after a huge
+        turn would drop the whole turn.
         """
         best: Cut | None = None
         for cut in cuts:
@@ -164,7 +164,7 @@ class TokenLimit:
 
 
 def _is_group(read: list[Entry], before: Entry) -> bool:
-    """Whether what was read, newest first, begins with a whole response or a message."""
+    """Whether the oldest entry read begins a whole response or is a message."""
     if not read:
         return False
     kind = cut_kind(read[-1].item, before.item)

@@ -1,30 +1,20 @@
-"""How many tokens an item costs the model that reads it."""
+"""Tokens of an item: the counter protocol, fixed costs, and an estimate for texts."""
 
 from __future__ import annotations
 
-import base64
 import json
-import logging
 import math
 import re
-import threading
-from concurrent.futures import Future
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import tiktoken
+    from collections.abc import Iterator
 
     from .policy import Item
 
-logger = logging.getLogger("mongo_sessions")
-
 
 class TokenCounter(Protocol):
-    """Anything that says how many tokens an item costs: a whole number, 0 or more.
+    """A callable that returns the tokens of an item: a whole number, 0 or more.
 
     It is called once per item, when the item is stored, and must not depend on anything but the
     item. Long items are counted in a thread.
@@ -32,9 +22,6 @@ class TokenCounter(Protocol):
 
     def __call__(self, item: Item, /) -> int: ...
 
-
-NEWEST_ENCODING = "o200k_base"
-LOAD_SECONDS = 10.0
 
 MESSAGE_TOKENS = 4
 """Per item, for role, kind and separators. OpenAI's cookbook, "How to count tokens with tiktoken",
@@ -61,7 +48,7 @@ _COST_OF_KIND = {
     "input_file": FILE_TOKENS,
     "input_audio": AUDIO_TOKENS,
 }
-# What the model does not read: identity, state, and what the provider adds to its answers.
+# Fields that the model does not read: identity, state, and additions of the provider.
 _UNREAD = frozenset(
     {"annotations", "approval_request_id", "call_id", "id", "logprobs", "role", "status", "type"}
 )
@@ -71,66 +58,12 @@ _BASE64_URL = re.compile(
     r"data:[\w.+-]{1,100}/[\w.+-]{1,100}(;[\w.=+-]{1,100}){0,10};base64,", re.ASCII
 )
 
-# A text is counted in pieces: some inputs (a megabyte of one letter) take the encoder quadratic
-# time. A piece may cost one token more than the text would have.
-_PIECE_CHARS = 20_000
-
-# What o200k_base is, besides its vocabulary: tiktoken 0.14 (MIT), tiktoken_ext/openai_public.py.
-_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-_O200K_PATTERN = "|".join(
-    [
-        rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTION}",
-        rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTION}",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    ]
-)
-
-
-class TiktokenCounter:
-    """Count with OpenAI's tiktoken: exactly for text, by fixed costs for what is not text.
-
-    Args:
-        model: An encoding (``"o200k_base"``) or a model (``"gpt-4o"``). One that tiktoken does not
-            know counts as the newest encoding.
-
-    The newest encoding comes with this package and needs no network. tiktoken downloads the others
-    at their first use; if that fails, or takes more than ten seconds, texts are estimated
-    (:func:`estimate_tokens`) and a warning is logged. Loading happens at the first count.
-
-    Images, files, audio and encrypted reasoning cost a fixed number of tokens each: the constants
-    of :mod:`mongo_sessions.policies.tokens` say how many, and why.
-    """
-
-    def __init__(self, model: str = NEWEST_ENCODING) -> None:
-        self.model = model
-        self._loading = threading.Lock()
-        self._count_text: Callable[[str], int] | None = None
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
-
-    def __call__(self, item: Item, /) -> int:
-        return MESSAGE_TOKENS + sum(self._cost(part) for part in _parts(item))
-
-    def _cost(self, part: str | int) -> int:
-        if isinstance(part, int):
-            return part
-        if self._count_text is None:
-            with self._loading:
-                self._count_text = self._count_text or _text_counter(self.model)
-        return sum(map(self._count_text, _pieces(part)))
-
 
 def estimate_tokens(text: str) -> int:
-    """An estimate of the tokens in ``text``, for when no vocabulary is at hand.
+    """Estimate the tokens in ``text`` without a vocabulary.
 
-    It counts Chinese, Japanese and Korean, and JSON, rather too high than too low: two bytes a
-    token there, and every sign one. Words are counted as English.
+    Words are counted as English. Chinese, Japanese, Korean and JSON are overestimated rather than
+    underestimated: two bytes a token for the former, one token for each punctuation character.
     """
     tokens = 0
     for match in _RUNS.finditer(text):
@@ -157,8 +90,8 @@ _BYTES_PER_TOKEN = {
 }
 
 
-def _parts(item: Item) -> Iterator[str | int]:
-    """The texts in an item that a model reads, and the costs of what is not text."""
+def parts_of(item: Item) -> Iterator[str | int]:
+    """The texts in an item that a model reads, and the fixed costs of its other parts."""
     if (cost := _COST_OF_KIND.get(str(item.get("type")))) is not None:
         yield cost
         return
@@ -180,53 +113,3 @@ def _part(value: Any) -> str | int:  # noqa: ANN401 - any JSON value
         return cost
     text = value.get("text", value.get("refusal"))
     return text if isinstance(text, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    for start in range(0, len(text), _PIECE_CHARS):
-        yield text[start : start + _PIECE_CHARS]
-
-
-def _text_counter(model: str) -> Callable[[str], int]:
-    try:
-        encoding = _load(model)
-    except Exception as error:  # noqa: BLE001 - whatever a download can raise, counting goes on
-        logger.warning("Token counts are estimates: %s could not be loaded (%r)", model, error)
-        return estimate_tokens
-    # encode_ordinary: text that looks like a special token is text.
-    return lambda text: len(encoding.encode_ordinary(text))
-
-
-# One for all counters: it takes a third of a second to load, and some 50 MB.
-@cache
-def _load(model: str) -> tiktoken.Encoding:
-    import tiktoken  # noqa: PLC0415 - not needed by those who count differently
-
-    name = model
-    if name not in tiktoken.list_encoding_names():
-        try:
-            name = tiktoken.encoding_name_for_model(model)
-        except KeyError:
-            name = NEWEST_ENCODING
-    if name != NEWEST_ENCODING:
-        return _within(LOAD_SECONDS, lambda: tiktoken.get_encoding(name))
-    vocabulary = resources.files(__package__).joinpath("o200k_base.tiktoken").read_bytes()
-    ranks = {
-        base64.b64decode(token): int(rank)
-        for token, rank in (line.split() for line in vocabulary.splitlines())
-    }
-    return tiktoken.Encoding(name, pat_str=_O200K_PATTERN, mergeable_ranks=ranks, special_tokens={})
-
-
-def _within(seconds: float, load: Callable[[], tiktoken.Encoding]) -> tiktoken.Encoding:
-    """tiktoken downloads without a timeout, so it is left behind in a thread if it hangs."""
-    outcome: Future[tiktoken.Encoding] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(load())
-        except Exception as error:  # noqa: BLE001 - handed over to the waiting thread
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return outcome.result(seconds)

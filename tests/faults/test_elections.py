@@ -116,7 +116,7 @@ async def test_a_write_that_an_election_rolls_back_is_never_read(database, membe
     await late.add_items([user("after what it saw")])
     await early.add_items([user("after that")])
     assert await contents(early, after_seq=1) == [(2, "after what it saw"), (3, "after that")]
-    await store._storage._cleaning.finish()
+    await store._connections.current().cleaning.finish()
     assert await cleared.get_items() == ITEMS
 
 
@@ -125,7 +125,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
     early, late = (MongoSessionStore(database).session("a") for _ in range(2))
     await early.add_items(ITEMS[:1])
     assert await late.get_items(limit=1) == ITEMS[:1]
-    late._known.forget()
+    late._state.forget()
     await members.stand_alone()
     await append_alone(database, "a")
     sent.clear()
@@ -140,7 +140,7 @@ async def test_an_append_during_an_election_leaves_no_place_out(database, member
 async def test_an_append_returns_only_after_majority_acknowledgement(
     database, members, sent, monkeypatch
 ):
-    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
+    monkeypatch.setattr(retries.Backoff.__init__, "__defaults__", (0.5,))
     session = MongoSessionStore(database).session("a")
     await session.add_items(ITEMS[:1])
     assert await session.get_items() == ITEMS[:1]
@@ -266,7 +266,7 @@ async def test_a_read_is_repeated_after_an_election(monkeypatch):
     assert await reads.read(2, 2) == ["majority"]
     assert await reads.read(2, None, 3) == ["majority", "linearizable"]
     assert await reads.read(3, 4) == ["linearizable"]
-    assert await reads.read(4, 4) == ["linearizable"], "the last one may be the old primary's"
+    assert await reads.read(4, 4) == ["linearizable"], "the last one may be of the old primary"
     assert await reads.read(4, 4) == ["majority"]
 
 

@@ -19,7 +19,7 @@ from pymongo.errors import (
 
 from mongo_sessions import MongoSessionStore, ServerUnavailable
 from mongo_sessions.log import clear
-from mongo_sessions.log.retries import Patience, retrying
+from mongo_sessions.log.retries import Backoff, retrying
 from mongo_sessions.log.server import Server
 from mongo_sessions.testing import EmbeddedMongo
 from tests.conftest import open_database
@@ -192,7 +192,7 @@ async def test_a_lost_answer_and_a_faster_writer_do_not_double_a_write(
     adding = asyncio.ensure_future(session.add_items(ITEMS[1 : 1 + size]))
     await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
-        same = database.client[lossy_store._storage._source.database().name]
+        same = database.client[lossy_store._connections.current().database.name]
         await MongoSessionStore(same).session("a").add_items([{"role": "user", "content": "other"}])
     await adding
     contents = [content for _, content in await numbers(session)]
@@ -218,7 +218,7 @@ async def test_a_lost_answer_does_not_clear_twice(lossy, lossy_store, lost, driv
     clearing = asyncio.ensure_future(session.clear_session())
     await asyncio.to_thread(lossy.has_lost.wait)
     async with open_database(driver, replica_set) as database:
-        same = database.client[lossy_store._storage._source.database().name]
+        same = database.client[lossy_store._connections.current().database.name]
         await MongoSessionStore(same).session("a").add_items(ITEMS[:1])
     await clearing
     assert await session.get_items() == ITEMS[:1]
@@ -230,13 +230,13 @@ async def test_a_batch_whose_commit_is_uncertain_is_not_written_over_a_pop(
     """Committed, not known to be; popped by another; and then the commit is asked for again."""
     other = MongoSessionStore(database).session("a")
     popped = []
-    pause = Patience.pause_after
+    pause = Backoff.pause_after
 
-    async def pop_meanwhile(patience, error):
+    async def pop_meanwhile(backoff, error):
         popped.append(await other.pop_item())
-        await pause(patience, error)
+        await pause(backoff, error)
 
-    monkeypatch.setattr(Patience, "pause_after", pop_meanwhile)
+    monkeypatch.setattr(Backoff, "pause_after", pop_meanwhile)
     async with failing(database, "commitTransaction", **NOT_SAID_BY_A_MAJORITY):
         await session.add_items(ITEMS[1:])
     assert popped == [ITEMS[3]]
@@ -355,11 +355,11 @@ async def test_a_clear_that_fails_after_its_barrier_hides_all_items_and_is_compl
         assert await store.session("a").pop_item() is None
         assert await store.session("a").get_items() == []
         assert await store.session("a").get_items(limit=5) == []
-        await store._storage._cleaning.finish()
+        await store._connections.current().cleaning.finish()
     await store.session("a").add_items(items[:2])
     assert await MongoSessionStore(database).session("a").get_items() == items[:2]
     assert await store.session("a").get_items() == items[:2]
-    await store._storage._cleaning.finish()
+    await store._connections.current().cleaning.finish()
     assert await database["session_items"].count_documents(with_item) == 2
     assert (await database["session_items"].count_documents({"gone_at": {"$exists": True}})) == 35
     assert await store.session("a").get_items() == items[:2]

@@ -43,7 +43,7 @@ def batch(*names: str) -> list[NewItem]:
 
 
 def queue_of(writing: Writing, items: int = 100, size: int = 1_000_000) -> GroupCommit:
-    return GroupCommit("a", writing, together=GroupLimits(items, size), retry_for=30)
+    return GroupCommit("a", writing, limits=GroupLimits(items, size), retry_for=30)
 
 
 async def add_all(queue: GroupCommit, *batches: list[NewItem]) -> list[asyncio.Task]:
@@ -66,9 +66,7 @@ async def test_concurrent_appends_become_one_write_in_their_order(writing):
     writing.may_go_on.set()
     await asyncio.gather(*tasks)
     assert writing.written == [["1"], ["2", "3", "4"]]
-    assert writing.heads == [None, Head(None, 1, 0, 0)], (
-        "the next group continues from the written head"
-    )
+    assert writing.heads == [None, Head(None, 1, 0, 0)], "the next group continues there"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +186,7 @@ async def test_a_group_is_not_written_under_the_timeout_of_one_caller(database):
 
 
 async def test_an_empty_queue_is_discarded(writing):
-    queues = GroupCommits(writing, together=GroupLimits(100, 1_000), retry_for=30)
+    queues = GroupCommits(writing, limits=GroupLimits(100, 1_000), retry_for=30)
     writing.may_go_on.set()
     await asyncio.gather(*(queues.add(str(n), batch("1"), None) for n in range(20)))
     assert len(queues._queues) == 0
@@ -213,8 +211,8 @@ async def test_many_tasks_take_few_transactions_and_every_batch_is_whole(driver,
 
 
 async def test_all_tasks_of_a_process_share_one_queue(database):
-    storage = MongoSessionStore(database)._storage
-    assert len(set(await asyncio.gather(*(storage.log() for _ in range(10))))) == 1
+    connection = MongoSessionStore(database)._connections.current()
+    assert len(set(await asyncio.gather(*(connection.log() for _ in range(10))))) == 1
 
 
 async def test_a_failed_group_stores_nothing_and_raises_for_each_caller(database):

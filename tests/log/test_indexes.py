@@ -36,7 +36,7 @@ def items(database):
 async def refused(store: MongoSessionStore) -> str:
     """The error that every operation of this store raises; nothing is written meanwhile."""
     session = store.session("a")
-    items = store._storage.database()["session_items"]
+    items = store._connections.current().database["session_items"]
     before = await items.find().to_list(None)
     with pytest.raises(IndexesMissing):
         await session.get_items()

@@ -27,7 +27,7 @@ async def test_a_delayed_attempt_is_refused_by_the_server(
     driver, replica_set, operation, arrives, monkeypatch
 ):
     """The attempt is held back until the session has looked for its outcome."""
-    monkeypatch.setattr(retries.Patience.__init__, "__defaults__", (0.5,))
+    monkeypatch.setattr(retries.Backoff.__init__, "__defaults__", (0.5,))
     attempt = Marker._find_and_change
     attempts = 0
     answers = []
@@ -97,15 +97,15 @@ async def lossy_pair(driver, replica_set):
 @pytest.fixture
 def before_the_next_attempt(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
     """Run a function once between a failed attempt and the next one."""
-    pause = retries.Patience.pause_after
+    pause = retries.Backoff.pause_after
     waiting: list[Callable[[], Awaitable[Any]]] = []
 
-    async def pause_after(patience: Any, error: Any) -> None:
+    async def pause_after(backoff: Any, error: Any) -> None:
         while waiting:
             await waiting.pop()()
-        await pause(patience, error)
+        await pause(backoff, error)
 
-    monkeypatch.setattr(retries.Patience, "pause_after", pause_after)
+    monkeypatch.setattr(retries.Backoff, "pause_after", pause_after)
     return waiting.append
 
 

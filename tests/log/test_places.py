@@ -241,7 +241,7 @@ async def test_a_summary_below_a_barrier_is_ignored(database, store):
     stored = {"summary.text": {"$exists": True}}
     assert await database["session_items"].count_documents(stored) == 1
     assert await history.latest_summary() is None
-    assert await (await session._storage.log()).claims.summarised_tokens("a") == 0
+    assert await (await session._log()).log.claims.summarised_tokens("a") == 0
     await session.add_items(ITEMS)
     assert await history.latest_summary() is None
 

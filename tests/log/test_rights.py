@@ -19,7 +19,7 @@ from mongo_sessions import (
     StoreCheck,
     TokenLimit,
 )
-from mongo_sessions.log.retries import Patience
+from mongo_sessions.log.retries import Backoff
 from mongo_sessions.testing import START_SECONDS
 from mongo_sessions.testing.mongod import Mongod
 from tests.conftest import open_database
@@ -230,10 +230,10 @@ async def test_a_write_by_a_read_only_user_raises_and_writes_nothing(
 
 @pytest.mark.parametrize("user", ["writer", "nobody"])
 async def test_wrong_credentials_are_an_error_at_once(owned, seen_by, user, monkeypatch):
-    def pause(patience, error):
+    def pause(backoff, error):
         raise AssertionError("this will not pass")
 
-    monkeypatch.setattr(Patience, "pause_after", pause)
+    monkeypatch.setattr(Backoff, "pause_after", pause)
     for use in (MongoSession.get_items, lambda session: session.add_items([USER])):
         # A client of its own each: of one that failed so, the next command waits for a heartbeat.
         session = MongoSessionStore(await seen_by(user, "hunter2")).session("a")

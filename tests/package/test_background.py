@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
+from mongo_sessions import MongoSessionStore
 from mongo_sessions.background import Background
 
 
@@ -92,11 +93,11 @@ async def test_work_of_different_sessions_runs_concurrently():
 
 
 def test_work_of_a_closed_event_loop_is_discarded():
-    background = Background()
+    store = MongoSessionStore.from_uri("mongodb://127.0.0.1:1", driver="motor")
 
     async def start() -> Work:
         work = Work()
-        background.start("a", work)
+        store._connections.current().background.start("a", work)
         await work.under_way.wait()
         return work
 
@@ -104,17 +105,23 @@ def test_work_of_a_closed_event_loop_is_discarded():
     loop.run_until_complete(start())
     (task,) = asyncio.all_tasks(loop)
     task.cancel()
-    background._jobs[loop, "b"] = background._jobs[loop, "a"]  # as if it had not been run
+    (connection,) = store._connections._by_loop.values()
+    jobs = connection.background._jobs
+    jobs["b"] = jobs["a"]  # as if it had not been run
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
     loop.close()
+    assert jobs
 
     async def another() -> None:
         work = await start()
+        (connection,) = store._connections._by_loop.values()
+        assert connection.background._jobs.keys() == {"a"}
         work.gate.release()
-        await background.finish()
+        await connection.background.finish()
+        assert not connection.background._jobs
+        await store.close()
 
     asyncio.run(another())
-    assert not background._jobs
 
 
 async def test_finish_does_not_wait_for_work_requested_later():

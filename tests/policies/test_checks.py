@@ -108,5 +108,5 @@ def test_a_synchronous_callback_accepts_callables(value):
 
 @pytest.mark.parametrize(("value", "name"), [(Plain, "the class .*Plain"), (5, "5")])
 def test_a_synchronous_callback_refuses_classes_and_non_callables(value, name):
-    with pytest.raises(TypeError, match=f"on_failure must be something to call, got {name}$"):
+    with pytest.raises(TypeError, match=f"on_failure must be a callable, got {name}$"):
         check_callable("on_failure", value)

@@ -105,7 +105,7 @@ async def test_a_first_chunk_that_was_far_too_small_is_followed_by_a_chunk_of_10
     database, store, sent
 ):
     await fill(database, ITEMS * 500, ten)
-    store._storage._first_chunks.learn(("a", id(POLICY)), 4)
+    store._connections.state.first_chunks.learn(("a", id(POLICY)), 4)
     await store.session("b").get_items()
     assert await viewed(store.session("a"), sent) == (10, [4, 100])
     assert await viewed(store.session("a"), sent) == (10, [NEEDED + ROOM])

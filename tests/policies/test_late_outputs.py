@@ -138,7 +138,7 @@ async def test_a_call_that_was_folded_while_open_comes_back_with_its_output(data
     view = await session.get_items()
     assert (view[1], view[-1]) == (call, output)
     await session.add_items(turns(10, 30))
-    while await policy.fold(await session._history()):
+    while (await policy.fold(await session._history())).report:
         pass
     told = "".join(request.transcript for request in scribe.requests)
     if "output" in output and call["type"] == "function_call":

@@ -86,6 +86,6 @@ async def test_a_block_without_any_text_is_folded_without_a_request():
     silent = [{"role": "assistant", "content": []}, secret]
     history = history_of([*silent * 20, *turns(1, 9)], token_counter=lambda item: 50)
     policy = in_foreground(scribe, fold_tokens=100)
-    assert await policy.fold(history)
+    assert (await policy.fold(history)).report
     assert scribe.requests == []
     assert rejections(await policy(history)) == []

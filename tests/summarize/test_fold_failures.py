@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 import pytest
 
 from mongo_sessions import ListHistory
-from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize import FoldStatus
 from mongo_sessions.policies.summarize.segments import from_summary
 from tests.support.conversations import rejections
 from tests.support.folding import history_of, in_foreground, is_summary
@@ -21,14 +21,14 @@ from tests.support.scribes import BAD, BadScribe, Scribe, tokens, turns, user
 
 async def test_a_summariser_that_hangs_is_cancelled_after_the_timeout():
     policy = in_foreground(BadScribe("hangs"), timeout=0.01)
-    assert await policy.fold(history_of(turns(1, 9))) is NotFolded.FAILED
+    assert (await policy.fold(history_of(turns(1, 9)))).status is FoldStatus.FAILED
     await asyncio.sleep(0)  # in which the task sees that it is cancelled
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_warning_names_the_session_the_error_and_its_line(caplog):
     """A mistake in a summariser can be located without conversation text in the log."""
-    assert not await in_foreground(BadScribe("raises")).fold(history_of(turns(1, 9)))
+    assert not (await in_foreground(BadScribe("raises")).fold(history_of(turns(1, 9)))).report
     assert re.search(
         r"No summary of session 'in memory': the summariser raised RuntimeError "
         r"in scribes.py, line \d+\. It is tried again in 30 seconds at the earliest",
@@ -45,7 +45,7 @@ async def test_a_failing_summariser_costs_one_attempt(how, caplog):
         view = await policy(history)
         history.append(user(10))
         later = await policy(history)
-        assert not await policy.fold(history)
+        assert not (await policy.fold(history)).report
     assert len(scribe.requests) == 1, "no second attempt before retry_after"
     for shown in (view, later):
         assert rejections(shown) == []
@@ -72,14 +72,14 @@ async def test_a_failed_merge_loses_nothing():
     scribe = Scatterbrain()
     policy = in_foreground(scribe, retry_after=1e-9)
     history = history_of(turns(1, 60))
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     assert "merge" in scribe.kinds
     anchor = await history.latest_summary()
     assert from_summary(anchor.summary)[-1].last_seq == anchor.seq
     before = len(scribe.requests)
     scribe.__class__ = Scribe
-    assert await policy.fold(history), "it continues when the summariser has recovered"
+    assert (await policy.fold(history)).report, "it continues when the summariser has recovered"
     assert len(scribe.requests) > before
     assert rejections(await policy(history)) == []
 
@@ -97,14 +97,14 @@ async def test_pauses_grow_with_each_failure_and_end_with_a_success():
         history._replace(failed, claim=replace(failed.claim, until=before))  # time passes
     assert pauses == pytest.approx([100, 200, 400, 800, 1_600, 3_200, 3_200, 3_200], abs=10)
     assert len(policy.summarizer.requests) == 8
-    assert await in_foreground(Scribe()).fold(history)
+    assert (await in_foreground(Scribe()).fold(history)).report
     assert [entry.claim for entry in history.entries if entry.claim] == []
 
 
 async def test_an_answer_that_stays_longer_than_the_whole_summary_is_a_failure():
     history = history_of(turns(1, 9))
     scribe = BadScribe("long " * 260)
-    assert not await in_foreground(scribe).fold(history)
+    assert not (await in_foreground(scribe).fold(history)).report
     assert await history.latest_summary() is None
     assert len(scribe.requests) == 2
 
@@ -120,7 +120,7 @@ async def test_an_error_after_the_answer_backs_off_too(caplog):
     scribe = Scribe()
     policy = in_foreground(scribe)
     assert rejections(await policy(history)) == []
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert len(scribe.requests) == 1
     assert "OSError in test_fold_failures.py" in caplog.text
     assert "full of words" not in caplog.text
@@ -136,7 +136,7 @@ async def test_an_error_of_a_cancelled_summariser_is_not_logged(caplog):
             finally:
                 raise RuntimeError(request.transcript)
 
-    assert not await in_foreground(Sore(), timeout=0.01).fold(history_of(turns(1, 9)))
+    assert not (await in_foreground(Sore(), timeout=0.01).fold(history_of(turns(1, 9)))).report
     await asyncio.sleep(0)
     gc.collect()
     assert "question" not in caplog.text

@@ -53,7 +53,7 @@ async def remove(session: MongoSession, how: str) -> None:
         case "clear":
             await session.clear_session()
         case "delete":
-            await MongoSessionStore(session._storage.database()).delete_session("a")
+            await MongoSessionStore(session._connections.current().database).delete_session("a")
         case "pop":
             while await session.pop_item():
                 pass
@@ -95,7 +95,7 @@ async def test_a_clear_during_a_fold_stops_further_requests(database):
     scribe = Clearing()
     essay = {"role": "user", "content": "word " * 3_000}
     await cleared.add_items([essay, *turns(1, 6)])
-    assert not await policy_of(scribe, input_tokens=512).fold(await cleared._history())
+    assert not (await policy_of(scribe, input_tokens=512).fold(await cleared._history())).report
     assert len(scribe.requests) == 1
 
 
@@ -131,10 +131,10 @@ async def test_items_removed_during_the_read_of_a_block_are_not_summarised(
 
     monkeypatch.setattr(type(history), "oldest_first", removed_after_seven_items)
     policy = policy_of(scribe, fold_tokens=372)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert readings == 2
     assert scribe.requests == []
-    assert await policy.fold(history)
+    assert (await policy.fold(history)).report
     (anchor,) = await anchors(database)
     stored = [entry.item async for entry in plain.entries() if entry.seq <= anchor]
     (request,) = scribe.requests

@@ -44,7 +44,7 @@ async def test_each_fold_is_reported_with_its_items_and_cost():
     policy = policy_of(scribe, on_summary=reports.append, input_tokens=512, fold_tokens=372)
     history = history_of([{"role": "user", "content": "word " * 1_200}, *turns(1, 20)])
     first_seq = 1
-    while report := await policy.fold(history):
+    while report := (await policy.fold(history)).report:
         assert report is reports[-1]
         stored = await history.latest_summary()
         covered = history.entries[first_seq - 1 : stored.seq]
@@ -86,8 +86,8 @@ async def test_each_failure_is_reported_with_its_error_and_cost():
     scribe = BadScribe("raises")
     policy = policy_of(scribe, on_failure=failures.append, retry_after=1e-9)
     history = history_of(turns(1, 9))
-    assert not await policy.fold(history)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
+    assert not (await policy.fold(history)).report
     assert [failure.failures for failure in failures] == [1, 2]
     assert [failure.retry_after for failure in failures] == [1e-9, 2e-9]
     (request, _) = scribe.requests
@@ -102,7 +102,7 @@ async def test_each_failure_is_reported_with_its_error_and_cost():
 async def test_an_invalid_answer_is_reported_as_a_summary_error(how):
     failures: list[FoldFailure] = []
     policy = policy_of(BadScribe(how), on_failure=failures.append, timeout=0.01)
-    assert not await policy.fold(history_of(turns(1, 9)))
+    assert not (await policy.fold(history_of(turns(1, 9)))).report
     [failure] = failures
     assert isinstance(failure.error, SummaryError)
     assert "word" not in str(failure.error)
@@ -116,7 +116,7 @@ async def test_an_error_of_the_log_is_reported_unchanged():
 
     failures: list[FoldFailure] = []
     policy = policy_of(Scribe(), on_failure=failures.append)
-    assert not await policy.fold(Full(turns(1, 9), token_counter=tokens))
+    assert not (await policy.fold(Full(turns(1, 9), token_counter=tokens))).report
     assert [type(failure.error) for failure in failures] == [OSError]
 
 
@@ -139,10 +139,10 @@ async def test_an_error_in_a_hook_does_not_affect_the_fold(hook, caplog):
 async def test_without_a_fold_no_hook_is_called():
     told: list[object] = []
     policy = policy_of(Scribe(), on_summary=told.append, on_failure=told.append)
-    assert not await policy.fold(history_of(turns(1, 5)))
+    assert not (await policy.fold(history_of(turns(1, 5)))).report
     history = history_of(turns(1, 9))
     await history.back_off(history.entries[5], 60)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert told == []
 
 
@@ -150,7 +150,7 @@ async def test_the_chain_of_causes_is_logged_without_its_messages(caplog):
     async def wrapping(request):
         raise LookupError(request.transcript) from Busy(request.transcript)
 
-    assert not await policy_of(wrapping).fold(history_of(turns(1, 9)))
+    assert not (await policy_of(wrapping).fold(history_of(turns(1, 9)))).report
     assert re.search(
         r"the summariser raised LookupError in test_fold_reports\.py, line \d+, "
         r"caused by tests\.summarize\.test_fold_reports\.Busy \(HTTP status 429\)\. It is tried",
@@ -208,7 +208,7 @@ async def test_the_steps_of_a_fold_are_logged_for_debugging(caplog):
     caplog.set_level(logging.DEBUG, "mongo_sessions")
     history = history_of(turns(1, 9))
     policy = policy_of(Scribe(), background=False)
-    report = await policy.fold(history)
+    report = (await policy.fold(history)).report
     steps = [record.getMessage() for record in caplog.records]
     assert {record.levelname for record in caplog.records} == {"DEBUG"}
     block = "Session 'in memory', items 1 to 6 (300 tokens): "
@@ -227,9 +227,9 @@ async def test_the_reason_for_skipping_a_fold_is_logged_at_debug(caplog, databas
     first, other = await plain._history(), await plain._history()
     assert await first.claim([e async for e in first.oldest_first()][5], 60)
     policy = policy_of(Scribe())
-    assert not await policy.fold(other)
+    assert not (await policy.fold(other)).report
     await first.back_off([e async for e in first.oldest_first()][5], 60)
-    assert not await policy.fold(other)
+    assert not (await policy.fold(other)).report
 
     class Clearing(Scribe):
         async def __call__(self, request):
@@ -238,7 +238,7 @@ async def test_the_reason_for_skipping_a_fold_is_logged_at_debug(caplog, databas
 
     await plain.clear_session()
     await plain.add_items([*turns(1, 9), user(10)])
-    assert not await policy_of(Clearing()).fold(other)
+    assert not (await policy_of(Clearing()).fold(other)).report
     told = [record.getMessage().partition("): ")[2] for record in caplog.records]
     assert told[:5] == [
         "due to be folded",

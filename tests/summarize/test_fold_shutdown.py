@@ -99,7 +99,7 @@ async def test_a_stored_append_does_not_fail_when_the_store_is_closed(driver, re
             seen = sent.expect("insert")
             adding = asyncio.create_task(session.add_items([user(2)]))
             await seen.wait()
-            await session._storage.close(10)
+            await session._connections.close(10)
             await adding
         assert len(await raw(database)) == 3
 

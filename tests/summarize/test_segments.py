@@ -15,15 +15,16 @@ from hypothesis import strategies as st
 from mongo_sessions.policies.policy import Entry
 from mongo_sessions.policies.summarize.block import Block
 from mongo_sessions.policies.summarize.budget import Budget
+from mongo_sessions.policies.summarize.checked_summarizer import CheckedSummarizer
 from mongo_sessions.policies.summarize.segments import (
     Segment,
     end_of,
     first_lines,
-    fold_tokens,
     from_summary,
     least_tokens,
     merge_tokens,
     merged,
+    new_segment_tokens,
     newest_within,
     next_merge,
     render,
@@ -41,6 +42,23 @@ SUMMARY_TOKENS = 2_000
 
 def count(text: str) -> int:
     return len(text.split())
+
+
+class TextTokens:
+    """Stands in for SummaryTokens: counts words, and nothing for the message around them."""
+
+    def message(self, text: str) -> int:
+        return count(text)
+
+    text = message
+
+    def summary(self, segments: list[Segment]) -> int:
+        return count(render(segments))
+
+
+class GrantedLease:
+    async def acquire(self) -> bool:
+        return True
 
 
 def block(segments: list[Segment], first: int, last: int, words: int) -> Block:
@@ -63,19 +81,10 @@ async def folds(
     async def told(request) -> str:
         return "word " * max(1, int(request.wanted_tokens * dice.uniform(least, 1)))
 
-    async def granted() -> bool:
-        return True
-
     budget = Budget(4 * room, room, room, 4 * room)
-    writer = Writer(
-        told,
-        budget,
-        1.0,
-        count,
-        lambda segments: count(render(segments)),
-        granted,
-        UsageMeter(count),
-    )
+    tokens, lease = TextTokens(), GrantedLease()
+    summarizer = CheckedSummarizer(told, 1.0, tokens, lease, UsageMeter(count))
+    writer = Writer(summarizer, budget, tokens)
     segments: list[Segment] = []
     for fold in range(number):
         first = segments[-1].last_seq + dice.randrange(1, 3) if segments else 1
@@ -151,9 +160,9 @@ def test_a_merge_takes_the_place_of_both():
 
 
 def test_a_fold_gets_a_third_of_the_free_tokens_and_a_quarter_of_all():
-    assert fold_tokens(2_000, free=2_000) == 666
-    assert fold_tokens(2_000, free=1_200) == 500
-    assert fold_tokens(2_000, free=0) == 500
+    assert new_segment_tokens(2_000, free=2_000) == 666
+    assert new_segment_tokens(2_000, free=1_200) == 500
+    assert new_segment_tokens(2_000, free=0) == 500
 
 
 def test_a_merge_is_shortened_by_the_tokens_of_older_segments():

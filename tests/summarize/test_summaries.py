@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,7 @@ async def test_the_summary_so_far_is_given_as_context():
     scribe = Scribe()
     policy = in_foreground(scribe, max_tokens=4_000)
     history = history_of(turns(1, 60))
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     first, second, *_ = scribe.requests
     (segment,) = from_summary(history.entries[27].summary)
@@ -135,3 +137,31 @@ async def test_a_summary_of_another_policy_is_ignored():
     assert is_summary(view[0])
     assert from_summary((await history.latest_summary()).summary)[0].first_seq == 1
     assert history.entries[5].summary == {"text": "by another policy"}, "not overwritten"
+
+
+async def test_a_summary_that_the_entries_never_show_does_not_make_a_read_go_on_for_ever():
+    """As where the newest summary is told by one server, and the entries by another."""
+
+    class Behind(ListHistory):
+        reads = 0
+
+        async def newest_first(self, before_seq=None):
+            self.reads += 1
+            async for entry in super().newest_first(before_seq):
+                yield replace(entry, summary=None)
+
+    policy = in_foreground(Scribe())
+    history = history_of(turns(1, 40))
+    await policy(history)
+    assert await history.latest_summary() is not None
+    behind = Behind([], token_counter=tokens)
+    behind.entries = [*history.entries, *history_of(turns(41, 80)).entries]
+    behind.entries = [
+        replace(entry, seq=seq, total_tokens=0) for seq, entry in enumerate(behind.entries, 1)
+    ]
+    behind.entries[-2] = replace(
+        behind.entries[-2], summary=(await history.latest_summary()).summary
+    )
+    view = await asyncio.wait_for(policy(behind), timeout=30)
+    assert view[-1] == behind.entries[-1].item
+    assert behind.reads < 20

@@ -24,7 +24,7 @@ from tests.support.scribes import Scribe
         ({"timeout": float("inf")}, "timeout must be at most a year"),
         ({"retry_after": 1e300}, "retry_after must be at most a year"),
         ({"retry_after": "1"}, "retry_after must be a number of seconds, got '1'"),
-        ({"on_summary": 5}, "on_summary must be something to call, got 5"),
+        ({"on_summary": 5}, "on_summary must be a callable, got 5"),
         ({"on_failure": Scribe()}, "on_failure is not awaited: define it with def"),
         ({"summarizer": "gpt"}, "summarizer must be a coroutine function: .* got 'gpt'$"),
         (

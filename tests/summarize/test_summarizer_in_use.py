@@ -42,8 +42,6 @@ from tests.support.responses_server import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("no_proxy")
-
 
 class SpanTypes(TracingProcessor):
     """The types of all spans, and the names of all traces."""
@@ -69,6 +67,9 @@ class SpanTypes(TracingProcessor):
 
     def force_flush(self) -> None:
         pass
+
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
@@ -244,5 +245,5 @@ async def test_a_client_without_a_key_is_found_out_from_the_log(caplog, monkeypa
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     history = ListHistory(MESSAGES, token_counter=TiktokenCounter())
     policy = SummarizeOlder(AgentSummarizer("small"), max_tokens=1_000)
-    assert not await policy.fold(history)
+    assert not (await policy.fold(history)).report
     assert "the summariser raised openai.OpenAIError in " in caplog.text

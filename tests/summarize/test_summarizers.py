@@ -29,8 +29,6 @@ from tests.support.responses_server import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("no_proxy")
-
 
 async def test_one_request_returns_the_models_text():
     """One stateless request: instructions apart, and the transcript as data of the user's."""
@@ -47,6 +45,9 @@ async def test_one_request_returns_the_models_text():
     assert request.body.get("tools", []) == []
     assert request.body.get("stream", False) is False
     assert not request.body.keys() & {"previous_response_id", "conversation"}
+
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 async def test_the_earlier_summary_precedes_the_transcript():

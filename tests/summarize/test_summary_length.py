@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mongo_sessions.policies.summarize.fold import NotFolded
+from mongo_sessions.policies.summarize import FoldStatus
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import from_summary
 from tests.support.folding import count, history_of, in_foreground
@@ -21,7 +21,7 @@ async def test_requests_stay_within_the_input_budget_and_contain_every_word(word
     policy = in_foreground(scribe, input_tokens=700, fold_tokens=372)
     essay = " ".join(f"w{n}" for n in range(words))
     history = history_of([*turns(0, 3), {"role": "user", "content": essay}, *turns(4, 12)])
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     for request in scribe.requests:
         assert len(f"{request.transcript} {request.summary_so_far}".split()) <= 700
@@ -47,7 +47,7 @@ async def test_an_answer_of_any_length_is_examined_in_a_thread():
         return count(item)
 
     history = history_of(turns(1, 30), token_counter=count_and_note)
-    assert await in_foreground(BadScribe("<" * 10**6)).fold(history) is NotFolded.FAILED
+    assert (await in_foreground(BadScribe("<" * 10**6)).fold(history)).status is FoldStatus.FAILED
     assert threads
     assert threading.main_thread() not in threads
 
@@ -60,7 +60,7 @@ async def test_an_answer_longer_than_the_whole_summary_is_abridged():
 
     scribe = Chatty()
     history = history_of(turns(1, 9))
-    assert await in_foreground(scribe).fold(history)
+    assert (await in_foreground(scribe).fold(history)).report
     assert scribe.requests[1].transcript == ("chatter " * 260).strip()
     assert tokens((await in_foreground(BadScribe(None))(history))[0]) <= 256
 
@@ -81,7 +81,7 @@ async def test_a_summariser_that_barely_shortens_gets_one_more_request():
     scribe = Stubborn()
     essay = {"role": "user", "content": "word " * 1_500}
     history = history_of([essay, *turns(1, 6)])
-    assert await in_foreground(scribe, input_tokens=2_000).fold(history)
+    assert (await in_foreground(scribe, input_tokens=2_000).fold(history)).report
     assert len(scribe.requests) == 2
     view = await in_foreground(BadScribe(None))(history)
     assert 200 < tokens(view[0]) <= 256
@@ -91,7 +91,7 @@ async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
     """Its newest part: the options may change while a session lives."""
     history = history_of(turns(1, 90))
     generous = in_foreground(Scribe(), max_tokens=4_000, summary_tokens=800)
-    while await generous.fold(history):
+    while (await generous.fold(history)).report:
         pass
     segments = from_summary((await history.latest_summary()).summary)
     summary, *_ = await in_foreground(BadScribe(None))(history)  # and it is not folded further
@@ -103,7 +103,7 @@ async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
 async def test_every_summary_has_room_for_the_note_that_something_is_missing():
     policy = in_foreground(Scribe())
     history = history_of(turns(1, 300))
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     shown = [
         tokens(summary_message(from_summary(e.summary), e.created_at, has_gap=True))
@@ -118,13 +118,13 @@ async def test_a_long_summary_is_shortened_within_the_input_budget(max_tokens):
     """Made where there was room for more, it goes on where there is less."""
     history = history_of(turns(1, 90))
     generous = in_foreground(Scribe(), max_tokens=max_tokens, summary_tokens=max_tokens // 4)
-    while await generous.fold(history):
+    while (await generous.fold(history)).report:
         pass
     for item in turns(91, 120):
         history.append(item)
     scribe = Scribe()
     policy = in_foreground(scribe)
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     assert "merge" in scribe.kinds
     for request in scribe.requests:
@@ -137,7 +137,7 @@ async def test_a_long_summary_is_shortened_within_the_input_budget(max_tokens):
 async def test_a_single_long_segment_is_shown_in_part_and_says_so():
     history = history_of(turns(1, 90))
     generous = in_foreground(Scribe(), max_tokens=8_000, summary_tokens=2_000)
-    assert await generous.fold(history)
+    assert (await generous.fold(history)).report
     summary, *_ = await in_foreground(BadScribe(None))(history)
     assert 100 < tokens(summary) <= 256
     assert "Its beginning is left out." in summary["content"]
@@ -154,7 +154,7 @@ async def test_segments_without_text_are_merged_without_a_request():
         return 50 if item in silent else 240 + 4 * item["content"].count("\n\n")
 
     history = history_of(silent * 150, token_counter=count_blanks)
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     assert scribe.requests == []
     assert (await history.latest_summary()).seq > 290
@@ -170,7 +170,7 @@ async def test_segments_that_are_short_enough_together_are_joined_without_a_requ
 
     policy = in_foreground(Terse(), fold_tokens=100)
     history = history_of(turns(1, 1_500))
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     merges = [request for request in policy.summarizer.requests if request.kind == "merge"]
     assert len(merges) > 10
@@ -184,7 +184,7 @@ async def test_the_role_is_counted(caplog):
         turns(1, 300),
         token_counter=lambda item: tokens(item) + 20 * (item.get("role") == "developer"),
     )
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     for entry in history.entries:
         if entry.summary:

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
+from mongo_sessions.policies.summarize import FoldStatus
 from mongo_sessions.policies.summarize.block import next_block
 from mongo_sessions.policies.summarize.budget import LEAST_SUMMARY_TOKENS, Budget
-from mongo_sessions.policies.summarize.fold import NotFolded
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import from_summary, render
 from mongo_sessions.policies.summarize.writer import MOST_BYTES
@@ -118,15 +118,15 @@ async def test_every_fold_produces_a_summary_within_its_budget(
         history.append({"role": "assistant", "content": text})
         before = scribe.requests
         block = await next_block(history, policy.budget.fold_tokens)
-        outcome = await policy.fold(history)
+        outcome = (await policy.fold(history)).status
         if block is None:
-            assert outcome is NotFolded.NOTHING
+            assert outcome is FoldStatus.NOTHING_DUE
             continue
         if message_tokens(history, [], block.anchor) > policy.budget.summary_tokens:
-            assert outcome is NotFolded.FAILED
+            assert outcome is FoldStatus.FAILED
             assert scribe.requests == 0
             return
-        assert outcome, "a summary was made"
+        assert outcome is FoldStatus.FOLDED
         folds += 1
         anchor = await history.latest_summary()
         segments = from_summary(anchor.summary)
@@ -143,7 +143,7 @@ async def test_every_fold_produces_a_summary_within_its_budget(
 async def folded(summarizer, history: ListHistory, **options) -> list[str]:
     """The texts of all segments, after everything was folded that can be."""
     policy = SummarizeOlder(summarizer, **{"max_tokens": 1_000, **options})
-    while await policy.fold(history):
+    while (await policy.fold(history)).report:
         pass
     anchor = await history.latest_summary()
     assert message_tokens(history, [], anchor) <= policy.budget.summary_tokens
@@ -198,7 +198,7 @@ async def test_no_request_is_made_where_no_message_is_short_enough():
     async def told(request) -> str:
         raise AssertionError("it was asked")
 
-    assert await SummarizeOlder(told, max_tokens=1_000).fold(history) is NotFolded.FAILED
+    assert (await SummarizeOlder(told, max_tokens=1_000).fold(history)).status is FoldStatus.FAILED
 
 
 async def test_a_transcript_that_is_short_enough_is_kept_as_it_is():
@@ -239,7 +239,7 @@ async def test_in_a_full_summary_the_newest_value_of_a_fact_stands_last(keeps):
     while folds < 100:
         facts.append((f"k{dice.randrange(100)}", f"v{len(facts)}"))
         history.append({"role": "user", "content": " = ".join(facts[-1]) + " word" * 60})
-        if await policy.fold(history):
+        if (await policy.fold(history)).report:
             folds += 1
             anchor = await history.latest_summary()
             told = dict(re.findall(r"(\w+) = (\w+)", render(from_summary(anchor.summary))))
@@ -272,9 +272,9 @@ async def test_a_summariser_that_hardly_shortens_a_summary_does_not_stop_folding
     while folds < 20:
         history.append({"role": "user", "content": "question " + "word " * 200})
         history.append({"role": "assistant", "content": "answer " + "word " * 200})
-        outcome = await policy.fold(history)
-        assert outcome is not NotFolded.FAILED
-        folds += bool(outcome)
+        outcome = (await policy.fold(history)).status
+        assert outcome is not FoldStatus.FAILED
+        folds += outcome is FoldStatus.FOLDED
     anchor = await history.latest_summary()
     segments = from_summary(anchor.summary)
     assert message_tokens(history, segments, anchor) <= policy.budget.summary_tokens

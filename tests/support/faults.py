@@ -168,11 +168,10 @@ class Commands(CommandListener):
 
     async def wait_for(self, command: str, times: int) -> None:
         """Wait until the client has sent this command ``times`` times."""
-        while True:
-            seen = self.expect(command)  # before the look, or one may be missed
-            if self.names.count(command) >= times:
-                return
-            await seen.wait()
+        seen = self.expect(command)  # before the look, or one may be missed
+        while self.names.count(command) < times:
+            await asyncio.wait_for(seen.wait(), 60)  # so that a test that is right to fail ends
+            seen = self.expect(command)
 
     @property
     def names(self) -> list[str]:

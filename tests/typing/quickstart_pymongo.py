@@ -12,7 +12,6 @@ from mongo_sessions import MongoSessionStore, TokenLimit
 
 
 async def main() -> None:
-    # No server at hand? EmbeddedMongo, below, gives the URI of one.
     client = AsyncMongoClient("mongodb://localhost:27017")  # yours: the store never closes it
     store = MongoSessionStore(client["agents"], policy=TokenLimit(16_000))
 

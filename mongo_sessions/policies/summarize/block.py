@@ -1,4 +1,4 @@
-"""The block: the part of a conversation that is folded into the summary next."""
+"""The block: the items that the next fold covers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Block(NamedTuple):
 
     entries: list[Entry]
     segments: list[Segment]
-    """The summary of everything before."""
+    """The summary of everything before the block."""
     calls: list[Entry]
-    """Earlier entries, with the calls that outputs in this block answer late."""
+    """Earlier entries with the calls of late outputs in this block."""
 
     @property
     def anchor(self) -> Entry:
@@ -37,21 +37,22 @@ class Block(NamedTuple):
 
 
 async def latest_anchor(history: History) -> Entry | None:
-    """The newest item that carries a summary; what another policy has stored there is none."""
+    """The newest item that carries a summary of this policy."""
     latest = await history.latest_summary()
     return latest if latest is not None and from_summary(latest.summary) else None
 
 
 async def next_block(history: History, fold_tokens: int) -> Block | None:
-    """The oldest items after the newest summary, about ``fold_tokens`` of them.
+    """The oldest items after the newest summary, with about ``fold_tokens`` tokens.
 
-    None while there are less than twice as many, so that the newest stay as they are. A block ends
-    at the best cut that has ``fold_tokens`` before it and comes within half as many more: before a
-    user message, otherwise before a model response, otherwise before any item that can stand first.
-    If there is none, it ends at the best cut later on. A call and its output are folded together
-    unless four times ``fold_tokens`` have no other cut. An item without room for a summary ends no
-    block. All of this depends on what is stored up to there, and on nothing else: every worker
-    comes to the same block.
+    None while there are fewer than twice ``fold_tokens``: the newest items are never folded. A
+    block ends at the best cut between ``fold_tokens`` and one and a half times ``fold_tokens``:
+    before a user message, otherwise before a model response, otherwise before any item that can
+    stand first. Without such a cut, it ends at the best later one. A call and its output are folded
+    together unless four times ``fold_tokens`` have no other cut. An item without room for a summary
+    ends no block.
+
+    The result depends only on the stored items up to there: every worker computes the same block.
     """
     latest = await latest_anchor(history)
     due, split_due = 2 * fold_tokens, 4 * fold_tokens
@@ -60,8 +61,8 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
     async for entry in history.oldest_first(latest.seq if latest else 0):
         after = tokens + entry.tokens
         is_due_now = tokens < due <= after or tokens < split_due <= after
-        # A group of items that belong together may be longer than that. Then the next place for a
-        # cut is waited for.
+        # A group of items that belong together may be longer. Then the block waits for the next
+        # cut.
         may_be_cut = tokens >= due and _may_end_before(
             entry, entries[-1], may_split=tokens >= split_due
         )
@@ -84,7 +85,7 @@ def _may_end_before(entry: Entry, previous: Entry, *, may_split: bool) -> bool:
 
 
 def _end(entries: Sequence[Entry], fold_tokens: int, *, may_split: bool) -> int:
-    """How many entries a block has; 0 if there is no place for its end yet."""
+    """The number of entries in the block; 0 if there is no cut for its end yet."""
     tokens_before = list(accumulate((entry.tokens for entry in entries), initial=0))
     cuts = [
         cut

@@ -1,4 +1,4 @@
-"""How the tokens of a summarising policy are divided."""
+"""The division of a summarising policy's token budget."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ LEAST_SUMMARY_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """All in tokens; made by :meth:`divided`, which checks them."""
+    """All sizes in tokens. Made by :meth:`divided`, which checks them."""
 
     max_tokens: int
     """Of the whole view."""
     summary_tokens: int
     """Of the summary message."""
     fold_tokens: int
-    """Of a block, which is folded at a time."""
+    """Of a block: the items that one fold covers."""
     input_tokens: int
-    """Of a request to the summariser."""
+    """Of one request to the summariser, without its instructions."""
 
     @classmethod
     def divided(
@@ -31,7 +31,12 @@ class Budget:
         fold_tokens: int | None = None,
         input_tokens: int | None = None,
     ) -> Budget:
-        """A budget with what is None derived from ``max_tokens``; an error names what is wrong."""
+        """A budget in which every None is derived from ``max_tokens``.
+
+        Raises:
+            TypeError: a size is not a whole number.
+            ValueError: a size is too small, or the sizes do not fit together.
+        """
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
         if summary_tokens is None:
             summary_tokens = max(LEAST_SUMMARY_TOKENS, max_tokens // 8)
@@ -47,21 +52,21 @@ class Budget:
                 f"max_tokens ({max_tokens!r}) must have room for summary_tokens "
                 f"({summary_tokens!r}) and twice fold_tokens ({fold_tokens!r})"
             )
-        # Two segments must find room, to be merged.
+        # A merge request holds two segments, which may fill the summary.
         check_whole_number("input_tokens", input_tokens, at_least=2 * summary_tokens)
         return budget
 
     @property
     def verbatim_tokens(self) -> int:
-        """Of the newest items, the most that are shown as they are: the hard limit."""
+        """The most tokens of newest items that are shown unchanged: the hard limit."""
         return self.max_tokens - self.summary_tokens
 
     @property
     def due_tokens(self) -> int:
-        """Of the items after the summary, when the oldest are folded: the soft limit."""
+        """Tokens after the summary at which a fold is due: the soft limit."""
         return 2 * self.fold_tokens
 
     @property
     def context_tokens(self) -> int:
-        """Of the summary so far, the most that is given along with a transcript."""
+        """The most tokens of the summary so far that accompany a transcript."""
         return min(self.fold_tokens // 4, self.input_tokens // 2)

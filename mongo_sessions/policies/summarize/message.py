@@ -30,14 +30,14 @@ def summary_message(
     has_gap: bool,
     is_cut: bool = False,
 ) -> Item:
-    """The message, which stays the same, byte for byte, for as long as its arguments do.
+    """The summary message. Equal arguments give the same message, byte for byte.
 
     Args:
-        segments: What to tell.
-        until: When the last item that they cover was added.
+        segments: The summary.
+        until: When the last item that the summary covers was added.
         role: Of the message.
-        has_gap: Whether items between that one and those that are shown next are left out.
-        is_cut: Whether a part of the summary itself is.
+        has_gap: Whether items between that item and the next message are not shown.
+        is_cut: Whether the beginning of the summary itself is left out.
     """
     label = _LABEL.format(until=until) + (_CUT if is_cut else "") + (_GAP if has_gap else "")
     return {

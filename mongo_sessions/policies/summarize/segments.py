@@ -1,13 +1,13 @@
-"""A summary in segments: the older what they tell of, the more of it one segment holds.
+"""A summary in segments: an older segment covers more of the conversation.
 
-A rolling summary is rewritten as a whole each time, so an old fact is rewritten once a fold, and
-lost at some time. Here a fold adds one segment. When the segments need more room than there is, two
-neighbours of the same level are merged into one of the next level, as the digits of a binary
-counter are carried. So after n folds a fact was rewritten about log2(n) times.
+A rolling summary is rewritten at every fold, so an old fact is rewritten n times in n folds, and
+finally lost. Here a fold adds one segment. When the segments exceed their room, two neighbours of
+the same level are merged into one of the next level, like the carry of a binary counter. So after n
+folds, a fact was rewritten about log2(n) times.
 
-When merges alone do not make enough room, the oldest segments are rewritten in fewer words, and
-then cut: an older value of a fact must not outlive a newer one. Each keeps an equal part of half of
-the room.
+If merging does not make enough room, the oldest segments are shortened by the summariser, and then
+cut: an older value of a fact must not outlive a newer one. Each segment keeps an equal share of
+half of the room.
 
 Pure functions over lists of segments, oldest first.
 """
@@ -32,46 +32,47 @@ class Segment:
     first_seq: int
     last_seq: int
     level: int
-    """0 for a fold; one more than its parts' for a merge: how often it was rewritten since."""
+    """How often the text was merged: 0 for a fold; for a merge, one more than its parts."""
     text: str
     tokens: int
 
 
-def fold_tokens(room: int, free: int) -> int:
-    """How long a new segment may be, in a summary with ``room`` tokens of which ``free`` are left.
+def new_segment_tokens(room: int, free: int) -> int:
+    """The length of a new segment, in a summary with ``room`` tokens of which ``free`` are left.
 
-    A quarter of the room: what is newest is told in full, and older segments are shortened for it.
-    More while there is more, as the first things said are often about the whole.
+    At least a quarter of the room: the newest segment has its full length, and older ones are
+    shortened for it. More while more is free: the beginning of a conversation often concerns all
+    of it.
     """
     return max(room // 4, free // 3)
 
 
 def least_tokens(room: int, number: int) -> int:
-    """What each of ``number`` segments can always have: half of the room, in equal parts.
+    """The length that each of ``number`` segments always keeps: an equal share of half the room.
 
-    The other half is for the newest segment, and for what is not rewritten yet.
+    The other half is for the newest segment, and for segments that are not shortened yet.
     """
     return room // (2 * max(1, number))
 
 
 def merge_tokens(both: int, excess: int, spare: int, least: int) -> int:
-    """How long a merge of two segments may be.
+    """The length of the merge of two segments.
 
     Args:
         both: Tokens of the two.
         excess: Tokens by which the summary is too long.
-        spare: Tokens that the segments before them have beyond ``least``. These go first: an older
-            value must not outlive a newer one.
-        least: As of :func:`least_tokens`.
+        spare: Tokens above ``least`` of the segments before the two. They are shortened first: an
+            older value must not outlive a newer one.
+        least: The result of :func:`least_tokens`.
     """
     return max(least, both - max(1, excess - spare))
 
 
 def next_merge(segments: Sequence[Segment]) -> int | None:
-    """The index of the older one of the two neighbours to merge next.
+    """The index of the older of the two neighbours to merge next.
 
-    The oldest two of the lowest level that two neighbours share. None if no two do: then there are
-    at most as many segments as levels, which is the logarithm of the number of folds.
+    These are the oldest two of the lowest level that two neighbours share. None if no neighbours
+    share a level: then there are at most as many segments as levels, log2 of the number of folds.
     """
     shared = [
         (older.level, index)
@@ -82,7 +83,7 @@ def next_merge(segments: Sequence[Segment]) -> int | None:
 
 
 def merged(segments: Sequence[Segment], index: int, text: str, tokens: int) -> list[Segment]:
-    """The segments, with one that says ``text`` for those at ``index`` and ``index + 1``."""
+    """The segments, with ``text`` as one segment in place of ``index`` and ``index + 1``."""
     older, newer = segments[index], segments[index + 1]
     level = max(older.level, newer.level) + 1
     both = Segment(older.first_seq, newer.last_seq, level, text, tokens)
@@ -102,19 +103,22 @@ def newest_within(segments: Sequence[Segment], fits: Callable[[str], bool]) -> s
 
 
 def end_of(text: str, fits: Callable[[str], bool]) -> str:
-    """The longest end of ``text`` that fits, or nothing.
+    """The longest end of ``text`` that fits; empty if none does.
 
-    It begins with a line, or with a word, if that leaves out less than half of it. ``fits``
-    is asked about 20 times for a megabyte.
+    It starts at a line, otherwise at a word, unless that drops more than half of it. ``fits`` is
+    called about 20 times for a megabyte.
     """
     if fits(text):
         return text
-    too_long, start = 0, len(text)  # what starts here is too long; what starts there fits
+    too_long, start = (
+        0,
+        len(text),
+    )  # text[too_long:] does not fit, text[start:] does
     while start - too_long > 1:
         middle = (too_long + start) // 2
         too_long, start = (too_long, middle) if fits(text[middle:]) else (middle, start)
     for separator in ("\n", " "):
-        # A line without its beginning may say something else, but a long one is not left out whole.
+        # A line without its beginning may change its meaning, but a long line is not dropped whole.
         begins = text.find(separator, start - 1) + 1
         if begins and begins - start <= (len(text) - start) // 2 and fits(text[begins:]):
             return text[begins:]
@@ -129,7 +133,7 @@ def first_lines(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments without the oldest; of a single one, the second half of its words."""
+    """The segments without the oldest one; of a single segment, the second half of its text."""
     if len(segments) > 1:
         return list(segments[1:])
     return [
@@ -139,14 +143,14 @@ def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:
-    """What is stored: the segments, and the tokens that they have where they are shown."""
+    """The stored form: the segments, and the tokens of the message that shows them."""
     return {"segments": [asdict(segment) for segment in segments], "tokens": tokens}
 
 
 def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> Summary:
     """``summary`` with its segments counted by another counter.
 
-    If a count differs, the tokens of the whole are left out: whoever shows the summary counts it.
+    If a count differs, the total is removed, and counted again when the summary is shown.
     """
     segments = from_summary(summary)
     counted = [replace(s, tokens=count_tokens(s.text) if s.text else 0) for s in segments]
@@ -157,7 +161,7 @@ def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> S
 
 
 def from_summary(summary: Summary | None) -> list[Segment]:
-    """The segments in what was stored; none if another policy has stored it."""
+    """The segments of a stored summary; empty if another policy has stored it."""
     if summary is None:
         return []
     try:

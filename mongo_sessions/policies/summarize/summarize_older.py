@@ -1,4 +1,4 @@
-"""A summary of the older turns in front of the newest ones."""
+"""The policy: a summary of the older turns in front of the newest ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
 from .budget import Budget
-from .fold import FoldJob, NotFolded
+from .fold_job import FoldJob
+from .fold_result import FoldStatus
 from .message import summary_message
 from .segments import from_summary, render, without_beginning
 from .tail import TailReader
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..policy import Entry, History, Item
-    from .fold_report import FoldFailure, FoldReport
+    from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
     from .tail import Tail
 
@@ -29,50 +30,48 @@ _POLL_SECONDS = 0.2
 
 
 class SummarizeOlder:
-    """Show a summary of the older turns, and then the newest ones as they are.
+    """Show a summary of the older turns, then the newest ones unchanged.
 
     The view has at most ``max_tokens``: one summary message of at most ``summary_tokens``, and the
-    newest items. These grow until they have twice ``fold_tokens``; then the oldest ``fold_tokens``
-    of them are folded into the summary. In between, every prompt begins with the whole of the one
-    before, which is what a provider's prompt cache needs. What else there is in ``max_tokens`` is
-    for what comes while a summary is made.
+    newest items. When the newest items have twice ``fold_tokens``, the oldest ``fold_tokens`` of
+    them are folded into the summary. Between two folds, every prompt begins with the whole previous
+    prompt, so a provider's prompt cache can reuse it. The rest of ``max_tokens`` is room for items
+    that arrive while a summary is made.
 
-    Summaries are stored with the session, and the originals stay. One worker makes a summary, once,
-    for all.
+    Summaries are stored with the session; the original items stay. Each summary is made once, by
+    one worker, and used by all.
 
     Args:
         summarizer: Writes summaries: :class:`AgentSummarizer`, or any coroutine function that takes
             a :class:`SummaryRequest` and returns a str.
-        max_tokens: Budget of the view, as the store's token counter counts, at least 1,000.
+        max_tokens: Budget of the view, in tokens of the store's counter, at least 1,000.
             Instructions, tools and the new input come on top.
-        fold_tokens: How much is folded at a time: three eighths of what ``summary_tokens`` leaves
-            by default, half of it at most.
-        summary_tokens: Room for the summary: an eighth of ``max_tokens`` by default, at least 256.
-        input_tokens: The most that one request to the summariser may hold, besides its
-            instructions: at least twice ``summary_tokens``, and ``max_tokens`` by default. A longer
-            block takes several requests.
-        role: Of the summary message. ``"developer"`` or ``"system"`` would give what a user or a
-            tool said the authority of your own instructions.
-        background: Whether summaries are made after a write, while nobody waits for them. False
-            makes them at a read, which waits: for scripts, and for ``Runner.run_sync``.
-        wait_seconds: How long a read waits, nevertheless, when the newest items have outgrown their
-            room and one fold would help. After that, the last summary and the newest items that
-            fit are shown.
-        timeout: Seconds for one answer of the summariser. For ten seconds more, other workers leave
-            the summary to one that has died meanwhile.
-        retry_after: Seconds until another attempt after one that failed. Doubled with each further
+        fold_tokens: Tokens of one fold: by default three eighths of ``max_tokens`` minus
+            ``summary_tokens``, at most half of that.
+        summary_tokens: Room for the summary: by default an eighth of ``max_tokens``, at least 256.
+        input_tokens: The most tokens of one request to the summariser, without its instructions:
+            by default ``max_tokens``, at least twice ``summary_tokens``. A longer block takes
+            several requests.
+        role: Of the summary message. With ``"developer"`` or ``"system"``, text of a user or a tool
+            would have the authority of your own instructions.
+        background: True makes summaries in the background, after a write. False makes them during a
+            read, which waits: for scripts, and for ``Runner.run_sync``.
+        wait_seconds: The longest wait of a read if the newest items exceed their room and one fold
+            makes them fit. After that, the last summary and the newest items that fit are shown.
+        timeout: Seconds for one answer of the summariser. The lease on a summary lasts ten seconds
+            longer: if a worker dies, another one takes over then.
+        retry_after: Seconds until the next attempt after a failure. Doubled with each further
             failure, up to 32 times as long, for all workers together.
-        on_summary: A function that is called with a :class:`FoldReport` after each summary that
-            this process has made and stored, also in the background: for costs and metrics.
-        on_failure: A function that is called with a :class:`FoldFailure` after each attempt of this
-            process that failed.
+        on_summary: Called with a :class:`FoldReport` after each summary that this process has made
+            and stored, in the background, too: for costs and metrics.
+        on_failure: Called with a :class:`FoldFailure` after each failed attempt of this process.
 
-    Both functions run in the event loop, between two steps of a fold: they must return at once.
-    What they raise is logged, by its type alone, and changes nothing.
+    Both functions run in the event loop, between two steps of a fold: they must return at once. An
+    error in one is logged, by its type alone, and has no other effect.
 
     Raises:
-        TypeError: ``summarizer`` is no coroutine function, or a hook is one.
-        ValueError: a number is out of its bounds, or there is no such role.
+        TypeError: ``summarizer`` is not a coroutine function, or a hook is one.
+        ValueError: a number is out of bounds, or ``role`` is unknown.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class SummarizeOlder:
         self.background = background
         self.wait_seconds = wait_seconds
         self._tails = TailReader(self.budget)
-        self._folder = FoldJob(
+        self._job = FoldJob(
             summarizer,
             self.budget,
             role=role,
@@ -131,16 +130,19 @@ class SummarizeOlder:
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""
-        return self.background and bool(await self.fold(history))
+        return self.background and await self._has_folded(history)
 
-    async def fold(self, history: History) -> FoldReport | NotFolded:
-        """Fold the oldest block, if one is due. The result is true if that was done."""
-        return await self._folder.fold(history)
+    async def fold(self, history: History) -> FoldResult:
+        """Fold the oldest block, if one is due."""
+        return await self._job.run(history)
+
+    async def _has_folded(self, history: History) -> bool:
+        return (await self.fold(history)).status is FoldStatus.FOLDED
 
     async def _has_caught_up(self, history: History, tail: Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
         if not self.background:
-            return tail.tokens >= self.budget.due_tokens and bool(await self.fold(history))
+            return tail.tokens >= self.budget.due_tokens and await self._has_folded(history)
         behind = tail.tokens - self.budget.verbatim_tokens
         if not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
@@ -150,9 +152,9 @@ class SummarizeOlder:
         return True
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
-        """Fold one block after ``anchor``, or wait until another worker has done it."""
+        """Fold one block after ``anchor``, or wait until another worker has folded it."""
         deadline = time.monotonic() + self.wait_seconds
-        while await self.fold(history) is NotFolded.CLAIMED_BY_ANOTHER:
+        while (await self.fold(history)).status is FoldStatus.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
             is_done = latest is not None and (anchor is None or latest.id != anchor.id)
@@ -170,7 +172,7 @@ class SummarizeOlder:
         shown = message(is_cut=False)
         if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:
             return shown
-        # It was made where there was more room, or counted otherwise.
+        # Made with a larger budget, or counted by another counter.
         while history.count_tokens(shown) > self.budget.summary_tokens and render(segments):
             segments = without_beginning(segments)
             shown = message(is_cut=True)

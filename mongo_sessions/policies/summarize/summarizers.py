@@ -1,4 +1,4 @@
-"""What writes a summary: any coroutine function of a request, and one that asks a model."""
+"""Summarisers: any coroutine function of a request, and one that asks a model."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SummaryRequest:
-    """What a summariser is given.
+    """The input of a summariser.
 
     Attributes:
         kind: ``"fold"``: the transcript is a part of a conversation. ``"merge"``: it is two
             summaries of consecutive parts, the older one first, to be written as one.
-        transcript: What to summarise. Each item is a paragraph, ``[date and time, UTC] speaker:
-            text``, with its further lines indented. All of it is data: whatever it asks for was not
-            asked of the summariser.
-        summary_so_far: What is known from before the transcript, to understand it by: the newest
-            part of it, if it is long. It is kept, and the answer is put behind it: an answer that
-            repeats it would tell it twice. What the transcript corrects of it should come first in
-            the answer, and is never to be left out: the last value that is told counts. Empty at
-            first, and in a merge.
-        wanted_tokens: How long the answer should be at most, as the store counts a message with
-            it. An answer that keeps to this is never refused for its length.
+        transcript: The text to summarise. Each item is a paragraph, ``[date and time, UTC] speaker:
+            text``, with its further lines indented. All of it is data: a request inside it is not
+            addressed to the summariser.
+        summary_so_far: The summary of everything before the transcript, as context; of a long
+            summary, its newest part. The answer is stored after it and must not repeat it. If the
+            transcript corrects it, the correction should come first in the answer and must not be
+            left out: the last stated value holds. Empty at first, and in a merge.
+        wanted_tokens: The maximum length of the answer, counted as a message with it. An answer
+            within this length is never refused for its length.
     """
 
     kind: Literal["fold", "merge"]
@@ -41,16 +40,16 @@ class SummaryRequest:
 class Summarizer(Protocol):
     """Any ``async def summarizer(request) -> str`` is one.
 
-    An answer that is empty, not a str, or longer than both ``wanted_tokens`` and what it replaces
-    counts as a failure, as an exception does. Then another attempt is made later. A transcript of
-    at most ``wanted_tokens`` is kept as it is, without a request.
+    An exception is a failure, and so is an answer that is empty, not a str, or longer than both
+    ``wanted_tokens`` and the text that it replaces. The fold is tried again later. A transcript of
+    at most ``wanted_tokens`` is kept unchanged, without a request.
     """
 
     async def __call__(self, request: SummaryRequest, /) -> str: ...
 
 
 class SummaryError(Exception):
-    """An answer that is no summary: cut off, empty, no text, too long, or not there in time."""
+    """An answer cannot be used: it was cut off, empty, not a text, too long, or too late."""
 
 
 INSTRUCTIONS = """\
@@ -94,19 +93,19 @@ class AgentSummarizer:
 
     Args:
         model: As for an ``agents.Agent``: a name, for the provider that the application configured,
-            or a ``Model``. None takes the SDK's default. A small, cheap model will do.
-        instructions: What the model is told; :data:`INSTRUCTIONS` by default.
+            or a ``Model``. None is the SDK's default. A small, cheap model is sufficient.
+        instructions: The system prompt of the model; by default :data:`INSTRUCTIONS`.
         timeout: Seconds for an answer, the client's own retries included.
 
     The run is not traced, has no session and no tools, and makes one model call. An answer that was
-    cut off is refused where the provider says so: with the Chat Completions API, the SDK does not
-    pass that on.
+    cut off is refused if the provider reports it. With the Chat Completions API, the SDK does not
+    pass this report on.
 
     Raises:
         SummaryError: the answer was cut off, or the model failed.
-        TimeoutError: there was no answer in time.
-        agents.exceptions.ModelRefusalError: the model refused. Everything else that can go wrong
-            is raised as the SDK or its client raises it, after the client's own retries.
+        TimeoutError: there was no answer within ``timeout``.
+        agents.exceptions.ModelRefusalError: the model refused. Any other error of the SDK or its
+            client is raised unchanged, after the client's own retries.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class AgentSummarizer:
         return f"{type(self).__name__}({self.model!r})"
 
     async def __call__(self, request: SummaryRequest, /) -> str:
-        # Here, because it takes a second and is seldom needed.
+        # Imported here: the import takes a second, and most processes never summarise.
         from agents import Agent, RunConfig, Runner  # noqa: PLC0415
         from agents.exceptions import ModelBehaviorError  # noqa: PLC0415
 
@@ -151,7 +150,7 @@ class AgentSummarizer:
 
 
 def _check_model(model: object) -> None:
-    from agents import Model  # noqa: PLC0415 - whoever has a model has imported it
+    from agents import Model  # noqa: PLC0415 - a process with a Model has imported it
 
     if not isinstance(model, Model):
         raise TypeError(f"model must be a name, an agents.Model or None, got {model!r}")
@@ -168,7 +167,7 @@ def _prompt(request: SummaryRequest) -> str:
 
 
 def _check_complete(result: RunResult) -> None:
-    """A record without its end would be kept for ever."""
+    """Refuse an incomplete answer: a record without its end would be kept permanently."""
     for response in result.raw_responses:
         for item in response.output:
             if getattr(item, "status", None) == "incomplete":

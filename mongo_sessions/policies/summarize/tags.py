@@ -1,4 +1,4 @@
-"""Tags around text that is data, and text that cannot end them or imitate one."""
+"""Tags that mark text as data, and the escaping of text that imitates such a tag."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _BEGINNINGS = frozenset(name[:length] for name in _NAMES for length in range(1, 
 # The characters whose compatibility decomposition (NFKD) begins with "<".
 _BRACKET = re.compile("[<\u226e\ufe64\uff1c]")
 
-# Of the characters with the Unicode property Default_Ignorable_Code_Point, which are not displayed,
-# the only letters: HANGUL CHOSEONG FILLER and HANGUL JUNGSEONG FILLER. NFKD makes the latter of the
-# other two, U+3164 and U+FFA0. Source: DerivedCoreProperties.txt of Unicode 16.0.
+# HANGUL CHOSEONG FILLER and HANGUL JUNGSEONG FILLER: letters that are not displayed (Unicode
+# property Default_Ignorable_Code_Point). NFKD maps the two further ones, U+3164 and U+FFA0, to the
+# latter. Source: DerivedCoreProperties.txt of Unicode 16.0.
 _FILLERS = frozenset("\u115f\u1160")
 
 
 def escape_tags(text: str) -> str:
     """``text`` with ``&lt;`` for each ``<`` that begins one of our tags.
 
-    Compared are letters and digits alone, after NFKD and case folding: spaces, slashes,
-    punctuation, accents and invisible characters make no difference. Letters of other scripts that
-    look alike are not compared. Takes time linear in the length of ``text``.
+    Only letters and digits are compared, after NFKD and case folding: spaces, slashes, punctuation,
+    accents and invisible characters are ignored. Look-alike letters of other scripts are not
+    recognised. Takes time linear in the length of ``text``.
     """
     pieces: list[str] = []
     copied = 0
     ahead, is_tag = 0, False
     for bracket in _BRACKET.finditer(text):
         place = bracket.start()
-        # Brackets with no letter in between have the same letters ahead: read those once.
+        # Consecutive brackets without a letter in between share the letters ahead: read once.
         if place >= ahead:
             ahead, is_tag = _tag_ahead(text, place + 1)
         if is_tag:
@@ -49,10 +49,10 @@ def wrap_in_tag(tag: str, text: str) -> str:
 
 
 def _tag_ahead(text: str, start: int) -> tuple[int, bool]:
-    """The place of the first letter from ``start`` on, and whether the letters spell a tag's name.
+    """The position of the first letter from ``start`` on, and whether a tag's name follows.
 
-    Stops at the first letter that does not fit. So a character is read again only for a bracket in
-    the middle of what may become a name, which has at most 19 letters.
+    Stops at the first letter that does not fit. So a character is read again only for a bracket
+    inside a possible name, which has at most 19 letters.
     """
     first = len(text)
     spelled = ""
@@ -71,6 +71,6 @@ def _tag_ahead(text: str, start: int) -> tuple[int, bool]:
 
 @lru_cache(maxsize=4_096)
 def _letters(char: str) -> str:
-    """The letters and digits that a character is compared by; nothing for all others."""
+    """The letters and digits that a character stands for; empty for any other character."""
     parts = unicodedata.normalize("NFKD", char)
     return "".join(part for part in parts if part.isalnum() and part not in _FILLERS).casefold()

@@ -1,4 +1,4 @@
-"""The tail: the items after the newest summary, and what is shown of them."""
+"""The tail: the items after the newest summary, and the window that is shown of them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 
 class Tail(NamedTuple):
-    """The newest items, and the item that carries the summary of what is before them."""
+    """The newest items, and the item that carries the summary of everything before them."""
 
     window: Window
-    """What is shown of the items after the anchor."""
+    """The shown part of the items after the anchor."""
     anchor: Entry | None
     tokens: int
-    """Of everything after the anchor, shown or not."""
+    """Of all items after the anchor, shown or not."""
 
 
 class TailReader:
-    """Reads tails within the tokens that a budget has for them."""
+    """Reads tails within the verbatim tokens of a budget."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._window = TokenLimit(budget.verbatim_tokens)
 
-    async def read(self, history: History) -> Tail:
-        """Read back to the newest summary, or to where the window is full."""
+    async def read(self, history: History, *, is_again: bool = False) -> Tail:
+        """Read backwards to the newest summary, or until the window is full."""
         unfolded = _Unfolded(history)
         read: list[Entry] = []
         tokens = 0
@@ -46,27 +46,30 @@ class TailReader:
             read.append(entry)
             tokens += entry.tokens
             if tokens > self._budget.verbatim_tokens:
-                return await self._cut(history, read, unfolded)
+                return await self._cut(history, read, unfolded, is_again=is_again)
         newest = read[0] if read else unfolded.anchor
         total_tokens = newest.total_tokens if newest else 0
         history.skip_maintenance_until(total_tokens + self._budget.due_tokens - tokens)
         window = await complete_window(history, Stretch(read[::-1]), 0)
         if window.tokens <= self._budget.verbatim_tokens:
             return Tail(replace(window, is_whole=True), unfolded.anchor, tokens)
-        # The items fit, but not together with the earlier calls that they answer.
+        # The items fit, but not with the earlier calls that late outputs need.
         unfolded.put_back(read)
         return Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
 
-    async def _cut(self, history: History, read: list[Entry], older: _Unfolded) -> Tail:
+    async def _cut(
+        self, history: History, read: list[Entry], older: _Unfolded, *, is_again: bool
+    ) -> Tail:
         newest, oldest = read[0], read[-1]
         older.put_back(read)
         window = await self._window.window(history, older)
         anchor = older.anchor
         if not older.has_ended:
             anchor = await latest_anchor(history)
-            if anchor is not None and anchor.seq >= oldest.seq:  # it was made meanwhile
-                return await self.read(history)
-        # What was stored without counts is not part of the totals.
+            is_new = anchor is not None and anchor.seq >= oldest.seq  # made since the read began
+            if is_new and not is_again:  # once: the entries may never show it
+                return await self.read(history, is_again=True)
+        # Items that were stored without counts are not part of the totals.
         unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
         tokens = max(unfolded, sum(entry.tokens for entry in read))
         return Tail(window, anchor, tokens)
@@ -79,11 +82,11 @@ class _Unfolded:
         self._older = history.newest_first()
         self._put_back: deque[Entry] = deque()
         self.anchor: Entry | None = None
-        """What carries that summary, once everything was read, and if there is one."""
+        """The item with that summary, if there is one. Set when the iteration has ended."""
         self.has_ended = False
 
     def put_back(self, entries: list[Entry]) -> None:
-        """Give these once more, before what has not been read yet."""
+        """Yield these entries again, before any unread entry."""
         self._put_back.extend(entries)
 
     def __aiter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""A part of a conversation as a text, for a summariser to read.
+"""A part of a conversation as text, for a summariser to read.
 
-Every item is one paragraph that starts at the beginning of a line, with its date and its speaker;
-its further lines are indented, so that nothing that somebody said looks like another item.
+Each item is one paragraph. Its first line starts with date and speaker, its further lines are
+indented: so no text inside an item can imitate another item.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ..policy import Entry, Item
 
 SHORTENED_CHARS = 2_000
-"""What is kept of a call's arguments, or of its output: some 500 tokens, three fifths of them from
-its beginning and the rest from its end."""
+"""The most that is kept of a call's arguments, or of its output: about 500 tokens, three fifths of
+them from the beginning and the rest from the end."""
 
-# What says nothing about what happened: identity and state, and what only a provider can read.
+# Fields without content: identity, state, and data that only a provider can read.
 _LEFT_OUT = frozenset(
     {"annotations", "call_id", "encrypted_content", "id", "logprobs", "role", "status", "type"}
 )
@@ -34,11 +34,11 @@ _PLACEHOLDERS = {
     "input_image": "image",
 }
 # Base64 of 200 bytes and more, alone or as a data URL: no language has such words. The lookbehind
-# keeps the expression from trying each place inside a word that is a little too short.
+# prevents an attempt at each position inside a word that is a little too short.
 _BASE64 = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:data:[\w.+/;=-]{1,100},)?[A-Za-z0-9+/_-]{268,}={0,2}", re.ASCII
 )
-# A text is not cut into smaller pieces than this, whatever the counter says about them.
+# No piece of a text is smaller than this, even if the counter finds it too long.
 _SMALLEST_PIECE_CHARS = 100
 _INDENT = "  "
 
@@ -52,7 +52,7 @@ def parts(
 ) -> list[str]:
     """The transcript of ``entries``, in parts of at most ``max_tokens`` each, oldest first.
 
-    ``calls`` are earlier entries. They are not told, but they name the tools of late outputs.
+    ``calls`` are earlier entries. They are not transcribed: they name the tools of late outputs.
     """
     called = [entry.item for entry in (*calls, *entries) if _is_named_call(entry.item)]
     names = {str(item.get("call_id")): item["name"] for item in called}
@@ -77,16 +77,16 @@ def split_to_fit(
 
 
 def _cut_in_two(text: str) -> list[str]:
-    """Between two words, if there are any: a number or a name in two parts would be lost."""
+    """Cut between two words if possible: a number or a name in two parts would be lost."""
     middle = len(text) // 2
     cut = text.rfind(" ", middle // 2, middle) + 1 or middle
     return [text[:cut], _INDENT + text[cut:]]
 
 
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
-    """One item; nothing for one that says nothing, such as encrypted reasoning."""
-    speaker, text = _told(entry.item, names)
-    # Half a character, which JSON can hold, is nothing that a client could send.
+    """One item; empty for an item without content, such as encrypted reasoning."""
+    speaker, text = _speaker_and_text(entry.item, names)
+    # JSON can hold a lone surrogate, but no client can send it.
     text = text.encode("utf-8", "replace").decode()
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
@@ -95,8 +95,8 @@ def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     return escape_tags(heading + f"\n{_INDENT}".join(lines))
 
 
-def _told(item: Item, names: dict[str, str]) -> tuple[str, str]:
-    """Who says an item, and what."""
+def _speaker_and_text(item: Item, names: dict[str, str]) -> tuple[str, str]:
+    """The speaker of an item, and its text."""
     kind = str(item.get("type", "message"))
     if "role" in item:
         return str(item["role"]), _readable(_content(item.get("content")))
@@ -115,7 +115,7 @@ def _is_named_call(item: Item) -> bool:
 
 
 def _details(item: Item, *left_out: str) -> str:
-    """What else there is in an item: a single text as it is, anything more as JSON."""
+    """The remaining fields of an item: a single text unchanged, anything else as JSON."""
     details = {
         field: value
         for field, value in item.items()
@@ -128,7 +128,7 @@ def _details(item: Item, *left_out: str) -> str:
 
 
 def _content(content: Any) -> str:  # noqa: ANN401 - any JSON value
-    """The texts of a message or an output, and placeholders for what is not text."""
+    """The texts of a message or an output, with placeholders for other content."""
     if isinstance(content, list):
         return "\n".join(map(_part, content))
     return "" if content is None else _part(content)

@@ -1,4 +1,4 @@
-"""What a summariser costs: its requests and their tokens."""
+"""Usage of a summariser: its requests and their tokens."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SummarizerUsage:
-    """The requests to a summariser for one fold, and their tokens as the store counts them.
+    """The requests to a summariser for one fold, and their tokens by the store's counter.
 
-    The summariser's own instructions, its retries and what its provider adds are not counted.
+    Not counted: the summariser's own instructions, its retries, and additions of its provider.
     """
 
     requests: int
-    """Those without an answer are counted, too."""
+    """Requests without an answer included."""
     input_tokens: int
-    """Of the transcripts and of the summaries so far."""
+    """Of the transcripts and the summaries so far."""
     output_tokens: int
-    """Of the answers, also of those that were refused."""
+    """Of the answers, refused answers included."""
 
     def __str__(self) -> str:
         return (
@@ -33,7 +33,7 @@ class SummarizerUsage:
 
 
 class UsageMeter:
-    """Counts what a summariser is asked for and what it answers."""
+    """Counts the requests to a summariser and its answers."""
 
     def __init__(self, count_tokens: Callable[[str], int]) -> None:
         self._count_tokens = count_tokens

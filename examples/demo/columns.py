@@ -1,4 +1,4 @@
-"""A conversation on one session, measured; and the columns of the demo, which are three of them."""
+"""One measured conversation per session, and the three columns of the demo."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Conversation:
         self._agent = Agent("assistant", model=model, tools=[find_order])
 
     async def turn(self, text: str) -> str:
-        """Say something; return the answer."""
+        """Send a text; return the answer."""
         config = RunConfig(call_model_input_filter=self.meter, tracing_disabled=True)
         result = await Runner.run(self._agent, text, session=self.session, run_config=config)
         return str(result.final_output)
@@ -63,8 +63,8 @@ class Column:
         self.facts_known += any(
             turn.asks_for == fact.opening and answer == fact.told for fact in FACTS
         )
-        # A summary is made in the background, and the next turn would not wait for it: which turn
-        # is the first to show it would be a matter of luck, and so would be the figures.
+        # Wait for the background: otherwise timing would decide which turn shows a new summary
+        # first, and the figures would differ between runs.
         await self.session.flush()
 
 

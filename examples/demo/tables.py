@@ -1,4 +1,4 @@
-"""What the demo prints: a row for each turn, and the totals."""
+"""The tables of the demo: a row for each turn, and the totals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     turn: int
     stored: int
     sent: list[int]
-    """With each of the policies."""
+    """Tokens sent, by policy."""
 
 
 def turns_table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
@@ -32,7 +32,7 @@ def turns_table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
 
 
 def totals_table(columns: Sequence[Column], max_tokens: int) -> Table:
-    """What each column came to, compared with the first."""
+    """The totals of each column, compared with the first column."""
     table = Table(title=f"Totals, with {max_tokens:,} tokens for a view", title_justify="left")
     table.add_column("")
     for column in columns:

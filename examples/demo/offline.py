@@ -1,4 +1,4 @@
-"""What stands in for models, so that the demo needs neither key nor network."""
+"""Stand-ins for models: the demo needs neither a key nor the network."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class ScriptedAssistant(Model):
-    """Says what the script says; but what it is asked for, it must find in its prompt.
+    """Answers from the script. The answer to a question must be in its prompt.
 
-    It knows how the user begins to tell a fact, and not what the fact is: the rest of the sentence
-    comes out of the history that it was sent, or not at all.
+    It knows how the sentence with a fact begins, but not the fact. It takes the rest of the
+    sentence from the history that it was sent, or does not know it.
     """
 
     def __init__(self) -> None:
         self.turn = Turn("")
-        """What is said next: to be set before."""
+        """The next turn of the script. Set before each run."""
         self._tool_calls = 0
 
     async def get_response(
         self,
         system_instructions: str | None,  # noqa: ARG002 - it has a script
         input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's name
-        *_: Any,  # noqa: ANN401 - settings, tools, and more of what it does not look at
+        *_: Any,  # noqa: ANN401 - settings, tools and more, unused
         **__: Any,  # noqa: ANN401
     ) -> ModelResponse:
         prompt = cast("list[TResponseInputItem]", input)  # with a session, it is never a str
@@ -71,7 +71,7 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(part)
 
 
-# What a person would keep, by its form alone, and how much it weighs.
+# Forms of sentences that are worth keeping, with their weights.
 _WORTH_KEEPING = (
     (2, re.compile(r"\b(remember|always|never|must)\b", re.IGNORECASE)),
     (2, re.compile(r"\b(my|our|I am|I have|we are)\b", re.IGNORECASE)),
@@ -82,14 +82,13 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 async def extract(request: SummaryRequest) -> str:
-    """The sentences of the transcript that look as if they matter, as many as are wanted.
+    """The sentences of the transcript with the greatest weight, up to the wanted length.
 
-    It stands in for a model, and is no good at summarising: it understands nothing, and takes
-    whole sentences or none. The same sentences win however often a summary is merged, as each one
-    is judged by itself.
+    A simple stand-in for a model: it takes whole sentences, without understanding them. Each
+    sentence is weighted by itself, so the same sentences survive every merge.
     """
     sentences = list(dict.fromkeys(_sentences(request.transcript)))
-    # An answer that is no shorter than what it replaces would be refused.
+    # An answer must be shorter than the text that it replaces.
     room = min(request.wanted_tokens, tokens_of(request.transcript) - 1)
     kept: set[str] = set()
     best_first = sorted(sentences, key=_worth, reverse=True)  # stable: of equals, the older one

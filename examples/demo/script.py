@@ -1,4 +1,4 @@
-"""What is said in the demo: the user tells some facts, talks on, and at the end asks for them."""
+"""The script of the demo: the user tells facts, chats, and asks for the facts at the end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ WORDS = ("we", "have", "looked", "into", "it", "and", "the", "carrier", "confirm
 
 class Fact(NamedTuple):
     opening: str
-    """How the user begins to tell it."""
+    """The beginning of the sentence that tells it."""
     told: str
-    """The rest, which only a history can tell."""
+    """The rest of that sentence, which only the history contains."""
     question: str
 
 
@@ -31,19 +31,19 @@ FACTS = (
 
 class Turn(NamedTuple):
     says: str
-    """The user."""
+    """The text of the user."""
     answer: str = "Noted, thank you."
-    """The assistant, unless it is asked for a fact."""
+    """The answer of the assistant, unless a fact is asked for."""
     looks_up: int | None = None
-    """The order for which the assistant calls its tool first."""
+    """The order that the assistant looks up with its tool first."""
     asks_for: str | None = None
-    """The opening of the fact that is asked for."""
+    """The ``opening`` of the fact that the user asks for."""
 
 
 def script(turns: int) -> list[Turn]:
     """Each fact and an ordinary turn, then ``turns`` ordinary ones, then a question for each fact.
 
-    The same for the same number: every session is to have the same conversation.
+    Equal arguments give equal scripts: every session has the same conversation.
     """
     dice = random.Random(7)
     ordinary = [_ordinary_turn(number, dice) for number in range(1, len(FACTS) + turns + 1)]

@@ -1,4 +1,4 @@
-"""The answers of a summariser: asked for with a time limit, and refused unless they are of use."""
+"""A summariser with a timeout, a lease and checks: it returns a valid text, or raises."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from .summarizers import SummaryError
 from .tags import escape_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from .lease import Lease
     from .summarizers import Summarizer, SummaryRequest
+    from .summary_tokens import SummaryTokens
     from .usage import UsageMeter
 
 
 class SummaryFailedError(SummaryError):
-    """Why there is no summary, in words that hold nothing of the conversation.
+    """The summariser gave no usable answer. The message holds no text of the conversation.
 
-    Its cause is what the summariser raised, if it raised an error.
+    Its cause is the error of the summariser, if it raised one.
     """
 
 
 class AnswerTooLongError(SummaryFailedError):
-    """The answer is not shorter than what it is about."""
+    """The answer is not shorter than the text that it replaces."""
 
 
-class ClaimLostError(Exception):
-    """The item is gone, or another worker has its claim: nothing more is to be paid for."""
+class LeaseLostError(Exception):
+    """The item is gone, or another worker holds its lease: no further request is made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Asks a summariser, and checks what it returns."""
+class CheckedSummarizer:
+    """Asks a summariser and checks its answers."""
 
     summarizer: Summarizer
     timeout: float
     """Seconds for one answer."""
-    count_tokens: Callable[[str], int]
-    claim: Callable[[], Awaitable[bool]]
-    """Whether the summary is still this worker's to make: asked before each request."""
+    tokens: SummaryTokens
+    lease: Lease
+    """Renewed before each request."""
     meter: UsageMeter
 
-    async def to(self, request: SummaryRequest, at_most: int) -> str:
+    async def ask(self, request: SummaryRequest, at_most: int) -> str:
         """A text of at most ``at_most`` tokens, or of the length that the request wants.
 
         Raises:
             AnswerTooLongError: the answer has more.
-            SummaryFailedError: the summariser did not do its work.
-            ClaimLostError: another worker makes the summary.
+            SummaryFailedError: the summariser failed, or its answer is refused.
+            LeaseLostError: another worker makes the summary.
         """
-        if not await self.claim():
-            raise ClaimLostError
-        # In threads: the texts may be long, and an answer of any length.
+        if not await self.lease.acquire():
+            raise LeaseLostError
+        # In threads: counting a long text takes time, and an answer may have any length.
         await asyncio.to_thread(self.meter.count_request, request)
         answer = await self._answer(request)
         return await asyncio.to_thread(self._checked, answer, request.wanted_tokens, at_most)
@@ -63,22 +63,22 @@ class Answers:
         if not isinstance(answer, str):
             raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
         self.meter.count_answer(answer)
-        # A lone surrogate, which a model can write in JSON, is no text that can be stored.
+        # A model can write a lone surrogate in JSON; it cannot be stored as UTF-8.
         text = answer.strip().encode("utf-8", "replace").decode()
         if not text:
             raise SummaryFailedError("the answer was empty")
-        # A summariser that keeps to what is wanted is never refused: it would be asked for ever.
+        # An answer within wanted_tokens is never refused: the retries would never end.
         at_most = max(at_most, wanted)
-        if (tokens := self.count_tokens(text)) > at_most:
+        if (tokens := self.tokens.message(text)) > at_most:
             raise AnswerTooLongError(
-                f"the answer had {tokens} tokens, with {wanted} wanted and at most {at_most} of use"
+                f"the answer had {tokens} tokens: {wanted} were wanted, {at_most} are allowed"
             )
         return escape_tags(text)
 
     async def _answer(self, request: SummaryRequest) -> object:
-        """What the summariser returns, whatever it does: it may hang, or cancel itself."""
+        """The return value of the summariser, which may also hang or cancel itself."""
         task = asyncio.ensure_future(self.summarizer(request))
-        # What it raises when it is cancelled would be logged by asyncio, conversation and all.
+        # asyncio would log an error raised on cancellation, with text of the conversation.
         task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             await asyncio.wait({task}, timeout=self.timeout)

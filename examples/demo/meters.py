@@ -1,4 +1,4 @@
-"""What is measured: each prompt on its way to the model, and each summary that is paid for."""
+"""Meters: the tokens of each prompt, and of each request to the summariser."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class PromptMeter:
-    """A ``call_model_input_filter`` that changes nothing. All in tokens, but for ``calls``."""
+    """A ``call_model_input_filter`` that counts tokens and changes nothing."""
 
     calls: int = 0
     sent: int = 0
     same: int = 0
-    """Of these, in a beginning that was the beginning of the prompt before, too."""
+    """Of ``sent``: tokens in a prefix that is identical to the previous prompt."""
     largest_view: int = 0
-    """What a turn's first prompt held besides the new input."""
+    """The most tokens of a turn's first prompt, without the new input."""
     first_prompts: list[int] = field(default_factory=list)
-    """Of each turn."""
+    """The tokens of the first prompt of each turn."""
     sent_by_turn: list[int] = field(default_factory=list)
     _latest: list[TResponseInputItem] = field(default_factory=list)
     _counts: list[int] = field(default_factory=list)
@@ -57,7 +57,7 @@ def _common_length(prompt: list[TResponseInputItem], before: list[TResponseInput
 
 
 class MeteredSummarizer:
-    """A summariser, and what it would cost if it were an ``AgentSummarizer``."""
+    """A summariser whose tokens are counted as for an ``AgentSummarizer``."""
 
     def __init__(self, summarizer: Summarizer) -> None:
         self.calls = self.given = self.returned = 0

@@ -6,12 +6,12 @@ It needs no key, no network and no server: a scripted model and a simple summari
 real ones, and a throw-away mongod is started (or the server at MONGODB_URI is used). Everything
 else is real: the SDK's Runner, tool calls, MongoDB, token counts, and each prompt that is measured.
 
-It shows a table that grows: the turn, what is stored, and how many tokens the model was sent in
-that turn under each policy. The user tells eight facts at the beginning and asks for them at the
-end; the model knows what its prompt tells it, and nothing else. Then come the totals.
+It prints a growing table: per turn, the stored tokens and the tokens sent to the model under each
+policy; then the totals. The user tells eight facts at the beginning and asks for them at the end.
+The model knows only its prompt.
 
-With OPENAI_API_KEY set, ``--model gpt-5-mini``, say, chats with that model instead, which writes
-the summaries, too.
+With OPENAI_API_KEY set, ``--model gpt-5-mini`` starts a chat with that model instead; the model
+also writes the summaries.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""What a store has in one event loop: client, log and background tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .background import Background
+from .history import SessionHistory
+from .log.deployment import Deployment
+from .log.indexes import Indexes
+from .log.log import Log
+from .log.retries import Retries, retrying
+from .log.server import Server
+from .session_log import SessionLog
+from .single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from .clients import Client
+    from .session_state import SessionState
+    from .store_state import StoreState
+
+
+class Connection:
+    """Everything of a store that belongs to one event loop. Nothing is read when it is made."""
+
+    def __init__(self, client: Client, state: StoreState) -> None:
+        options = state.options
+        self.database = client.database
+        self.client = client
+        self.indexes = Indexes(self.database, options.collection, options.retention)
+        self.background = Background()
+        """Runs the maintenance of policies."""
+        self.cleaning = Background()
+        """Removes what a clear has left behind."""
+        self._state = state
+        self._retries = Retries(Server(self.database.client), options.retry_for)
+        self._log: Log | None = None
+        self._open_log = SingleFlight(self._open)
+        self._create_indexes = SingleFlight(self._create)
+
+    async def log(self) -> Log:
+        """The log. The first operation of a store looks at the indexes and at the deployment."""
+        return self._log or await self._open_log()
+
+    async def session_log(self, session_id: str, state: SessionState) -> SessionLog:
+        """The log of one session; ``state`` is what its session object remembers."""
+        return SessionLog(await self.log(), session_id, state)
+
+    def history(self, log: SessionLog) -> SessionHistory:
+        """The log of one session, as a policy sees it."""
+        return SessionHistory(
+            log,
+            count_tokens=self._state.counting.one,
+            background=self.background,
+            first_chunks=self._state.first_chunks,
+            count_check=self._state.count_check,
+        )
+
+    async def ensure_indexes(self) -> None:
+        """Create the indexes that are missing, once per store."""
+        if not self._state.indexes_were_created:
+            await self._create_indexes()
+
+    async def finish(self, seconds: float) -> None:
+        """Wait ``seconds`` for the background tasks of each kind, then cancel them."""
+        await self.background.close(seconds)
+        await self.cleaning.close(seconds)
+
+    async def _open(self) -> Log:
+        state, options = self._state, self._state.options
+        if not state.indexes_were_checked:
+            if options.create_indexes:
+                await self.ensure_indexes()
+            else:
+                await self._check_indexes(create=False)
+        if state.deployment is None:
+            state.deployment = await self._retries.run(lambda: Deployment.of(self.database))
+        self._log = Log(
+            self.database,
+            options.collection,
+            deployment=state.deployment,
+            retries=self._retries,
+            run_later=self.cleaning.start,
+        )
+        return self._log
+
+    async def _create(self) -> None:
+        await self._check_indexes(create=True)
+        self._state.indexes_were_created = True
+
+    async def _check_indexes(self, *, create: bool) -> None:
+        await self._retries.run(self.indexes.refuse_foreign)
+        await retrying(
+            lambda: self.indexes.ensure(create=create),
+            self._retries.seconds,
+            server=self._retries.server,
+            # To build an index of a large collection may take all of the time.
+            attempt_seconds=self._retries.seconds,
+        )
+        self._state.indexes_were_checked = True

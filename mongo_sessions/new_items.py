@@ -1,0 +1,41 @@
+"""Items of the SDK, encoded and counted for the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .log.documents import NewItem, encode
+from .policies import starts_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.items import TResponseInputItem
+
+    from .counting import Counting
+    from .policies import Item
+
+
+def from_sdk(items: list[TResponseInputItem]) -> Sequence[Item]:
+    """The same items: the SDK's types describe JSON objects."""
+    return cast("Sequence[Item]", items)
+
+
+async def to_new_items(items: list[TResponseInputItem], counting: Counting) -> list[NewItem]:
+    """Encode and count each item.
+
+    Raises:
+        InvalidItem: an item is not a JSON object.
+        ItemTooLarge: an item does not fit into one document.
+    """
+    if not items:
+        return []
+    ours = from_sdk(items)
+    encoded, sizes = zip(
+        *(encode(item, f"items[{index}]") for index, item in enumerate(ours)), strict=True
+    )
+    counts = await counting.all(ours, sum(sizes))
+    return [
+        NewItem(document, size, tokens, starts_turn(item))
+        for document, size, tokens, item in zip(encoded, sizes, counts, ours, strict=True)
+    ]

@@ -1,0 +1,89 @@
+"""The log of one session, through the eyes of a session object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .cancellation import run_to_completion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bson import ObjectId
+
+    from .log.documents import Document, Encoded, Head, Item, NewItem
+    from .log.log import Log
+    from .log.places import Page
+    from .session_state import SessionState
+
+LARGEST_CHUNK = 2_000
+"""Documents per round trip."""
+
+
+class SessionLog:
+    """Reads and writes of one session. Each updates ``state``, of which the next one makes use.
+
+    A write runs to completion: a cancelled caller gets its cancellation when the outcome is known.
+    """
+
+    def __init__(self, log: Log, session_id: str, state: SessionState) -> None:
+        self.log = log
+        self.session_id = session_id
+        self.state = state
+
+    async def append(self, items: Sequence[NewItem]) -> Head | None:
+        """Append a batch; return the new head if it is known. See :meth:`Log.append`."""
+        # Concurrent appends take the head once: the second does not number after a used one.
+        head = self.state.take_head()
+        append = self.log.append(self.session_id, items, head)
+        self.state.head = head = await run_to_completion(append)
+        return head
+
+    async def pop(self) -> Encoded | None:
+        """Remove the newest item, exactly once, and return it."""
+        self.state.forget()
+        return await run_to_completion(self.log.pop(self.session_id))
+
+    async def clear(self) -> int:
+        """Remove every item; return how many there were."""
+        self.state.forget()
+        return await run_to_completion(self.log.clear(self.session_id))
+
+    async def replace_all(self, items: Sequence[NewItem]) -> None:
+        """Clear the session, and append ``items``, in one transaction."""
+        self.state.forget()
+        await run_to_completion(self.log.replace_all(self.session_id, items))
+
+    async def replace_end(
+        self,
+        gone: Sequence[ObjectId],
+        items: Sequence[NewItem],
+        may_prune: Callable[[Item], bool] | None,
+    ) -> bool:
+        """Replace the newest items, if they are these. See :meth:`Log.replace_end`."""
+        self.state.forget()
+        return await run_to_completion(
+            self.log.replace_end(self.session_id, gone, items, may_prune)
+        )
+
+    async def newest(self, limit: int, before_seq: int | None = None) -> Page:
+        """The newest items below ``before_seq`` (None: of all), newest first: one round trip."""
+        page, head = await self.log.newest(self.session_id, limit, before_seq)
+        if before_seq is None:
+            self.state.head = head
+        return page
+
+    async def newest_documents(self, limit: int | None) -> list[Document]:
+        """The documents of the newest ``limit`` items (None: all), oldest first."""
+        found: list[Document] = []
+        chunk, before = 0, None
+        while limit is None or len(found) < limit:
+            missing = LARGEST_CHUNK if limit is None else limit - len(found)
+            # Where items were removed, a chunk has fewer than its size.
+            chunk = min(max(missing, 2 * chunk), LARGEST_CHUNK)
+            page = await self.newest(chunk, before)
+            found += page.documents
+            before = page.last_seq
+            if before is None:
+                break
+        return found[:limit][::-1]
