@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class LastingReads:
 
     So reads are linearizable until one has succeeded since the last election, and then use
     "majority", which does not wait. A linearizable read takes as long as a write, and fails while
-    no majority of the members can be reached. It needs no other rights.
+    no majority of the members can be reached. It needs no other rights. Concurrent reads wait for
+    one linearizable read.
 
     The driver's monitor reports an election. If it does so during a read with "majority", the read
     is repeated.
@@ -47,21 +49,38 @@ class LastingReads:
         self._linearizable = linearizable
         self._has_elections = has_elections
         self._confirmed: _Election | None = None
+        self._confirming: asyncio.Future[None] | None = None
 
     async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
         """Call ``command`` with the collection, perhaps twice, and return its result."""
         if not self._has_elections:
             return await command(self._majority)
-        election = self._election()
-        if election is not None and election == self._confirmed:
+        if self._confirming is not None and not self._is_confirmed():
+            # Once: if that read fails, each reader finds out by itself.
+            await asyncio.wait({self._confirming})
+        if self._is_confirmed():
+            election = self._confirmed
             found = await command(self._majority)
             if self._election() == election:
                 return found
-            election = self._election()
-        found = await command(self._linearizable)
-        if election is not None:
-            self._confirmed = election  # the read was answered after it, or after a later one
-        return found
+        return await self._confirm(command)
+
+    async def _confirm(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
+        election = self._election()
+        confirming = self._confirming = asyncio.get_running_loop().create_future()
+        try:
+            found = await command(self._linearizable)
+            if election is not None:
+                self._confirmed = election  # the read was answered after it, or after a later one
+            return found
+        finally:
+            confirming.set_result(None)
+            if self._confirming is confirming:
+                self._confirming = None
+
+    def _is_confirmed(self) -> bool:
+        election = self._election()
+        return election is not None and election == self._confirmed
 
     def _election(self) -> _Election | None:
         """The election of the primary that the driver knows; None if it knows no primary."""

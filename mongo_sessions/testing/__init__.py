@@ -112,6 +112,9 @@ class EmbeddedMongo:
         parameters = {"diagnosticDataCollectionEnabled": "false", **self._parameters}
         for name, value in parameters.items():
             arguments += ["--setParameter", f"{name}={value}"]
+        if self._replica_set and self._size == 1:
+            # The first read of a store waits for the journal: no other write makes it flush sooner.
+            arguments += ["--journalCommitInterval", "5"]  # milliseconds; the default is 100
         for number in range(self._size):
             self.members.append(Mongod(self._folder / f"member-{number}", arguments))
             self.members[-1].start()

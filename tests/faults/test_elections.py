@@ -216,8 +216,7 @@ async def test_an_acknowledged_write_is_read_right_after_an_election(
             store.session("written").add_items(ITEMS[2:3]),  # numbered after what it reads
         )
     ]
-    await sent.wait_for("find", times=4)
-    await sent.wait_for("aggregate", times=1)
+    await sent.wait_for("find", times=1)  # the others wait for it
     await members.set_fault_point("disableSnapshotting", "off", members.next)
     await database["other"].insert_one({})  # the majority commit point is evaluated again
     was_replaced, view, entries, listed, _ = await asyncio.gather(*looks)
@@ -275,6 +274,28 @@ async def test_a_moment_without_a_primary_is_no_election(monkeypatch):
     await reads.read(1, 1)
     assert await reads.read(None, None) == ["linearizable"]
     assert await reads.read(1, 1) == ["majority"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_concurrent_reads_wait_for_one_linearizable_read(monkeypatch, fails):
+    """500 turns that begin at once do not wait for a majority 500 times."""
+    reads = Reads(monkeypatch)
+    reads.election = 1
+    used: list[str] = []
+
+    async def command(read_concern: str) -> None:
+        used.append(read_concern)
+        await asyncio.sleep(0)
+        if fails and len(used) == 1:
+            raise AutoReconnect
+
+    reading = (reads.lasting.read(command) for _ in range(10))
+    outcomes = await asyncio.gather(*reading, return_exceptions=True)
+    if fails:
+        assert isinstance(outcomes[0], AutoReconnect)
+        assert used == ["linearizable"] * 10, "each finds out by itself"
+    else:
+        assert used == ["linearizable"] + ["majority"] * 9
 
 
 async def test_where_there_are_no_elections_no_read_waits(monkeypatch):
