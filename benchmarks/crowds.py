@@ -144,7 +144,10 @@ class _Processes:
     async def end(self) -> None:
         """A writer ends with its standard input."""
         for process in self._processes:
-            await process.communicate()
+            assert process.stdin is not None  # noqa: S101 - for mypy
+            process.stdin.close()  # communicate() leaves it open, before Python 3.12
+        for process in self._processes:
+            await process.wait()
 
     async def _all_ready(self) -> None:
         for process in self._processes:
