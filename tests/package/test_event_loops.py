@@ -330,3 +330,5 @@ def test_a_loop_closed_during_the_first_operation_does_not_block_other_loops(sto
     assert asyncio.run(store.session("a").get_items()) == []
     assert stopping.done()
     assert not abandoned.done()
+    del abandoned, stopping
+    gc.collect()  # the abandoned coroutines, under the filter above
