@@ -32,6 +32,7 @@ _CACHE_GB = "1"
 
 _STOP_SECONDS = 15.0
 _PID_SECONDS = 10.0
+_PAUSE_SECONDS = 2.0
 
 # The dynamic linker's message, in the log of a mongod that does not start.
 _LIBRARY_IS_MISSING = "error while loading shared libraries"
@@ -103,6 +104,10 @@ class Mongod:
         if sys.platform == "win32":
             raise NotImplementedError("a mongod cannot be paused on Windows: it has no SIGSTOP")
         self._signal(signal.SIGSTOP)
+        # A thread that waits for a processor stops only when it gets one. Only Linux shows this.
+        deadline = time.monotonic() + _PAUSE_SECONDS
+        while self._has_running_threads() and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Continue a paused process; a running one is left as it is."""
@@ -128,6 +133,11 @@ class Mongod:
     def _signal(self, number: signal.Signals) -> None:
         if self.is_running:
             os.kill(self._pid(), number)
+
+    def _has_running_threads(self) -> bool:
+        threads = Path(f"/proc/{self._pid()}/task").glob("*/stat") if self.is_running else ()
+        # The state follows the name, which is in brackets and may contain anything.
+        return any(not _text_of(stat).rpartition(") ")[2].startswith("T") for stat in threads)
 
     def _pid(self) -> int:
         deadline = time.monotonic() + _PID_SECONDS
