@@ -160,7 +160,7 @@ class MongoSession(CompactionHooks):
         new_items = await to_new_items(items, self._connections.state.counting)
         if self.policy is not None:
             self._connections.state.bypasses.by_encryption(self.session_id, from_sdk(items))
-        log = await self._log()
+        log = await connection.session_log(self.session_id, self._state)
         await log.append(new_items)
         self._start_maintenance(connection, log)
 
@@ -242,7 +242,8 @@ class MongoSession(CompactionHooks):
         return await self._connections.current().session_log(self.session_id, self._state)
 
     async def _history(self) -> SessionHistory:
-        return self._connections.current().history(await self._log())
+        connection = self._connections.current()
+        return connection.history(await connection.session_log(self.session_id, self._state))
 
 
 def _for_sdk(items: list[Item]) -> list[TResponseInputItem]:

@@ -107,16 +107,15 @@ class Appender:
                 raise
 
 
-async def newest_head(items: AnyDriver, session_id: str, session: AnyDriver = None) -> Head:
+async def newest_head(items: AnyDriver, session_id: str) -> Head:
     """The head after which the next append is numbered."""
     query: dict[str, Any] = {"session_id": session_id}
-    in_session = {} if session is None else {"session": session}
-    newest = await items.find_one(query, NUMBERS, sort=NEWEST_FIRST, **in_session)
+    newest = await items.find_one(query, NUMBERS, sort=NEWEST_FIRST)
     documents = [] if newest is None else [newest]
     head = head_of(documents, is_whole=newest is None)
     if head is None:
         below = {**query, "seq": {"$lt": documents[0]["seq"]}, **LIVE_OR_BARRIER}
-        older = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST, **in_session)
+        older = await items.find_one(below, NUMBERS, sort=NEWEST_FIRST)
         head = head_of(documents if older is None else [*documents, older], is_whole=True)
     assert head is not None  # noqa: S101 - for mypy
     return head

@@ -40,11 +40,7 @@ class Claims:
         if fields is not None:
             fields = {**fields, "barrier": 1}
         # Lasting, as the reads of the items are: a summary that they do not show yet would not fit.
-        found: Document | None = await self._retries.run(
-            lambda: self._lasting.read(
-                lambda items: items.find_one(query, fields, sort=NEWEST_FIRST)
-            )
-        )
+        found = await self._lasting.find_one(query, fields, NEWEST_FIRST)
         return None if found is None or is_barrier(found) else found
 
     async def summarised_tokens(self, session_id: str) -> int:

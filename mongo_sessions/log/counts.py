@@ -42,16 +42,12 @@ class Counts:
             return found
 
         # Lasting: `take` takes the place after the last one, and no election may free that place.
-        return await self._retries.run(lambda: self._lasting.read(find))
+        return await self._lasting.retry(find)
 
     async def numbers_at(self, session_id: str, seq: int) -> Document | None:
         """The numbers of the newest item or barrier up to this place."""
         query = {"session_id": session_id, "seq": {"$lte": seq}, **LIVE_OR_BARRIER}
-        return await self._retries.run(
-            lambda: self._lasting.read(
-                lambda items: items.find_one(query, NUMBERS, sort=NEWEST_FIRST)
-            )
-        )
+        return await self._lasting.find_one(query, NUMBERS, NEWEST_FIRST)
 
     async def take(self, session_id: str, seq: int) -> bool:
         """Insert a mark at this place; return False if the place is taken.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .documents import Document
     from .drivers import AnyDriver
+    from .retries import Retries
 
 T = TypeVar("T")
 
@@ -43,13 +45,32 @@ class LastingReads:
     """
 
     def __init__(
-        self, majority: AnyDriver, linearizable: AnyDriver, *, has_elections: bool
+        self,
+        majority: AnyDriver,
+        linearizable: AnyDriver,
+        *,
+        has_elections: bool,
+        retries: Retries,
     ) -> None:
         self._majority = majority
         self._linearizable = linearizable
         self._has_elections = has_elections
+        self._retries = retries
         self._confirmed: _Election | None = None
         self._confirming: asyncio.Future[None] | None = None
+
+    async def retry(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
+        """:meth:`read`, retried after transient errors."""
+        return await self._retries.run(lambda: self.read(command))
+
+    async def find_one(
+        self, query: Document, fields: Document | list[str] | None, sort: list[tuple[str, int]]
+    ) -> Document | None:
+        """The first document that matches ``query``: all or these fields of it; retried."""
+        found: Document | None = await self.retry(
+            lambda items: items.find_one(query, fields, sort=sort)
+        )
+        return found
 
     async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
         """Call ``command`` with the collection, perhaps twice, and return its result."""

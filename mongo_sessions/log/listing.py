@@ -8,7 +8,15 @@ import pymongo
 
 from .documents import Head
 from .drivers import AnyDriver, maybe_await
-from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, OLDEST_FIRST, is_barrier, is_live
+from .places import (
+    BARRIER,
+    LIVE_OR_BARRIER,
+    NEWEST_FIRST,
+    NUMBERS,
+    OLDEST_FIRST,
+    is_barrier,
+    is_live,
+)
 from .session_ids import id_range
 
 if TYPE_CHECKING:
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
 
     from .documents import Document
     from .lasting import LastingReads
-    from .retries import Retries
 
 
 class Listed(NamedTuple):
@@ -43,11 +50,9 @@ class Listing:
     def __init__(
         self,
         lasting: LastingReads,
-        retries: Retries,
         on_left_over: Callable[[str, Document], None],
     ) -> None:
         self._lasting = lasting
-        self._retries = retries
         self._on_left_over = on_left_over
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Listed]:
@@ -101,8 +106,7 @@ class Listing:
 
     async def _oldest_item(self, session_id: str) -> Document | None:
         """The oldest document with an item above the newest barrier."""
-        barrier = {"summary": {"$exists": True}, "barrier": {"$exists": True}}
-        found = await self._first(session_id, barrier, NEWEST_FIRST)
+        found = await self._first(session_id, BARRIER, NEWEST_FIRST)
         query: Document = {"item": {"$exists": True}}
         if found is not None:
             query = {**query, "seq": {"$gt": found["seq"]}}
@@ -113,11 +117,7 @@ class Listing:
     async def _first(
         self, session_id: str, query: Document, order: list[tuple[str, int]]
     ) -> Document | None:
-        query = {"session_id": session_id, **query}
-        found: Document | None = await self._retries.run(
-            lambda: self._lasting.read(lambda items: items.find_one(query, NUMBERS, sort=order))
-        )
-        return found
+        return await self._lasting.find_one({"session_id": session_id, **query}, NUMBERS, order)
 
     async def _first_of_each(self, query: Document, direction: int, limit: int) -> list[Document]:
         """The first document of each session: the server reads one index key per session.
@@ -137,7 +137,7 @@ class Listing:
             found: list[Document] = await cursor.to_list(None)
             return [_without_nulls(document) for document in found]
 
-        return await self._retries.run(lambda: self._lasting.read(aggregate))
+        return await self._lasting.retry(aggregate)
 
 
 def _is_surely_there(first: Document, newest: Document) -> bool:

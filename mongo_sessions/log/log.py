@@ -25,7 +25,7 @@ from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
-from .places import NEWEST_FIRST, Page, head_of, newest_page, oldest_page
+from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .replace import Replacer
 from .transactions import MAJORITY
@@ -83,14 +83,16 @@ class Log:
 
         self._items = items("local")
         self._lasting = LastingReads(
-            items("majority"), items("linearizable"), has_elections=deployment.has_elections
+            items("majority"),
+            items("linearizable"),
+            has_elections=deployment.has_elections,
+            retries=retries,
         )
-        self._retries = retries
         self._run_later = run_later
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
-        self._listing = Listing(self._lasting, retries, self._clean)
+        self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.has_transactions = deployment.has_transactions
@@ -170,16 +172,8 @@ class Log:
 
     async def _cleared_to(self, session_id: str) -> int:
         """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
-        query = {
-            "session_id": session_id,
-            "summary": {"$exists": True},
-            "barrier": {"$exists": True},
-        }
-        found = await self._retries.run(
-            lambda: self._lasting.read(
-                lambda items: items.find_one(query, {"_id": 0, "seq": 1}, sort=NEWEST_FIRST)
-            )
-        )
+        query = {"session_id": session_id, **BARRIER}
+        found = await self._lasting.find_one(query, {"_id": 0, "seq": 1}, NEWEST_FIRST)
         return 0 if found is None else found["seq"]
 
     async def find(
@@ -207,7 +201,7 @@ class Log:
             return found
 
         # Lasting: appends are numbered after these documents, and pollers resume after them.
-        return await self._retries.run(lambda: self._lasting.read(find))
+        return await self._lasting.retry(find)
 
     def _clean(self, session_id: str, barrier: Document) -> None:
         async def clean() -> bool:

@@ -33,12 +33,10 @@ LIVE_OR_BARRIER: dict[str, Any] = {
 }
 """The newest match has the numbers of the session."""
 
-MARK_OR_BARRIER: dict[str, Any] = {
-    "$or": [
-        {"gone_at": {"$exists": True}},
-        {"summary": {"$exists": True}, "barrier": {"$exists": True}},
-    ]
-}
+BARRIER: dict[str, Any] = {"summary": {"$exists": True}, "barrier": {"$exists": True}}
+"""A barrier has a null summary: so the index of the summaries contains it."""
+
+MARK_OR_BARRIER: dict[str, Any] = {"$or": [{"gone_at": {"$exists": True}}, BARRIER]}
 """The documents that a pop or a clear has marked, including those that a later clear has changed: a
 barrier on a mark lacks ``gone_at`` for a while, and a barrier below another one lacks ``summary``.
 Both fields are indexed, and few documents have either."""

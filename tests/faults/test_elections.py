@@ -232,7 +232,9 @@ class Reads:
     """The read concerns of reads during elections."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, has_elections: bool = True) -> None:
-        self.lasting = LastingReads("majority", "linearizable", has_elections=has_elections)
+        self.lasting = LastingReads(
+            "majority", "linearizable", has_elections=has_elections, retries=None
+        )
         self.election: int | None = None
         monkeypatch.setattr(self.lasting, "_election", lambda: self.election)
 
