@@ -20,7 +20,7 @@ from .retries import Backoff, is_transient_or_conflict
 from .transactions import in_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .documents import NewItem
     from .drivers import AnyDriver
@@ -122,10 +122,13 @@ async def newest_head(items: AnyDriver, session_id: str) -> Head:
 
 
 async def stored_ids(
-    lasting: LastingReads, session_id: str, ids: Sequence[ObjectId] | dict[ObjectId, Any]
+    lasting: LastingReads,
+    session_id: str,
+    ids: Collection[ObjectId],
+    state: Mapping[str, Any] | None = None,
 ) -> list[ObjectId]:
-    """The ids among these whose documents exist, also as marks."""
-    mine = {"session_id": session_id, "_id": {"$in": list(ids)}}
+    """The ids among these whose documents exist in this state (by default in any, as marks too)."""
+    mine = {"session_id": session_id, "_id": {"$in": list(ids)}, **(state or {})}
     found: list[dict[str, ObjectId]] = await lasting.read(
         lambda items: items.find(mine, {"_id": 1}).to_list(None)
     )

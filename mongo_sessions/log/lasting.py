@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# For the read of another task. A reader has a deadline of its own, which this must not exceed far.
+_WAIT_SECONDS = 2.0
+
 
 class _Election(NamedTuple):
     """A primary and its election."""
@@ -77,8 +80,8 @@ class LastingReads:
         if not self._has_elections:
             return await command(self._majority)
         if self._confirming is not None and not self._is_confirmed():
-            # Once: if that read fails, each reader finds out by itself.
-            await asyncio.wait({self._confirming})
+            # Once, and not for long: if that read fails or hangs, each reader finds out by itself.
+            await asyncio.wait({self._confirming}, timeout=_WAIT_SECONDS)
         if self._is_confirmed():
             election = self._confirmed
             found = await command(self._majority)

@@ -134,6 +134,9 @@ class Log:
 
     async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> None:
         """Clear a session, and append ``items``, in one transaction."""
+        if not items:
+            await self.clear(session_id)
+            return
         barrier = await self._replacer.replace_all(session_id, items)
         if barrier is not None:
             await self._clearer.clean(session_id, barrier)

@@ -25,12 +25,12 @@ from .retries import is_transient_or_conflict
 from .transactions import in_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from .documents import Document, Item, NewItem
     from .drivers import AnyDriver
     from .lasting import LastingReads
-    from .retries import Backoff, Retries
+    from .retries import Retries
 
 _PRUNED_AT_ONCE = 500
 
@@ -85,10 +85,13 @@ class Replacer:
             await self._insert(session_id, new, head, transaction)
             return True
 
-        return await self._exactly_once(session_id, new, replace)
+        return await self._exactly_once(session_id, replace, new, gone)
 
     async def replace_all(self, session_id: str, items: Sequence[NewItem]) -> Document | None:
-        """Write a barrier, and ``items`` after it; return the barrier, None for a new session."""
+        """Write a barrier, and ``items`` after it; return the barrier, None for a new session.
+
+        ``items`` is not empty: their ids tell whether an earlier attempt has landed.
+        """
         new = {ObjectId(): item for item in items}
         barrier: Document | None = None
 
@@ -104,29 +107,35 @@ class Replacer:
             await self._insert(session_id, new, head, transaction)
             return True
 
-        await self._exactly_once(session_id, new, replace)
+        await self._exactly_once(session_id, replace, new)
         return barrier
 
     async def _exactly_once(
         self,
         session_id: str,
-        new: dict[ObjectId, NewItem],
         replace: Callable[[AnyDriver], Awaitable[bool]],
+        new: Collection[ObjectId],
+        gone: Collection[ObjectId] = (),
     ) -> bool:
         backoff = self._retries.backoff()
         with pymongo.timeout(self._retries.seconds):
             async for attempt in backoff.attempts(is_transient_or_conflict):
                 with attempt:
-                    if attempt.may_have_landed and await self._is_stored(session_id, new, backoff):
-                        return True
+                    if attempt.may_have_landed:
+                        with backoff.time_limit():
+                            if await self._has_landed(session_id, new, gone):
+                                return True
                     is_replaced = await in_transaction(self._items, backoff, replace)
         return is_replaced
 
-    async def _is_stored(
-        self, session_id: str, new: dict[ObjectId, NewItem], backoff: Backoff
+    async def _has_landed(
+        self, session_id: str, new: Collection[ObjectId], gone: Collection[ObjectId]
     ) -> bool:
-        with backoff.time_limit():
+        """Whether ``new`` is stored; if that is empty, whether ``gone`` is removed, not popped."""
+        if new:
             return bool(await stored_ids(self._lasting, session_id, new))
+        removed = {"gone_at": {"$exists": True}, "popped": {"$exists": False}}
+        return len(await stored_ids(self._lasting, session_id, gone, removed)) == len(gone)
 
     async def _newest_live(
         self, session_id: str, limit: int, transaction: AnyDriver

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log import replace, retries
+from mongo_sessions.log import lasting, replace, retries
 from mongo_sessions.log.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
@@ -298,6 +298,28 @@ async def test_concurrent_reads_wait_for_one_linearizable_read(monkeypatch, fail
         assert used == ["linearizable"] * 10, "each finds out by itself"
     else:
         assert used == ["linearizable"] + ["majority"] * 9
+
+
+async def test_a_read_does_not_wait_long_for_the_read_of_another_task(monkeypatch):
+    monkeypatch.setattr(lasting, "_WAIT_SECONDS", 0.01)
+    reads = Reads(monkeypatch)
+    reads.election = 1
+    used: list[str] = []
+
+    async def hang(read_concern: str) -> None:
+        used.append(read_concern)
+        await asyncio.Event().wait()
+
+    async def answer(read_concern: str) -> str:
+        used.append(read_concern)
+        return "read"
+
+    hanging = asyncio.ensure_future(reads.lasting.read(hang))
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(reads.lasting.read(answer), timeout=30) == "read"
+    assert used == ["linearizable", "linearizable"]
+    hanging.cancel()
+    await asyncio.wait({hanging})
 
 
 async def test_where_there_are_no_elections_no_read_waits(monkeypatch):

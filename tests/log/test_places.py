@@ -6,16 +6,19 @@ import asyncio
 import random
 import time
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from mongo_sessions import MongoSessionStore, session_state
-from mongo_sessions.log import clear
+from mongo_sessions.log import clear, replace
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
 from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 async def test_a_pop_moves_the_item_into_its_mark_with_an_expiry_date(database, store):
@@ -307,3 +310,56 @@ async def test_a_barrier_hides_older_items_after_a_pop_on_it(database, store):
     await session.add_items(ITEMS)
     assert await history.latest_summary() is None
     assert [entry.item async for entry in session.entries()] == ITEMS
+
+
+@pytest.fixture
+def losing_an_answer(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
+    """The first transaction commits; its answer is lost after another operation."""
+    in_transaction = replace.in_transaction
+
+    def lose(meanwhile: Callable[[], Awaitable[Any]]) -> None:
+        waiting = [meanwhile]
+
+        async def without_its_answer(*arguments: Any) -> Any:
+            result = await in_transaction(*arguments)
+            if waiting:
+                await waiting.pop()()
+                raise AutoReconnect("lost")
+            return result
+
+        monkeypatch.setattr(replace, "in_transaction", without_its_answer)
+
+    return lose
+
+
+async def test_a_replacement_by_nothing_reports_its_success_after_a_lost_answer(
+    store, losing_an_answer
+):
+    session, other = store.session("a"), store.session("a")
+    await session.add_items(ITEMS)
+    snapshot = await session._get_compaction_snapshot(10)
+    losing_an_answer(lambda: other.add_items([user("new")]))
+    assert await snapshot.replace_suffix(2, []) is True
+    assert await other.get_items() == [*ITEMS[:2], user("new")]
+
+
+async def test_a_replacement_by_nothing_that_was_refused_reports_it_after_a_lost_answer(
+    store, losing_an_answer
+):
+    session, other = store.session("a"), store.session("a")
+    await session.add_items(ITEMS)
+    snapshot = await session._get_compaction_snapshot(10)
+    await other.pop_item()
+    losing_an_answer(lambda: other.add_items([user("new")]))
+    assert await snapshot.replace_suffix(2, []) is False
+    assert await other.get_items() == [*ITEMS[:5], user("new")]
+
+
+async def test_a_replacement_of_all_by_nothing_is_a_clear(store, sent):
+    """A clear is exactly once after a lost answer; a transaction without inserts is not."""
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    sent.clear()
+    assert await session._atomic_replace_items([])
+    assert sent.names == ["findAndModify", "update", "update"]
+    assert await session.get_items() == []
