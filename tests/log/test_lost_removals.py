@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.log import retries
 from mongo_sessions.log.marks import Marker
 from tests.conftest import open_database
 from tests.support.clients import open_client
-from tests.support.faults import LossyProxy, failing
+from tests.support.faults import LossyProxy, failing, interrupted_clear
 from tests.support.messages import ITEMS, user
 
 if TYPE_CHECKING:
@@ -122,9 +121,7 @@ async def test_a_pop_finds_its_item_under_the_barrier_of_another_worker(
         if is_finished:
             await other.session("a").clear_session()
         else:
-            async with failing(database, "update", errorCode=13):
-                with pytest.raises(OperationFailure):
-                    await other.session("a").clear_session()
+            await interrupted_clear(database, other.session("a"))
         await other.session("a").add_items([user("new")])
 
     before_the_next_attempt(clear_and_add)

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from mongo_sessions import MongoSessionStore, session_state
 from mongo_sessions.log import clear, replace
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
-from tests.support.faults import failing
+from tests.support.faults import failing, interrupted_clear
 from tests.support.messages import ITEMS, documents, user
 
 if TYPE_CHECKING:
@@ -190,9 +190,7 @@ async def test_reading_oldest_first_goes_no_further_back_than_a_clear(database, 
     """In a session of several chunks, after an interrupted clear."""
     session = store.session("a")
     await session.add_items([user(n) for n in range(250)])
-    async with failing(database, "update", errorCode=13):
-        with pytest.raises(Exception, match="failCommand"):
-            await session.clear_session()
+    await interrupted_clear(database, session)
     await session.add_items(ITEMS)
     assert await database["session_items"].count_documents({"item": {"$exists": True}}) == 255
     assert [entry.item async for entry in session.entries()] == ITEMS
@@ -205,9 +203,7 @@ async def test_find_ignores_items_below_a_barrier(database, store):
     await session.add_items([call, user("x")])
     history = await session._history()
     newest = await anext(aiter(history.newest_first()))
-    async with failing(database, "update", errorCode=13):
-        with pytest.raises(Exception, match="failCommand"):
-            await session.clear_session()
+    await interrupted_clear(database, session)
     await session.add_items(ITEMS)
     assert await history.find({"c"}, 100) == []
     assert await history.latest_summary() is None
@@ -231,16 +227,20 @@ async def test_time_is_read_from_both_clocks():
     assert wall <= time.time()
 
 
-async def test_a_summary_below_a_barrier_is_ignored(database, store):
-    session = store.session("a")
-    await session.add_items(ITEMS)
+async def summarised_and_interrupted_clear(database: Any, session: Any) -> Any:
+    """The history of a session whose clear has left a summary below its barrier."""
     history = await session._history()
     newest = await anext(aiter(history.newest_first()))
     assert await history.save_summary(newest, {"text": "…"})
     await session.add_items(ITEMS)
-    async with failing(database, "update", errorCode=13):
-        with pytest.raises(OperationFailure):
-            await session.clear_session()
+    await interrupted_clear(database, session)
+    return history
+
+
+async def test_a_summary_below_a_barrier_is_ignored(database, store):
+    session = store.session("a")
+    await session.add_items(ITEMS)
+    history = await summarised_and_interrupted_clear(database, session)
     stored = {"summary.text": {"$exists": True}}
     assert await database["session_items"].count_documents(stored) == 1
     assert await history.latest_summary() is None
@@ -299,13 +299,7 @@ async def test_a_pop_does_not_change_a_barrier(any_database):
 async def test_a_barrier_hides_older_items_after_a_pop_on_it(database, store):
     session = store.session("a")
     await session.add_items([user(n) for n in range(250)])
-    history = await session._history()
-    newest = await anext(aiter(history.newest_first()))
-    assert await history.save_summary(newest, {"text": "…"})
-    await session.add_items(ITEMS)
-    async with failing(database, "update", errorCode=13):
-        with pytest.raises(OperationFailure):
-            await session.clear_session()
+    history = await summarised_and_interrupted_clear(database, session)
     assert await session.pop_item() is None
     await session.add_items(ITEMS)
     assert await history.latest_summary() is None

@@ -9,6 +9,8 @@ import threading
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ async def failing(
         yield
     finally:
         await admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+async def interrupted_clear(database: Any, session: Any) -> None:
+    """Clear ``session``; the command after its barrier, which removes the items, fails."""
+    async with failing(database, "update", errorCode=13):
+        with pytest.raises(OperationFailure, match="failCommand"):
+            await session.clear_session()
 
 
 class LossyProxy:
