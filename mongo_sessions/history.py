@@ -9,9 +9,8 @@ from bson import ObjectId
 
 from .first_chunks import DEFAULT
 from .log.documents import decode, in_utc
-from .policies import Claim, Entry
+from .policies import Claim, Entry, view_of
 from .policies.policy import MOST_FOUND
-from .policy_checks import checked_view
 from .session_log import LARGEST_CHUNK
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from .first_chunks import FirstChunks
     from .log.documents import Document
     from .log.places import Page
-    from .policies import Item, RetrievalPolicy, Summary, TokenCounter
+    from .policies import Item, RetrievalPolicy, Summary, TokenCounter, View
     from .session_log import SessionLog
 
 # Documents of a first chunk beyond the need of the last view: a turn is added between two views.
@@ -51,6 +50,8 @@ class SessionHistory:
         self._newest = log.newest
         self._state = log.state
         self.session_id = log.session_id
+        self.pinned_tokens = 0
+        self.overhead_tokens = 0
         self._count_tokens = count_tokens
         self._background = background
         self._first_chunks = first_chunks
@@ -59,17 +60,17 @@ class SessionHistory:
         self._first_chunk = DEFAULT
         self._newest_read: _Chunked | None = None
 
-    async def view(self, policy: RetrievalPolicy) -> list[Item]:
-        """What ``policy`` returns. The first chunk is as large as the last view of this policy.
+    async def view(self, policy: RetrievalPolicy) -> View:
+        """The view of ``policy``. The first chunk is as large as the last view of this policy.
 
         Raises:
             TypeError: it does not return a list of items.
         """
-        view = (self.session_id, id(policy))
-        self._first_chunk = self._first_chunks.of(view)
-        shown = checked_view(policy, await policy(self))
+        key = (self.session_id, id(policy))
+        self._first_chunk = self._first_chunks.of(key)
+        shown = await view_of(policy, self)
         if self._newest_read is not None:
-            self._first_chunks.learn(view, self._newest_read.size_in_one_chunk)
+            self._first_chunks.learn(key, self._newest_read.size_in_one_chunk)
         return shown
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:

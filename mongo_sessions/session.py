@@ -120,7 +120,8 @@ class MongoSession(CompactionHooks):
             ValueError: ``limit`` is negative.
         """
         if limit is None and self.policy is not None:
-            return _for_sdk(await (await self._history()).view(self.policy))
+            view = await (await self._history()).view(self.policy)
+            return _for_sdk(view.items)
         if limit is None and self._settings is not None:
             limit = self._settings.limit
         if limit is not None:

@@ -34,18 +34,24 @@ from .summarize import (
 from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
 from .tokens import TokenCounter, estimate_tokens
+from .view import Added, Changed, CutReason, HasView, View, view_of
+from .wrapped_history import WrappedHistory
 
 __all__ = [
+    "Added",
     "AgentSummarizer",
+    "Changed",
     "Claim",
     "Cut",
     "CutKind",
+    "CutReason",
     "Entry",
     "FoldFailure",
     "FoldReport",
     "FoldResult",
     "FoldStatus",
     "HasMaintenance",
+    "HasView",
     "History",
     "Item",
     "ListHistory",
@@ -60,10 +66,13 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "View",
+    "WrappedHistory",
     "allowed_cuts",
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
     "recounted_summary",
     "starts_turn",
+    "view_of",
 ]

@@ -25,6 +25,8 @@ class ListHistory:
     """
 
     session_id = "in memory"
+    pinned_tokens = 0
+    overhead_tokens = 0
 
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter

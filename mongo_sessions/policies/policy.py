@@ -71,6 +71,20 @@ class History(Protocol):
     session_id: str
     """For log messages."""
 
+    @property
+    def pinned_tokens(self) -> int:
+        """Tokens of items that are shown in any case: a policy deducts them from its budget.
+
+        0 in a session. Inside a run, a summary and the newest user message.
+        """
+
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens of a prompt outside the history: instructions, tools, additions of the provider.
+
+        They are known from reported usage, after the first entry was read. 0 while unknown.
+        """
+
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         """All entries, newest first; with ``before_seq``, the entries with a lower seq.
 

@@ -9,13 +9,15 @@ from .checks import check_whole_number
 from .cuts import CutKind, cut_kind
 from .late_outputs import complete_window, earlier_calls
 from .logger import logger
+from .room import Room
+from .view import CutReason
 from .window import Stretch, Window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator
 
-    from .cuts import Cut
     from .policy import Entry, History, Item
+    from .view import View
 
 
 class TokenLimit:
@@ -32,17 +34,22 @@ class TokenLimit:
 
     Args:
         max_tokens: Budget of the history, in tokens of the store's counter. Instructions, tools
-            and the new input come on top.
+            and the new input come on top, unless ``whole_prompt`` is set.
         block_tokens: Tokens by which the window moves: at most half of ``max_tokens``, by default
             three eighths of it. With a larger block, the window moves less often, so the cache
             reuses more of each prompt, and the view is smaller.
+        whole_prompt: Whether ``max_tokens`` is the budget of the whole prompt. Then
+            :attr:`History.overhead_tokens`, what instructions, tools and the provider add, is
+            deducted. It is known after the first response of a session that reports its usage.
 
     The newest group (one item, or one model response with its calls and outputs) is always shown,
     even above the budget: a turn without its own context would be worse. A warning is logged the
     first time.
     """
 
-    def __init__(self, max_tokens: int, *, block_tokens: int | None = None) -> None:
+    def __init__(
+        self, max_tokens: int, *, block_tokens: int | None = None, whole_prompt: bool = False
+    ) -> None:
         check_whole_number("max_tokens", max_tokens, at_least=1)
         if block_tokens is None:
             block_tokens = max(1, max_tokens * 3 // 8)
@@ -54,33 +61,40 @@ class TokenLimit:
             )
         self.max_tokens = max_tokens
         self.block_tokens = block_tokens
-        self._reach = min(block_tokens, max(1, max_tokens // 4))
+        self.whole_prompt = whole_prompt
         self._warned = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
 
     async def __call__(self, history: History, /) -> list[Item]:
-        return (await self.window(history, history.newest_first())).items
+        return (await self.view(history)).items
+
+    async def view(self, history: History, /) -> View:
+        """The view, with the stored item that each of its items comes from."""
+        window = await self.window(history, history.newest_first())
+        return window.view(self.max_tokens)
 
     async def window(self, history: History, newest_first: AsyncIterator[Entry]) -> Window:
         """The window over these entries. Only the entries that it needs are read."""
         read: list[Entry] = []  # newest first
+        room = Room(self.max_tokens, self.block_tokens)
         start = spent = 0
         next_attempt = 1
         is_broken = False
         async for entry in newest_first:
             if not read:
-                start = self._window_start(entry.total_tokens)
+                room = self._room(history)  # the first entry tells the overhead
+                start = room.window_start(entry.total_tokens)
             spent += entry.tokens
             # The sum of the counts, too: a running total may be wrong, the sum is not.
-            is_full = entry.tokens_before < start or spent > self.max_tokens
+            is_full = entry.tokens_before < start or spent > room.tokens
             if is_full and (
                 len(read) >= next_attempt or (not is_broken and _is_group(read, before=entry))
             ):
                 # In a broken history, invalid items alone may exceed the budget.
                 first = 0 if is_broken else start
-                window = await self._cut(history, read[::-1], first, before=entry.item)
+                window = await self._cut(history, read[::-1], first, room, before=entry.item)
                 if window is not None and window.entries:
                     return window
                 # An attempt takes time linear in the entries read, so each waits for twice as many.
@@ -88,67 +102,40 @@ class TokenLimit:
                 is_broken = is_broken or window is not None
             read.append(entry)
         whole = await complete_window(history, Stretch(read[::-1]), 0)
-        if whole.tokens <= self.max_tokens:
-            return replace(whole, is_whole=True)
+        if whole.tokens <= room.tokens:
+            return replace(whole, reason=CutReason.WHOLE)
         first = 0 if is_broken else start
-        return await self._cut(history, read[::-1], first, before=None) or Window([])
+        return await self._cut(history, read[::-1], first, room, before=None) or Window([])
 
     async def _cut(
-        self, history: History, entries: list[Entry], start: int, before: Item | None
+        self, history: History, entries: list[Entry], start: int, room: Room, before: Item | None
     ) -> Window | None:
         """The window over entries that exceed the budget; None if they have no cut."""
         stretch = Stretch(entries)
         if next(stretch.cuts(before), None) is None:
             return None
-        first = self._preferred(stretch.cuts(before), entries, start).position
+        first = room.preferred(stretch.cuts(before), entries, start).position
         # Every later window is a part of the first one, and needs no other calls.
         calls = await earlier_calls(history, stretch, first)
         complete, offset = Stretch([*calls, *entries]) if calls else stretch, len(calls)
         largest = complete.window(offset + first)
-        if largest.tokens <= self.max_tokens:
+        if largest.tokens <= room.tokens:
             return largest
         cuts = list(stretch.cuts(before))
-        for later in self._later_starts(start, entries[-1].total_tokens):
-            position = self._preferred(cuts, entries, later).position
+        for later in room.later_starts(start, entries[-1].total_tokens):
+            position = room.preferred(cuts, entries, later).position
             window = complete.window(offset + position)
-            if window.entries and window.tokens <= self.max_tokens:
+            if window.entries and window.tokens <= room.tokens:
                 return window
         return self._newest_group(largest)
 
-    def _window_start(self, total_tokens: int) -> int:
-        """The running total at which the window starts: a multiple of ``block_tokens``."""
-        blocks = -((self.max_tokens - total_tokens) // self.block_tokens)
-        return max(0, blocks) * self.block_tokens
-
-    def _later_starts(self, start: int, total_tokens: int) -> Iterator[int]:
-        """Running totals after ``start``, by whole blocks, at which a smaller window may start.
-
-        They are needed if the calls of late outputs, or items larger than a block, exceed the
-        budget.
-        """
-        blocks = 1
-        while start + blocks * self.block_tokens < total_tokens:
-            yield start + blocks * self.block_tokens
-            blocks *= 2
-
-    def _preferred(self, cuts: Iterable[Cut], entries: list[Entry], start: int) -> Cut:
-        """The best of ``cuts`` within reach of ``start``, otherwise the first one after it.
-
-        Reach is limited because the best cut may be far away: the next user message after a huge
-        turn would drop the whole turn.
-        """
-        best: Cut | None = None
-        for cut in cuts:
-            tokens_before = entries[cut.position].tokens_before
-            if tokens_before < start:
-                continue
-            if tokens_before >= start + self._reach:
-                return best or cut
-            if best is None or cut.kind < best.kind:
-                best = cut
-            if best.kind is CutKind.TURN:
-                return best
-        return best or cut
+    def _room(self, history: History) -> Room:
+        tokens = self.max_tokens - history.pinned_tokens
+        if self.whole_prompt:
+            # In steps: the window must not move back and forth with every new estimate.
+            step = max(1, self.max_tokens // 16)
+            tokens -= -(-history.overhead_tokens // step) * step
+        return Room.within(max(1, tokens), self.block_tokens)
 
     def _newest_group(self, window: Window) -> Window:
         group = window.newest_group()

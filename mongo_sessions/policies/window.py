@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .structure import Structure
+from .view import CutReason, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,16 +21,23 @@ class Window:
     """Entries that an API accepts together, oldest first."""
 
     entries: list[Entry]
-    is_whole: bool = False
-    """True if no entry was dropped to fit the budget."""
+    start_seq: int | None = None
+    """The cut: earlier calls of the window's outputs may precede it. None for an empty window."""
+    reason: CutReason = CutReason.BUDGET
+    """Why it begins there."""
 
     @cached_property
     def tokens(self) -> int:
         return sum(entry.tokens for entry in self.entries)
 
     @property
-    def items(self) -> list[Item]:
-        return [entry.item for entry in self.entries]
+    def is_whole(self) -> bool:
+        """Whether no entry was left out to fit a budget."""
+        return self.reason is CutReason.WHOLE
+
+    def view(self, budget: int | None) -> View:
+        """The window as the view of a policy with this budget."""
+        return View(self.entries, self.reason, self.start_seq, budget=budget)
 
     def newest_group(self) -> Window:
         """See :meth:`Stretch.newest_group`."""
@@ -58,14 +66,18 @@ class Stretch:
     def window(self, position: int) -> Window:
         """The valid entries from ``position`` on, after the earlier calls of their outputs."""
         entries = self.entries[position:]
+        start_seq = entries[0].seq if entries else None
         if brought := self.brought_along(position):
-            return Stretch([*brought, *entries]).window(0)
+            whole = Stretch([*brought, *entries]).window(0)
+            return replace(whole, start_seq=start_seq)
         kept = self._kept[position:]
-        return Window([entry for entry, valid in zip(entries, kept, strict=True) if valid])
+        valid = [entry for entry, is_kept in zip(entries, kept, strict=True) if is_kept]
+        return Window(valid, start_seq)
 
     def newest_group(self) -> Window:
         """The last item; or the last model response, with its calls and outputs."""
-        return self.window(list(self.cuts(before=None))[-1].position)
+        group = self.window(list(self.cuts(before=None))[-1].position)
+        return replace(group, reason=CutReason.NEWEST_GROUP)
 
     @cached_property
     def _kept(self) -> list[bool]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
+from ..view import Added, CutReason
 from .budget import Budget
 from .fold_job import FoldJob
 from .fold_result import FoldStatus
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..policy import Entry, History, Item
+    from ..view import View
     from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
     from .tail import Tail
@@ -120,13 +123,14 @@ class SummarizeOlder:
         return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
 
     async def __call__(self, history: History) -> list[Item]:
+        return (await self.view(history)).items
+
+    async def view(self, history: History) -> View:
+        """The view, with the stored item that each of its items comes from."""
         tail = await self._tails.read(history)
         if await self._has_caught_up(history, tail):
             tail = await self._tails.read(history)
-        shown = tail.window.items
-        if tail.anchor is None:
-            return shown
-        return [self._message(history, tail.anchor, has_gap=not tail.window.is_whole), *shown]
+        return self._view(history, tail)
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""
@@ -161,6 +165,15 @@ class SummarizeOlder:
             if is_done or time.monotonic() > deadline:
                 break
         return False
+
+    def _view(self, history: History, tail: Tail) -> View:
+        shown, anchor = tail.window.view(self.max_tokens), tail.anchor
+        if anchor is None:
+            return shown
+        message = self._message(history, anchor, has_gap=not tail.window.is_whole)
+        reason = CutReason.SUMMARY if tail.window.is_whole else shown.reason
+        parts = [Added(message, "summary"), *shown.parts]
+        return replace(shown, parts=parts, reason=reason, anchor=anchor)
 
     def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
         segments = from_summary(anchor.summary)

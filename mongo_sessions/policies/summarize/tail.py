@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..late_outputs import complete_window
 from ..token_limit import TokenLimit
+from ..view import CutReason
 from ..window import Stretch
 from .block import latest_anchor
 from .segments import from_summary
@@ -52,7 +53,7 @@ class TailReader:
         history.skip_maintenance_until(total_tokens + self._budget.due_tokens - tokens)
         window = await complete_window(history, Stretch(read[::-1]), 0)
         if window.tokens <= self._budget.verbatim_tokens:
-            return Tail(replace(window, is_whole=True), unfolded.anchor, tokens)
+            return Tail(replace(window, reason=CutReason.WHOLE), unfolded.anchor, tokens)
         # The items fit, but not with the earlier calls that late outputs need.
         unfolded.put_back(read)
         return Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
