@@ -26,16 +26,16 @@ _MOST_RUNS = 64
 
 
 class Shown(NamedTuple):
-    """The view that a run began with."""
+    """The view that a run began with. None: not known."""
 
     cut: int | None
-    """Where its verbatim part begins. None if it has none, or the policy does not say."""
+    """Where its verbatim part begins. None, too, if it has none."""
     seen: int | None
     """The newest place that the read saw; 0 for an empty session."""
     anchor: int | None
-    """The place of the summary that is shown."""
+    """The place of the summary that is shown. None, too, if there is none."""
     tokens: int | None
-    """By the token counter; None if nothing is counted."""
+    """By the token counter."""
 
 
 class Runs:
@@ -67,15 +67,26 @@ class Runs:
         anchor = None if view.anchor is None else view.anchor.seq
         self._begin(wrapper, Shown(view.start_seq, newest_seq, anchor, tokens))
 
-    def begin_with_all(
-        self, wrapper: RunContextWrapper[Any] | None, documents: Sequence[Document]
+    def begin_with_items(
+        self,
+        wrapper: RunContextWrapper[Any] | None,
+        documents: Sequence[Document],
+        *,
+        is_whole: bool,
     ) -> None:
-        """A run has read all items, oldest first."""
-        if wrapper is None:
+        """A run has read all items, oldest first, or the newest ones.
+
+        A run that reads the newest items is resumed, or has a limit in its settings: its receipts
+        have the usage only. But a run that has read a view before goes on with that view.
+        """
+        if wrapper is None or not (is_whole or self._of(wrapper) is None):
             return
-        first, last = (documents[0]["seq"], documents[-1]["seq"]) if documents else (None, 0)
-        tokens = _sum([document.get("tokens") for document in documents])
-        self._begin(wrapper, Shown(first, last, None, tokens))
+        shown = Shown(None, None, None, None)
+        if is_whole:
+            first, last = (documents[0]["seq"], documents[-1]["seq"]) if documents else (None, 0)
+            tokens = _sum([document.get("tokens") for document in documents])
+            shown = Shown(first, last, None, tokens)
+        self._begin(wrapper, shown)
 
     def _begin(self, wrapper: RunContextWrapper[Any], shown: Shown) -> None:
         ended = [key for key, run in list(self._runs.items()) if run.wrapper() is None]

@@ -129,8 +129,7 @@ class MongoSession(HasSettings, CompactionHooks):
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
         documents = await (await self._log()).newest_documents(limit)
-        if limit is None:
-            self._runs.begin_with_all(wrapper, documents)
+        self._runs.begin_with_items(wrapper, documents, is_whole=limit is None)
         return to_sdk([decode(document["item"]) for document in documents])
 
     @explaining
