@@ -19,6 +19,7 @@ from .policies.checks import check_whole_number
 from .policy_checks import check_policy
 from .session_state import SessionState
 from .settings import checked, for_the_sdk
+from .tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,7 +108,7 @@ class MongoSession(CompactionHooks):
     # The SDK's protocol declares an attribute, and Pyright does not accept a property for one.
     session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
 
-    @explaining
+    @traced
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return what the model is to see, oldest first.
 
@@ -129,7 +130,7 @@ class MongoSession(CompactionHooks):
         documents = await (await self._log()).newest_documents(limit)
         return _for_sdk([decode(document["item"]) for document in documents])
 
-    @explaining
+    @traced
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append a batch: atomic, exactly once, in consecutive places.
 
@@ -165,7 +166,7 @@ class MongoSession(CompactionHooks):
         await log.append(new_items)
         self._start_maintenance(connection, log)
 
-    @explaining
+    @traced
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item, exactly once, and return it; None if there is none.
 
@@ -178,7 +179,7 @@ class MongoSession(CompactionHooks):
         encoded = await (await self._log()).pop()
         return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
-    @explaining
+    @traced
     async def clear_session(self) -> None:
         """Remove every item, in one atomic step. The session can be used again.
 
