@@ -6,6 +6,7 @@ its type alone. See :mod:`.instruments` for the names.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,6 +40,10 @@ class Recording:
     """A span that is current while it is open, its duration, and the retries meanwhile.
 
     Inside another recording, retries are counted by the inner one alone.
+
+    The span is ended, and the metrics are recorded, in the next step of the event loop: that takes
+    longer than the begin of a span, and the caller need not wait for it. Both have the times of the
+    operation.
     """
 
     def __init__(self, operation: str, name: str, attributes: Mapping[str, AttributeValue]) -> None:
@@ -46,32 +51,39 @@ class Recording:
         self.labels: dict[str, AttributeValue] = {"db.operation.name": operation}
         """The attributes of metrics."""
         self.attributes: dict[str, AttributeValue] = {}
-        """Set on the span at its end, all at once: each call takes a lock."""
+        """Set on the span at its end."""
         self._retries = 0
         cause = _cause.get()
         links = [Link(cause)] if cause else None
         self._span = self.instruments.tracer.start_span(name, attributes=attributes, links=links)
+        self.context = trace.set_span_in_context(self._span)
+        """For the exemplars of the metrics: they name the span."""
 
     def __enter__(self) -> Self:
-        self._context = context.attach(trace.set_span_in_context(self._span))
+        self._token = context.attach(self.context)
         self._listener = retry_listener.set(self._has_retried)
         self._began = time.perf_counter()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        seconds = time.perf_counter() - self._began
-        # GeneratorExit: an unfinished coroutine is deleted, in whatever context that happens.
-        if not isinstance(error, GeneratorExit):
-            retry_listener.reset(self._listener)
-            context.detach(self._context)
+        seconds, end = time.perf_counter() - self._began, time.time_ns()
         if error is not None:
             self.fail(error)
+        if isinstance(error, GeneratorExit):
+            # An unfinished coroutine is deleted, in any context, and perhaps without a loop.
+            self._finish(seconds, end)
+            return
+        retry_listener.reset(self._listener)
+        context.detach(self._token)
+        asyncio.get_running_loop().call_soon(self._finish, seconds, end)
+
+    def _finish(self, seconds: float, end: int) -> None:
         if self._retries:
             self.attributes["mongo_sessions.retries"] = self._retries
         self.measure(seconds)
-        if self.attributes:
+        if self._span.is_recording():
             self._span.set_attributes(self.attributes)
-        self._span.end()
+            self._span.end(end)
 
     def fail(self, error: BaseException) -> None:
         self.labels["error.type"] = self.attributes["error.type"] = error_type(error)
@@ -83,7 +95,8 @@ class Recording:
 
     def _has_retried(self, error: PyMongoError) -> None:
         self._retries += 1
-        self.instruments.retries.add(1, {**self.labels, "error.type": error_type(error)})
+        labels = {**self.labels, "error.type": error_type(error)}
+        self.instruments.retries.add(1, labels, self.context)
 
 
 class OperationRecording(Recording):
@@ -98,6 +111,8 @@ class OperationRecording(Recording):
         }
         super().__init__(operation, f"{operation} {collection}", attributes)
         self.labels["db.collection.name"] = collection
+        self.added_items = self.added_tokens = 0
+        self.view_tokens: int | None = None
 
     def __enter__(self) -> Self:
         self._recording = recording.set(self)
@@ -109,15 +124,14 @@ class OperationRecording(Recording):
             recording.reset(self._recording)
 
     def measure(self, seconds: float) -> None:
-        self.instruments.operation_seconds.record(seconds, self.labels)
-
-    def count_added(self, items: int, tokens: int | None) -> None:
-        self.instruments.items_added.add(items, self.labels)
-        if tokens is not None:
-            self.instruments.tokens_added.add(tokens, self.labels)
-
-    def count_shown(self, tokens: int) -> None:
-        self.instruments.view_tokens.record(tokens, self.labels)
+        own, labels, context = self.instruments, self.labels, self.context
+        own.operation_seconds.record(seconds, labels, context)
+        if self.added_items:
+            own.items_added.add(self.added_items, labels, context)
+        if self.added_tokens:
+            own.tokens_added.add(self.added_tokens, labels, context)
+        if self.view_tokens is not None:
+            own.view_tokens.record(self.view_tokens, labels, context)
 
 
 class FoldRecording(Recording):
@@ -130,7 +144,7 @@ class FoldRecording(Recording):
     def measure(self, seconds: float) -> None:
         self.attributes["mongo_sessions.fold.status"] = self._status
         labels = {**self.labels, "mongo_sessions.fold.status": self._status}
-        self.instruments.fold_seconds.record(seconds, labels)
+        self.instruments.fold_seconds.record(seconds, labels, self.context)
 
     def tell(self, result: FoldResult) -> None:
         """Record the result and what it has cost."""

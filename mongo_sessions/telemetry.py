@@ -58,7 +58,7 @@ def note_added(items: Sequence[NewItem], head: Head | None) -> None:
         recording.attributes["mongo_sessions.tokens"] = tokens
     if head is not None:
         recording.attributes["mongo_sessions.seq"] = head.seq
-    recording.count_added(len(items), tokens)
+    recording.added_items, recording.added_tokens = len(items), tokens or 0
 
 
 def note_removed(items: int) -> None:
@@ -95,7 +95,7 @@ def note_view(view: View) -> None:
         "mongo_sessions.summary.seq": view.anchor.seq if view.anchor else None,
     }
     recording.attributes |= {name: value for name, value in optional.items() if value is not None}
-    recording.count_shown(tokens)
+    recording.view_tokens = tokens
 
 
 def note_usage(input_tokens: int, cached_tokens: int) -> None:
