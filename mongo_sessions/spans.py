@@ -20,7 +20,7 @@ from .log.retry_listener import retry_listener
 from .policies import FoldStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
 
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
@@ -33,6 +33,8 @@ recording: ContextVar[OperationRecording | None] = ContextVar("recording", defau
 """The operation that runs in this context."""
 
 _cause: ContextVar[SpanContext | None] = ContextVar("cause", default=None)
+# An append sends its command in its second step. asyncio.run takes more steps to end a loop.
+_STEPS = 2
 _FAILED = Status(StatusCode.ERROR)
 
 
@@ -41,21 +43,21 @@ class Recording:
 
     Inside another recording, retries are counted by the inner one alone.
 
-    The span is ended, and the metrics are recorded, in the next step of the event loop: that takes
-    longer than the begin of a span, and the caller need not wait for it. Both have the times of the
-    operation.
+    Ending a span and recording metrics takes longer than starting a span, so the caller does not
+    wait for it: it is done a few steps of the event loop later, with the times of the operation. If
+    the caller begins another operation at once, its command is on the way by then.
     """
 
-    def __init__(self, operation: str, name: str, attributes: Mapping[str, AttributeValue]) -> None:
+    def __init__(self, operation: str, name: str, attributes: dict[str, AttributeValue]) -> None:
         self.instruments = own.instruments
         self.labels: dict[str, AttributeValue] = {"db.operation.name": operation}
         """The attributes of metrics."""
-        self.attributes: dict[str, AttributeValue] = {}
-        """Set on the span at its end."""
+        self.attributes = attributes
+        """Set on the span at its end: a sampler knows operation and collection by the name."""
         self._retries = 0
         cause = _cause.get()
         links = [Link(cause)] if cause else None
-        self._span = self.instruments.tracer.start_span(name, attributes=attributes, links=links)
+        self._span = self.instruments.tracer.start_span(name, links=links)
         self.context = trace.set_span_in_context(self._span)
         """For the exemplars of the metrics: they name the span."""
 
@@ -75,7 +77,14 @@ class Recording:
             return
         retry_listener.reset(self._listener)
         context.detach(self._token)
-        asyncio.get_running_loop().call_soon(self._finish, seconds, end)
+        asyncio.get_running_loop().call_soon(self._finish_later, seconds, end, _STEPS)
+
+    def _finish_later(self, seconds: float, end: int, steps: int) -> None:
+        if steps:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._finish_later, seconds, end, steps - 1)
+        else:
+            self._finish(seconds, end)
 
     def _finish(self, seconds: float, end: int) -> None:
         if self._retries:
@@ -103,7 +112,7 @@ class OperationRecording(Recording):
     """An operation on a session."""
 
     def __init__(self, operation: str, session_id: str, collection: str) -> None:
-        attributes = {
+        attributes: dict[str, AttributeValue] = {
             "db.system.name": "mongodb",
             "db.collection.name": collection,
             "db.operation.name": operation,
