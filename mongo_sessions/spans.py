@@ -33,8 +33,7 @@ recording: ContextVar[OperationRecording | None] = ContextVar("recording", defau
 """The operation that runs in this context."""
 
 _cause: ContextVar[SpanContext | None] = ContextVar("cause", default=None)
-# An append sends its command in its second step. asyncio.run takes more steps to end a loop.
-_STEPS = 2
+_NO_EXEMPLARS = context.Context()  # a counter needs no example of a trace, which costs time
 _FAILED = Status(StatusCode.ERROR)
 
 
@@ -44,8 +43,7 @@ class Recording:
     Inside another recording, retries are counted by the inner one alone.
 
     Ending a span and recording metrics takes longer than starting a span, so the caller does not
-    wait for it: it is done a few steps of the event loop later, with the times of the operation. If
-    the caller begins another operation at once, its command is on the way by then.
+    wait for it: it is done in the next step of the event loop, with the times of the operation.
     """
 
     def __init__(self, operation: str, name: str, attributes: dict[str, AttributeValue]) -> None:
@@ -77,14 +75,7 @@ class Recording:
             return
         retry_listener.reset(self._listener)
         context.detach(self._token)
-        asyncio.get_running_loop().call_soon(self._finish_later, seconds, end, _STEPS)
-
-    def _finish_later(self, seconds: float, end: int, steps: int) -> None:
-        if steps:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._finish_later, seconds, end, steps - 1)
-        else:
-            self._finish(seconds, end)
+        asyncio.get_running_loop().call_soon(self._finish, seconds, end)
 
     def _finish(self, seconds: float, end: int) -> None:
         if self._retries:
@@ -133,14 +124,14 @@ class OperationRecording(Recording):
             recording.reset(self._recording)
 
     def measure(self, seconds: float) -> None:
-        own, labels, context = self.instruments, self.labels, self.context
-        own.operation_seconds.record(seconds, labels, context)
+        made, labels = self.instruments, self.labels
+        made.operation_seconds.record(seconds, labels, self.context)
         if self.added_items:
-            own.items_added.add(self.added_items, labels, context)
+            made.items_added.add(self.added_items, labels, _NO_EXEMPLARS)
         if self.added_tokens:
-            own.tokens_added.add(self.added_tokens, labels, context)
+            made.tokens_added.add(self.added_tokens, labels, _NO_EXEMPLARS)
         if self.view_tokens is not None:
-            own.view_tokens.record(self.view_tokens, labels, context)
+            made.view_tokens.record(self.view_tokens, labels, self.context)
 
 
 class FoldRecording(Recording):
