@@ -33,7 +33,6 @@ recording: ContextVar[OperationRecording | None] = ContextVar("recording", defau
 """The operation that runs in this context."""
 
 _cause: ContextVar[SpanContext | None] = ContextVar("cause", default=None)
-_NO_EXEMPLARS = context.Context()  # a counter needs no example of a trace, which costs time
 _FAILED = Status(StatusCode.ERROR)
 
 
@@ -127,9 +126,9 @@ class OperationRecording(Recording):
         made, labels = self.instruments, self.labels
         made.operation_seconds.record(seconds, labels, self.context)
         if self.added_items:
-            made.items_added.add(self.added_items, labels, _NO_EXEMPLARS)
+            made.items_added.add(self.added_items, labels)
         if self.added_tokens:
-            made.tokens_added.add(self.added_tokens, labels, _NO_EXEMPLARS)
+            made.tokens_added.add(self.added_tokens, labels)
         if self.view_tokens is not None:
             made.view_tokens.record(self.view_tokens, labels, self.context)
 
