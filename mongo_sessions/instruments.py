@@ -35,7 +35,7 @@ _TOKENS = [64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 10485
 
 
 class Total:
-    """The sums of a counter, which the SDK reads when it exports: an add of its own takes longer."""
+    """The sums of a counter. The SDK reads them when it exports, as its own counters are slower."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[tuple[str, AttributeValue], ...], int] = {}

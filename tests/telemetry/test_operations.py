@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import InvalidItem, MongoSessionStore, TokenLimit
+from mongo_sessions import InvalidItem, MongoSessionStore, TokenLimit, telemetry
 from tests.support.faults import failing
 from tests.support.scribes import tokens, turns
 
@@ -158,6 +158,23 @@ async def test_each_append_of_a_retried_group_counts_the_retry(database, recorde
     assert len(spans) == 5
     assert sum(span.attributes.get("mongo_sessions.retries", 0) for span in spans) >= 2
     assert all(span.attributes["mongo_sessions.items"] == 2 for span in spans)
+
+
+async def test_an_operation_tells_the_cached_share_of_its_model_call(recorded):
+    with telemetry.operation("add_items", "a", "session_items"):
+        telemetry.note_usage(2_000, 1_500)
+    assert await recorded.attributes("add_items") == {
+        **COMMON,
+        "db.operation.name": "add_items",
+        "gen_ai.usage.input_tokens": 2_000,
+        "gen_ai.usage.cache_read.input_tokens": 1_500,
+        "mongo_sessions.cached_share": 0.75,
+    }
+    telemetry.note_usage(1, 1)  # outside of an operation: nothing
+    with telemetry.operation("add_items", "b", "session_items"):
+        telemetry.note_usage(0, 0)
+    [_, span] = await recorded.spans("add_items")
+    assert "mongo_sessions.cached_share" not in span.attributes
 
 
 async def test_nothing_but_numbers_and_names_leaves_the_process(database, recorded):
