@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .bypass import is_encrypted
 from .policies import Added
 from .policies.items import traits_of
+from .telemetry import note_usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,8 @@ class Runs:
         if run is None or not any(map(_is_from_model, items)):
             return new_items
         receipt = run.receipt(self._state, len(items))
+        if "input" in receipt:
+            note_usage(receipt["input"], receipt["cached"])
         return [new_items[0]._replace(receipt=receipt), *new_items[1:]]
 
     def appended(

@@ -9,6 +9,7 @@ from ..cuts import CutKind, cut_kind
 from ..late_outputs import earlier_calls
 from ..window import Stretch
 from .segments import Segment, from_summary
+from .usage import NOTHING_USED, SummarizerUsage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,8 @@ class Block(NamedTuple):
     """The summary of everything before the block."""
     calls: list[Entry]
     """Earlier entries with the calls of late outputs in this block."""
+    usage: SummarizerUsage = NOTHING_USED
+    """What the summary of everything before the block has cost: see :func:`usage_of`."""
 
     @property
     def anchor(self) -> Entry:
@@ -73,7 +76,8 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
         if end := _end(entries, fold_tokens, may_split=tokens >= split_due):
             block = entries[:end]
             segments = from_summary(latest.summary) if latest else []
-            return Block(block, segments, await earlier_calls(history, Stretch(block)))
+            calls = await earlier_calls(history, Stretch(block))
+            return Block(block, segments, calls, usage_of(latest.summary if latest else None))
     newest = entries[-1] if entries else latest
     history.skip_maintenance_until((newest.total_tokens if newest else 0) + max(0, due - tokens))
     return None
