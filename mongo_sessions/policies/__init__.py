@@ -6,6 +6,7 @@ imports nothing outside itself and does not know how a history is stored.
 
 from .cuts import Cut, CutKind, may_start
 from .items import starts_turn
+from .last_turns import LastTurns
 from .list_history import ListHistory
 from .policy import (
     Claim,
@@ -54,6 +55,7 @@ __all__ = [
     "HasView",
     "History",
     "Item",
+    "LastTurns",
     "ListHistory",
     "NeedsTokenCounts",
     "RetrievalPolicy",
