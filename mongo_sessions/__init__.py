@@ -15,6 +15,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .input_filter import input_filter
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -33,6 +34,7 @@ from .policies import (
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
+    TrimToolOutputs,
 )
 from .readiness import StoreCheck
 from .recount import RecountProgress
@@ -71,6 +73,8 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "TrimToolOutputs",
     "WrongEventLoop",
     "__version__",
+    "input_filter",
 ]

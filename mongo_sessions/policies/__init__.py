@@ -5,6 +5,7 @@ imports nothing outside itself and does not know how a history is stored.
 """
 
 from .cuts import Cut, CutKind, may_start
+from .in_run import HasInRun, policy_in_run, view_in_run
 from .items import starts_turn
 from .last_turns import LastTurns
 from .list_history import ListHistory
@@ -35,6 +36,7 @@ from .summarize import (
 from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
 from .tokens import TokenCounter, estimate_tokens
+from .trim_tool_outputs import TrimToolOutputs
 from .view import Added, Changed, CutReason, HasView, View, view_of
 from .wrapped_history import WrappedHistory
 
@@ -51,6 +53,7 @@ __all__ = [
     "FoldReport",
     "FoldResult",
     "FoldStatus",
+    "HasInRun",
     "HasMaintenance",
     "HasView",
     "History",
@@ -68,13 +71,16 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "TrimToolOutputs",
     "View",
     "WrappedHistory",
     "allowed_cuts",
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
+    "policy_in_run",
     "recounted_summary",
     "starts_turn",
+    "view_in_run",
     "view_of",
 ]

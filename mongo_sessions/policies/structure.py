@@ -107,6 +107,20 @@ class Structure:
         """Indices, from ``position`` on, of outputs whose call is not in the list."""
         return [index for index in self._orphans if index >= position]
 
+    def open_calls(self, position: int = 0) -> list[int]:
+        """Indices, from ``position`` on, of calls without output and the reasoning that led there.
+
+        The output may still come: of an approval, for example.
+        """
+        starts = _response_starts(self._traits)
+        found: set[int] = set()
+        for index in range(position, len(self._traits)):
+            item = self._traits[index]
+            if item.keys and not item.is_output and index not in self._answers:
+                led = range(starts[index], index)
+                found |= {index, *(one for one in led if self._traits[one].is_reasoning)}
+        return sorted(found)
+
     def brought_along(self, position: int) -> list[int]:
         """Indices before ``position`` of the items that a window starting there needs.
 
