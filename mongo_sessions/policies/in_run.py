@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from .cuts import CutKind
 from .list_history import ListHistory
 from .structure import Structure
 from .summarize.message import is_summary_message
@@ -106,9 +105,7 @@ class _Run:
     def pinned(self) -> list[Entry]:
         """The newest user message, and the calls of the newest model response without output."""
         entries = self._history.entries
-        structure = Structure([entry.item for entry in entries])
-        cuts = [cut for cut in structure.cuts(before=None) if cut.kind <= CutKind.RESPONSE]
-        indices = set(structure.open_calls(cuts[-1].position)) if cuts else set()
+        indices = set(Structure([entry.item for entry in entries]).open_calls())
         if entries and entries[-1].turn:
             turn = entries[-1].turn
             indices.add(next(n for n, entry in enumerate(entries) if entry.turn == turn))

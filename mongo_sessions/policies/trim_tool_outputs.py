@@ -168,11 +168,12 @@ class _TrimmedRun:
 
     def _last_old_turn(self, view: View, entries: list[Entry]) -> int:
         """Turns are counted from the beginning of the view: over its own view, nothing changes."""
-        if view.start_seq is None:
+        turns = _turns(view)
+        if view.start_seq is None or not turns:
             return -1
         first = entries[view.start_seq - 1]
         before = first.turn - starts_turn(first.item)
-        last_old = self._trim.last_old_turn(max(_turns(view)) - before)
+        last_old = self._trim.last_old_turn(max(turns) - before)
         return last_old + before if last_old > 0 else -1
 
 

@@ -13,21 +13,19 @@ from hypothesis import strategies as st
 from mongo_sessions import (
     LastTurns,
     SummarizeOlder,
-    TiktokenCounter,
     TokenLimit,
     TrimToolOutputs,
 )
-from mongo_sessions.cached_counts import CachedCounts
 from mongo_sessions.policies import drop_unpaired, policy_in_run, starts_turn, view_in_run
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import Segment
-from tests.policies.test_views import seeds
+from tests.policies.test_views import count, seeds
 from tests.support.conversations import rejections
 from tests.support.messages import user
 from tests.support.scribes import Scribe
 from tests.support.tool_outputs import check_against_the_api, tool_conversation
 
-count = CachedCounts(TiktokenCounter())
+
 BUDGET = 3_000
 
 
@@ -69,7 +67,7 @@ def summary(words: int = 100) -> dict:
     return summary_message([Segment(1, 9, 0, "fact " * words, words)], until, has_gap=False)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @pytest.mark.parametrize("name", ALL)
 @given(
     seed=seeds,
@@ -97,11 +95,15 @@ async def test_any_input_is_bounded_and_valid(name, seed, length, broken, late, 
     assert all(" without an output" in reason for reason in rejections(shown))
     open_calls = [item for item in shown if item not in drop_unpaired(shown)]
     assert all(item in newest_response(items) for item in open_calls)
-    if valid := drop_unpaired(items):
-        assert shown[-1 - len(open_calls)].get("role") == valid[-1].get("role")
+    if "function" not in name and (valid := drop_unpaired(items)):
+        assert without_output(valid[-1]) in map(without_output, shown)
         assert (shown[0] == items[0]) or not has_summary
     if users := [item for item in items[has_summary:] if starts_turn(item)]:
         assert users[-1] in shown
+
+
+def without_output(item: dict) -> dict:
+    return {**item, "output": None}
 
 
 def newest_response(items: list[dict]) -> list[dict]:
@@ -141,7 +143,7 @@ async def test_in_a_long_run_the_prefix_stands_still_between_blocks(name, begin,
     policy = ALL[name]()
     if overhead and name == "TokenLimit":
         policy = TokenLimit(BUDGET, whole_prompt=True)
-    items = [*begin, *run_of(80)]
+    items = [*begin, *run_of(80, most=300)]
     views = [await shown_in_run(call, policy, overhead) for call in model_calls(items)]
     question = items[len(begin) + 2]
     for view in views:
