@@ -36,6 +36,7 @@ from .policies import (
     TokenLimit,
     TrimToolOutputs,
 )
+from .policy_session import PolicySession
 from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
@@ -60,6 +61,7 @@ __all__ = [
     "ListHistory",
     "MongoSession",
     "MongoSessionStore",
+    "PolicySession",
     "RecountProgress",
     "RetrievalPolicy",
     "ServerUnavailable",

@@ -7,18 +7,19 @@ import logging
 from copy import deepcopy
 from functools import partial
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .background import Background
 from .cached_counts import CachedCounts
-from .item_list import ItemList
-from .policies import HasMaintenance, TiktokenCounter, view_of
+from .policies import HasMaintenance, ListHistory, TiktokenCounter, view_of
 from .policies.checks import check_callable
 from .policies.names import name_of
 from .policy_checks import check_policy
 from .settings import checked, for_the_sdk
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from agents.items import TResponseInputItem
     from agents.memory import Session, SessionSettings
     from agents.run_context import RunContextWrapper
@@ -74,8 +75,8 @@ class PolicySession:
         self.session_id = session.session_id
         self._takes_wrapper = _takes_wrapper(session)
         self._counts = CachedCounts(token_counter)
-        self._items: ItemList | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._history = _KnownItems(session.session_id, self._counts, self._run_in_background)
+        self._in_loop: _InLoop | None = None
         self._has_warned = False
 
     def __repr__(self) -> str:
@@ -96,8 +97,7 @@ class PolicySession:
         """Return the policy's view; with ``limit``, what the session itself returns."""
         if limit is not None:
             return await self.session.get_items(limit, **self._passed_on(wrapper))
-        items = await self._read(wrapper)
-        view = await view_of(self.policy, items)
+        view = await view_of(self.policy, await self._read(wrapper))
         # A caller that changes an item must not change what is known here.
         return cast("list[TResponseInputItem]", deepcopy(view.items))
 
@@ -111,7 +111,7 @@ class PolicySession:
         await self.session.add_items(items, **self._passed_on(wrapper))
         if items and isinstance(self.policy, HasMaintenance):
             work = partial(self._maintain, self.policy, wrapper)
-            self._background().start(self.session_id, work)
+            self._here().background.start(self.session_id, work)
 
     async def pop_item(
         self, *, wrapper: RunContextWrapper[Any] | None = None
@@ -125,17 +125,85 @@ class PolicySession:
 
     async def flush(self) -> None:
         """Wait for the background work of the policy, in this event loop."""
-        await self._background().finish(self.session_id)
+        await self._here().background.finish(self.session_id)
 
     async def _maintain(
         self, policy: HasMaintenance, wrapper: RunContextWrapper[Any] | None
     ) -> bool:
         return await policy.maintain(await self._read(wrapper))
 
-    async def _read(self, wrapper: RunContextWrapper[Any] | None) -> ItemList:
-        """All items of the session. What is known of the first ones that are the same is kept."""
-        self._background()
-        async with self._lock:
+    async def _read(self, wrapper: RunContextWrapper[Any] | None) -> ListHistory:
+        """All items. What is known of the first ones is kept, up to the first one that changed."""
+        async with self._here().reading:
             stored = cast("list[Item]", await self.session.get_items(**self._passed_on(wrapper)))
             await self._counts.prepare(stored)
-            ...
+            known = self._history.entries
+            pairs = zip(known, stored, strict=False)
+            same = next(
+                (n for n, (entry, item) in enumerate(pairs) if entry.item != item),
+                min(len(known), len(stored)),
+            )
+            self._history.keep(same)
+            for item in stored[same:]:
+                self._history.append(item)
+        return self._history
+
+    def _passed_on(self, wrapper: RunContextWrapper[Any] | None) -> dict[str, Any]:
+        return {"wrapper": wrapper} if self._takes_wrapper else {}
+
+    def _here(self) -> _InLoop:
+        """What belongs to the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._in_loop is None or self._in_loop.loop is not loop:
+            self._in_loop = _InLoop(loop, Background(), asyncio.Lock())
+        return self._in_loop
+
+    async def _run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        await self._here().background.join(self.session_id, work, seconds)
+
+    def _warn_of_limit(self, limit: int) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "RunConfig(session_settings=SessionSettings(limit=%d)) bypasses the policy of "
+                "session %r: with a limit, the SDK asks for the newest items as they are. Take "
+                "the limit out of the RunConfig, or use the session inside (logged once)",
+                limit,
+                self.session_id,
+            )
+
+
+class _InLoop(NamedTuple):
+    """Tasks and locks of one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    background: Background
+    reading: asyncio.Lock
+    """An earlier read must not overwrite what a later one found."""
+
+
+class _KnownItems(ListHistory):
+    """The items of a session as they were read last, with the summaries of a policy."""
+
+    def __init__(
+        self,
+        session_id: str,
+        token_counter: TokenCounter,
+        run_in_background: Callable[[Callable[[], Awaitable[bool]], float], Awaitable[None]],
+    ) -> None:
+        super().__init__([], token_counter=token_counter)
+        self.session_id = session_id
+        self._run_in_background = run_in_background
+
+    async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        # With the work that a write starts: two tasks would pay for one summary twice.
+        await self._run_in_background(work, seconds)
+
+
+def _takes_wrapper(session: Session) -> bool:
+    """Whether the SDK passes the run's context to a session: to all four methods, or to none."""
+    methods = (session.get_items, session.add_items, session.pop_item, session.clear_session)
+    return all(
+        (found := signature(method).parameters.get("wrapper")) and found.kind in _BY_KEYWORD
+        for method in methods
+    )

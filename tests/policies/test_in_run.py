@@ -25,7 +25,6 @@ from tests.support.messages import user
 from tests.support.scribes import Scribe
 from tests.support.tool_outputs import check_against_the_api, tool_conversation
 
-
 BUDGET = 3_000
 
 
