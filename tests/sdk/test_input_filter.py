@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -149,8 +150,6 @@ async def test_the_input_and_the_items_are_not_changed():
 
 
 async def test_each_item_is_counted_once_and_long_ones_in_a_thread():
-    import threading
-
     counted: list[str] = []
     threads = set()
 
