@@ -53,7 +53,7 @@ OUTPUTS: dict[str, Callable[[random.Random], int]] = {
 
 def count_characters(item: Item) -> int:
     """A token for four characters of the text."""
-    text = item.get("output", item.get("content", item.get("arguments", "")))
+    text = next(item[name] for name in ("output", "content", "arguments") if name in item)
     return 4 + len(text) // _CHARS_PER_TOKEN
 
 

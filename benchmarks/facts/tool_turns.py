@@ -63,9 +63,7 @@ async def over_turns(
     return Turns(same / sent, sent, shown / turns)
 
 
-def _turn(
-    number: int, chance: random.Random, tokens: Callable[[random.Random], int]
-) -> list[Item]:
+def _turn(number: int, chance: random.Random, tokens: Callable[[random.Random], int]) -> list[Item]:
     items: list[Item] = [{"role": "user", "content": _text(number, chance.randrange(10, 100))}]
     for call in range(chance.choice((0, 1, 1, 2))):
         call_id = f"call_{number}_{call}"

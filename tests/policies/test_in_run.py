@@ -43,7 +43,7 @@ POLICIES = {
 }
 TRIMMED = {
     f"TrimToolOutputs around {name}": lambda make=make: TrimToolOutputs(
-        make(), max_tokens=100, keep_turns=2, newest_max_tokens=400
+        make(), max_tokens=100, keep_turns=2, block_turns=2, newest_max_tokens=400
     )
     for name, make in POLICIES.items()
 }
@@ -198,7 +198,7 @@ async def test_a_long_list_of_turns_without_a_session_is_trimmed_in_blocks():
     items = []
     before: list[dict] = []
     moves = 0
-    policy = TrimToolOutputs(TokenLimit(100_000), max_tokens=100, keep_turns=4)
+    policy = TrimToolOutputs(TokenLimit(100_000), max_tokens=100, keep_turns=4, block_turns=4)
     for number in range(20):
         items += [*run_of(1, seed=number, most=800)[2:], {"role": "assistant", "content": "ok"}]
         shown = await shown_in_run(items, policy)

@@ -205,7 +205,9 @@ async def test_the_boundary_moves_by_whole_blocks_of_absolute_turns(keep, block)
 
 
 async def test_a_huge_output_of_the_running_turn_is_bounded_in_the_same_way_later():
-    policy = TrimToolOutputs(everything, max_tokens=100, keep_turns=2, newest_max_tokens=1_000)
+    policy = TrimToolOutputs(
+        everything, max_tokens=100, keep_turns=2, block_turns=2, newest_max_tokens=1_000
+    )
     history = ListHistory(turn(1, 5_000), token_counter=count)
     first = (await policy(history))[2]
     assert 900 < count(first) <= 1_000
@@ -242,7 +244,9 @@ async def test_around_any_policy_a_view_is_valid_and_its_own_view_is_not_changed
 ):
     items = tool_conversation(seed, length, broken, late=late)
     before = copy.deepcopy(items)
-    trim = TrimToolOutputs(POLICIES[name](), max_tokens=100, keep_turns=2, newest_max_tokens=400)
+    trim = TrimToolOutputs(
+        POLICIES[name](), max_tokens=100, keep_turns=2, block_turns=2, newest_max_tokens=400
+    )
     history = ListHistory(items, token_counter=count)
     for _ in range(20 if name == "SummarizeOlder" else 0):  # each read folds a block
         await trim(history)
@@ -267,7 +271,7 @@ async def test_around_any_policy_a_view_is_valid_and_its_own_view_is_not_changed
         for entry in history.entries
     ]
     again = await TrimToolOutputs(
-        everything, max_tokens=100, keep_turns=2, newest_max_tokens=400
+        everything, max_tokens=100, keep_turns=2, block_turns=2, newest_max_tokens=400
     ).view(history)
     assert not [
         part for part in again.parts if isinstance(part, Changed) and part.entry.seq in shown
@@ -276,7 +280,8 @@ async def test_around_any_policy_a_view_is_valid_and_its_own_view_is_not_changed
 
 async def test_the_store_shows_the_shortened_output_and_keeps_the_whole(database):
     store = MongoSessionStore(
-        database, policy=TrimToolOutputs(TokenLimit(16_000), max_tokens=100, keep_turns=1)
+        database,
+        policy=TrimToolOutputs(TokenLimit(16_000), max_tokens=100, keep_turns=1, block_turns=1),
     )
     session = store.session("a")
     items = [*turn(1), *turn(2)]
@@ -305,7 +310,9 @@ def test_only_a_policy_with_maintenance_gives_it():
 
 async def test_summaries_are_made_through_the_wrapper(database):
     scribe = Scribe()
-    trim = TrimToolOutputs(SummarizeOlder(scribe, max_tokens=1_000), max_tokens=50, keep_turns=1)
+    trim = TrimToolOutputs(
+        SummarizeOlder(scribe, max_tokens=1_000), max_tokens=50, keep_turns=1, block_turns=1
+    )
     session = MongoSessionStore(database, policy=trim).session("a")
     await session.add_items([item for n in range(6) for item in turn(n, 100)])
     await session.flush()

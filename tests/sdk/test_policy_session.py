@@ -60,7 +60,7 @@ def test_it_is_a_session_of_the_sdk_without_names_that_the_sdk_looks_for(sqlite)
     [
         TokenLimit(600),
         LastTurns(3),
-        TrimToolOutputs(TokenLimit(600), max_tokens=50, keep_turns=1),
+        TrimToolOutputs(TokenLimit(600), max_tokens=50, keep_turns=1, block_turns=1),
     ],
     ids=["TokenLimit", "LastTurns", "TrimToolOutputs"],
 )
