@@ -33,7 +33,7 @@ class TrimToolOutputs:
 
     An output is shortened if it has more than ``max_tokens`` and is older than the newest
     ``keep_turns`` turns. A marker says how many characters are missing, and the ``seq`` of the item
-    in the session, where :meth:`MongoSession.entries` reads it. The stored item stays as it is. The
+    in the session, at which ``session.entries()`` reads it. The stored item stays as it is. The
     same item is always shortened to the same bytes.
 
     The boundary does not slide. It is an absolute turn number, which moves by ``block_turns``: each
