@@ -8,7 +8,7 @@ Prints:
     model calls: 31
     the largest call is within its budget: True
     the question is in every call: True
-    stored: 6 times as many tokens
+    stored: 7 times as many tokens
 """
 
 import asyncio
