@@ -15,6 +15,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .input_filter import input_filter
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -23,6 +24,7 @@ from .policies import (
     FoldReport,
     History,
     Item,
+    LastTurns,
     ListHistory,
     RetrievalPolicy,
     SummarizeOlder,
@@ -32,7 +34,9 @@ from .policies import (
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
+    TrimToolOutputs,
 )
+from .policy_session import PolicySession
 from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
@@ -53,9 +57,11 @@ __all__ = [
     "InvalidItem",
     "Item",
     "ItemTooLarge",
+    "LastTurns",
     "ListHistory",
     "MongoSession",
     "MongoSessionStore",
+    "PolicySession",
     "RecountProgress",
     "RetrievalPolicy",
     "ServerUnavailable",
@@ -69,6 +75,8 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "TrimToolOutputs",
     "WrongEventLoop",
     "__version__",
+    "input_filter",
 ]

@@ -73,7 +73,7 @@ async def prefix(
         prompt = [*view, question]
         counts = [count_words(item) for item in prompt]
         sent += sum(counts)
-        same += sum(counts[: _in_common(prompt, before)])
+        same += sum(counts[: in_common(prompt, before)])
         shown += sum(counts[:-1])
         turns += 1
         before = prompt
@@ -96,7 +96,7 @@ def _turns(tokens: Callable[[random.Random], int], total: int) -> Iterator[tuple
         )
 
 
-def _in_common(prompt: list[Item], before: list[Item]) -> int:
+def in_common(prompt: list[Item], before: list[Item]) -> int:
     """How many items at their beginnings are the same."""
     for number, (item, other) in enumerate(zip(prompt, before, strict=False)):
         if item != other:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from mongo_sessions import SummarizeOlder, TokenLimit
+from mongo_sessions import LastTurns, SummarizeOlder, TokenLimit, TrimToolOutputs
 
+from . import runs, tool_turns
 from .conversation import LASTING_FACTS
 from .memory import recalls
 from .prefix import TURNS, prefix, verbose
@@ -33,14 +34,39 @@ class Scale:
     prefix_budgets: tuple[int, ...]
     views: int
     """How many times the budget of a view a conversation is long, where prefixes are compared."""
+    calls: int
+    """Tool calls of a run."""
+    turns: int
+    """Of a conversation with tools."""
+    tool_budgets: tuple[int, ...]
 
     def steps(self) -> int:
         memory = len(self.memory_budgets) * len(self.facts_a_fold) * len(STANDINS)
-        return memory + len(self.prefix_budgets) * len(POLICIES)
+        prefixes = len(self.prefix_budgets) * len(POLICIES)
+        in_runs = 1 + len(self.tool_budgets) * len(IN_RUN)
+        return memory + prefixes + in_runs + len(_over_turns(self.tool_budgets))
 
 
-FULL = Scale((10, 100, 300), (4_000, 16_000), (4, 12), (2_000, 8_000, 32_000), 20)
-QUICK = Scale((2, 5), (4_000,), (4,), (2_000,), 4)
+FULL = Scale(
+    after_folds=(10, 100, 300),
+    memory_budgets=(4_000, 16_000),
+    facts_a_fold=(4, 12),
+    prefix_budgets=(2_000, 8_000, 32_000),
+    views=20,
+    calls=60,
+    turns=1_000,
+    tool_budgets=(16_000, 32_000, 64_000),
+)
+QUICK = Scale(
+    after_folds=(2, 5),
+    memory_budgets=(4_000,),
+    facts_a_fold=(4,),
+    prefix_budgets=(2_000,),
+    views=4,
+    calls=6,
+    turns=20,
+    tool_budgets=(16_000,),
+)
 
 
 def _summarize(max_tokens: int, eighths: float = 3) -> SummarizeOlder:
@@ -108,4 +134,69 @@ async def prefix_table(scale: Scale, tick: Callable[[], None]) -> Table:
             table.add_row(f"{max_tokens:,}", name, *cells)
             tick()
         table.add_section()
+    return table
+
+
+IN_RUN: dict[str, Callable[[int], RetrievalPolicy]] = {
+    "TokenLimit": TokenLimit,
+    "TrimToolOutputs, newest_max_tokens=1,000": lambda size: TrimToolOutputs(
+        TokenLimit(size), newest_max_tokens=1_000
+    ),
+}
+
+
+async def runs_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    title = (
+        f"A run with {scale.calls} tool calls, outputs of 10 to 5,000 tokens: tokens in a prefix "
+        "identical to the call before (largest call; all calls)"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("max_tokens")
+    table.add_column("input_filter")
+    for name in runs.OUTPUTS:
+        table.add_column(f"outputs: {name}", justify="right")
+
+    async def add_row(size: str, name: str, policy: RetrievalPolicy | None) -> None:
+        found = [await runs.run(policy, tokens, scale.calls) for tokens in runs.OUTPUTS.values()]
+        cells = [f"{one.same:.1%} ({one.largest:,}; {one.sent:,})" for one in found]
+        table.add_row(size, name, *cells)
+        tick()
+
+    await add_row("", "none: the run is not bounded", None)
+    for max_tokens in scale.tool_budgets:
+        table.add_section()
+        for name, policy in IN_RUN.items():
+            await add_row(f"{max_tokens:,}", name, policy(max_tokens))
+    return table
+
+
+def _over_turns(budgets: tuple[int, ...]) -> dict[str, RetrievalPolicy]:
+    policies: dict[str, RetrievalPolicy] = {
+        f"LastTurns({turns})": LastTurns(turns) for turns in (5, 10, 20)
+    }
+    for size in budgets:
+        policies[f"TokenLimit({size:_})"] = TokenLimit(size)
+        policies[f"TrimToolOutputs(TokenLimit({size:_}))"] = TrimToolOutputs(TokenLimit(size))
+    return policies
+
+
+async def turns_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    title = (
+        f"{scale.turns:,} turns with tools: tokens in a prefix identical to the prompt before "
+        "(tokens and turns of a mean view)"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in tool_turns.OUTPUTS:
+        table.add_column(name, justify="right")
+    for name, policy in _over_turns(scale.tool_budgets).items():
+        found = [
+            await tool_turns.over_turns(policy, tokens, scale.turns)
+            for tokens in tool_turns.OUTPUTS.values()
+        ]
+        cells = [
+            f"{one.same:.1%} ({one.sent / scale.turns:,.0f}; {one.shown:.0f})" for one in found
+        ]
+        table.add_row(name, *cells)
+        tick()
     return table

@@ -5,7 +5,9 @@ imports nothing outside itself and does not know how a history is stored.
 """
 
 from .cuts import Cut, CutKind, may_start
+from .in_run import HasInRun, policy_in_run, view_in_run
 from .items import starts_turn
+from .last_turns import LastTurns
 from .list_history import ListHistory
 from .policy import (
     Claim,
@@ -35,6 +37,7 @@ from .summarize import (
 from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
 from .tokens import TokenCounter, estimate_tokens
+from .trim_tool_outputs import TrimToolOutputs
 from .view import Added, Changed, CutReason, HasView, View, view_of
 from .wrapped_history import WrappedHistory
 
@@ -51,10 +54,12 @@ __all__ = [
     "FoldReport",
     "FoldResult",
     "FoldStatus",
+    "HasInRun",
     "HasMaintenance",
     "HasView",
     "History",
     "Item",
+    "LastTurns",
     "ListHistory",
     "NeedsTokenCounts",
     "RetrievalPolicy",
@@ -67,14 +72,17 @@ __all__ = [
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
+    "TrimToolOutputs",
     "View",
     "WrappedHistory",
     "allowed_cuts",
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
+    "policy_in_run",
     "recounted_summary",
     "starts_turn",
     "usage_of",
+    "view_in_run",
     "view_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class ListHistory:
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter
         self.entries: list[Entry] = []
+        self._ids = itertools.count(1)
         self._tasks: set[asyncio.Future[None]] = set()
         for item in items:
             self.append(item)
@@ -47,9 +49,13 @@ class ListHistory:
                 total_tokens=(last.total_tokens if last else 0) + tokens,
                 turn=(last.turn if last else 0) + starts_turn(item),
                 created_at=datetime.now(timezone.utc),
-                id=seq,
+                id=next(self._ids),
             )
         )
+
+    def keep(self, number: int) -> None:
+        """Forget all but the first ``number`` items, with their summaries and claims."""
+        del self.entries[number:]
 
     async def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         end = len(self.entries) if before_seq is None else before_seq - 1
@@ -76,6 +82,8 @@ class ListHistory:
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
         stored = self._stored(entry)
+        if stored is None:
+            return False
         claim = stored.claim or Claim(stored.created_at, is_working=True)
         is_paused = not claim.is_working and claim.until > _in(0)
         if stored.summary is not None or is_paused:
@@ -84,17 +92,18 @@ class ListHistory:
         return True
 
     async def back_off(self, entry: Entry, seconds: float) -> None:
-        claim = self._stored(entry).claim
-        failures = 1 + (claim.failures if claim else 0)
-        self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
+        if stored := self._stored(entry):
+            failures = 1 + (stored.claim.failures if stored.claim else 0)
+            self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
 
     async def release(self, entry: Entry) -> None:
-        claim = self._stored(entry).claim
-        if claim is not None:
-            self._replace(entry, claim=replace(claim, until=_in(0), is_working=False))
+        stored = self._stored(entry)
+        if stored and stored.claim:
+            self._replace(entry, claim=replace(stored.claim, until=_in(0), is_working=False))
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        if self._stored(entry).summary is not None:
+        stored = self._stored(entry)
+        if stored is None or stored.summary is not None:
             return False
         self._replace(entry, summary=summary, claim=None)
         return True
@@ -108,11 +117,14 @@ class ListHistory:
     def skip_maintenance_until(self, total_tokens: int) -> None:
         """No effect: nothing calls a policy's ``maintain`` after :meth:`append`."""
 
-    def _stored(self, entry: Entry) -> Entry:
-        return self.entries[entry.seq - 1]
+    def _stored(self, entry: Entry) -> Entry | None:
+        """The entry as it is now; None if it was forgotten, and another one may have its place."""
+        found = self.entries[entry.seq - 1 : entry.seq]
+        return found[0] if found and found[0].id == entry.id else None
 
     def _replace(self, entry: Entry, **changes: Any) -> None:  # noqa: ANN401 - fields of Entry
-        self.entries[entry.seq - 1] = replace(self._stored(entry), **changes)
+        index = entry.seq - 1
+        self.entries[index] = replace(self.entries[index], **changes)
 
 
 def _in(seconds: float) -> datetime:

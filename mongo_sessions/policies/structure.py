@@ -107,6 +107,31 @@ class Structure:
         """Indices, from ``position`` on, of outputs whose call is not in the list."""
         return [index for index in self._orphans if index >= position]
 
+    def open_calls(self) -> list[int]:
+        """Indices of the calls without output at the end of the list, and of their reasoning.
+
+        They stand in the newest model response, behind every message that instructs the model: so
+        their output may still come.
+        """
+        starts = _response_starts(self._traits)
+        found: set[int] = set()
+        for index in range(self._newest_response(), len(self._traits)):
+            item = self._traits[index]
+            if item.keys and not item.is_output and index not in self._answers:
+                led = range(starts[index], index)
+                found |= {index, *(one for one in led if self._traits[one].is_reasoning)}
+        return sorted(found)
+
+    def _newest_response(self) -> int:
+        """Where the newest model response begins; behind the list, if a message follows it."""
+        start = len(self._traits)
+        for index in reversed(range(start)):
+            item = self._traits[index]
+            if item.instructs or (start < len(self._traits) and not item.from_model):
+                break
+            start = index if item.from_model else start
+        return start
+
     def brought_along(self, position: int) -> list[int]:
         """Indices before ``position`` of the items that a window starting there needs.
 

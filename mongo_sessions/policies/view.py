@@ -48,6 +48,11 @@ Part: TypeAlias = "Entry | Changed | Added"
 """An :class:`Entry` is a stored item that is shown unchanged."""
 
 
+def entry_of(part: Entry | Changed) -> Entry:
+    """The stored item that is shown, unchanged or in another form."""
+    return part.entry if isinstance(part, Changed) else part
+
+
 @dataclass(frozen=True)
 class View:
     """What a policy shows, oldest first."""

@@ -11,13 +11,14 @@ import pytest
 from benchmarks.facts.conversation import Fact, facts_in, newest
 from benchmarks.facts.memory import Record, recalls
 from benchmarks.facts.prefix import prefix
+from benchmarks.facts.runs import any_length, count_characters, run
 from benchmarks.facts.standins import STANDINS, Standin, tokens_of
-from mongo_sessions import SummaryRequest
+from mongo_sessions import SummaryRequest, TokenLimit
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_quick_run_prints_both_tables():
+def test_a_quick_run_prints_all_tables():
     command = [sys.executable, "-m", "benchmarks.facts", "--quick"]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -25,7 +26,8 @@ def test_a_quick_run_prints_both_tables():
     assert ended.returncode == 0, ended.stdout + ended.stderr
     for standin in STANDINS:
         assert standin.name in ended.stdout
-    assert "TokenLimit" in ended.stdout
+    for policy in ("TokenLimit", "LastTurns", "TrimToolOutputs", "the run is not bounded"):
+        assert policy in ended.stdout
     assert "its figures mean nothing" in ended.stdout
 
 
@@ -72,3 +74,12 @@ async def test_a_policy_without_a_limit_repeats_each_prompt_as_a_prefix():
     assert found.same > 0.8
     assert found.shown == 950
     assert (await prefix(newest_alone, lambda chance: 100, total=2_000)).same < 0.1
+
+
+async def test_a_run_is_bounded_by_the_filter_and_grows_without_it():
+    bounded = await run(TokenLimit(16_000), any_length, calls=20)
+    unbounded = await run(None, any_length, calls=20)
+    assert bounded.largest <= 16_000 < unbounded.largest
+    assert bounded.sent < unbounded.sent
+    assert unbounded.same > bounded.same > 0
+    assert count_characters({"role": "user", "content": "x" * 400}) == 104

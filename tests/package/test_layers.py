@@ -21,7 +21,7 @@ ROOMS = ("log", "policies", "testing")
 LAYERS = [
     "__init__",
     "store",
-    "pending readiness recount session",
+    "input_filter pending policy_session readiness recount session",
     "compaction settings tracing",
     "connections",
     "connection",
@@ -29,7 +29,7 @@ LAYERS = [
     "new_items own_clients policy_checks runs session_info session_log store_state",
     "clients testing",
     "background bypass count_check first_chunks options session_state single_flight",
-    "counting telemetry watched_settings",
+    "cached_counts counting telemetry watched_settings",
     "spans",
     "instruments log policies",
     "cancellation errors",

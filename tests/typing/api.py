@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agents import Agent, RunContextWrapper, Runner
+from agents import Agent, RunConfig, RunContextWrapper, Runner
 from agents.memory import Session, SessionSettings
 
 from mongo_sessions import (
@@ -16,9 +16,11 @@ from mongo_sessions import (
     FoldReport,
     History,
     Item,
+    LastTurns,
     ListHistory,
     MongoSession,
     MongoSessionStore,
+    PolicySession,
     RecountProgress,
     RetrievalPolicy,
     SessionInfo,
@@ -28,6 +30,8 @@ from mongo_sessions import (
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
+    TrimToolOutputs,
+    input_filter,
 )
 from mongo_sessions.testing import EmbeddedMongo
 
@@ -48,7 +52,21 @@ async def newest_item(log: History) -> list[Item]:
 
 
 def policies() -> list[RetrievalPolicy]:
-    return [TokenLimit(8_000), TokenLimit(8_000, block_tokens=1_000), newest_item]
+    return [
+        TokenLimit(8_000),
+        TokenLimit(8_000, block_tokens=1_000),
+        LastTurns(5, block_turns=10),
+        TrimToolOutputs(newest_item, max_tokens=500, keep_turns=2),
+        newest_item,
+    ]
+
+
+async def in_a_run(inner: Session) -> None:
+    session = PolicySession(inner, LastTurns(5))
+    as_sdk: Session = session
+    config = RunConfig(call_model_input_filter=input_filter(TokenLimit(8_000)))
+    await Runner.run(Agent("a"), "Hello", session=as_sdk, run_config=config)
+    await session.flush()
 
 
 async def shout(request: SummaryRequest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .segments import render
-from .tags import CONVERSATION_SUMMARY, wrap_in_tag
+from .tags import CONVERSATION_SUMMARY, is_wrapped_in, wrap_in_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,3 +44,9 @@ def summary_message(
         "role": role,
         "content": wrap_in_tag(CONVERSATION_SUMMARY, f"{label}\n\n{render(segments)}"),
     }
+
+
+def is_summary_message(item: Item) -> bool:
+    """Whether an item looks like :func:`summary_message`. A user may have written it."""
+    content = item.get("content")
+    return isinstance(content, str) and is_wrapped_in(CONVERSATION_SUMMARY, content)

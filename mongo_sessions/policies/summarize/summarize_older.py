@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
+from ..token_limit import TokenLimit
 from ..view import Added, CutReason
 from .budget import Budget
 from .fold_job import FoldJob
@@ -140,6 +141,10 @@ class SummarizeOlder:
         if await self._has_caught_up(history, tail):
             tail = await self._tails.read(history)
         return self._view(history, tail)
+
+    def in_run(self) -> TokenLimit:
+        """Inside a run: the summary that the run began with, and the newest items that fit."""
+        return TokenLimit(self.max_tokens)
 
     async def maintain(self, history: History) -> bool:
         """Fold a block in the background, if one is due."""

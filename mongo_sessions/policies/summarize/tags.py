@@ -48,6 +48,10 @@ def wrap_in_tag(tag: str, text: str) -> str:
     return f"<{tag}>\n{escape_tags(text)}\n</{tag}>"
 
 
+def is_wrapped_in(tag: str, text: str) -> bool:
+    return text.startswith(f"<{tag}>\n") and text.endswith(f"\n</{tag}>")
+
+
 def _tag_ahead(text: str, start: int) -> tuple[int, bool]:
     """The position of the first letter from ``start`` on, and whether a tag's name follows.
 

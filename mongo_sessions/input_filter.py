@@ -1,0 +1,100 @@
+"""The filter that applies a policy to every model call of a run."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from .cached_counts import CachedCounts
+from .policies import TiktokenCounter, policy_in_run, view_in_run
+from .policies.checks import check_callable
+from .policies.names import name_of
+from .policy_checks import check_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from agents.items import TResponseInputItem
+    from agents.run_config import CallModelData, CallModelInputFilter, ModelInputData
+
+    from .policies import Item, RetrievalPolicy, TokenCounter
+
+_DEFAULT_COUNTER = TiktokenCounter()
+
+
+class HasOverhead(Protocol):
+    """A session that knows what a prompt has besides the history, such as a ``MongoSession``."""
+
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens of instructions, tools and additions of the provider; 0 while unknown."""
+
+
+def input_filter(
+    policy: RetrievalPolicy,
+    *,
+    token_counter: TokenCounter = _DEFAULT_COUNTER,
+    session: HasOverhead | None = None,
+    after: CallModelInputFilter | None = None,
+) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+    """Bound the input of every model call of a run: for ``RunConfig(call_model_input_filter=…)``.
+
+    A session is asked for its view once, at the beginning of a run. Then the input grows with each
+    tool call. This filter shows the model what ``policy`` shows of it. If everything fits, the
+    input is not changed. Nothing is stored, and the run keeps all its items. Cuts fall only where
+    the policy makes them, a block at a time, so a provider's prompt cache can reuse the prompts in
+    between.
+
+    Always kept, and deducted from the budget: a summary at the beginning, the newest user message,
+    and calls of the newest response that have no output yet. The newest group (one item, or one
+    model response with its calls and outputs) is always kept, even above the budget;
+    ``TrimToolOutputs(…, newest_max_tokens=…)`` bounds the outputs in it. If everything does not
+    fit, invalid items (an output without its call, for example) are left out, too.
+
+    :class:`TokenLimit` and :class:`LastTurns` cut. :class:`SummarizeOlder` keeps the summary that
+    the run began with, and cuts; it does not summarise. :class:`TrimToolOutputs` shortens.
+
+    Do not use it with a conversation that the server stores (``conversation_id`` or
+    ``previous_response_id``): there, each call has only the new items.
+
+    Args:
+        policy: Any policy. Use the one of the session, or another one.
+        token_counter: Use that of the store. Counts are kept by the content of an item, up to
+            10,000 of them.
+        session: Its ``overhead_tokens`` are deducted by ``TokenLimit(…, whole_prompt=True)``.
+        after: A filter of yours, which runs first. This one bounds its result.
+
+    Raises:
+        TypeError: the policy is not a coroutine function, or another argument not a callable.
+    """
+    check_policy(policy, has_token_counts=True)
+    check_callable("token_counter", token_counter)
+    if after is not None and not callable(after):
+        raise TypeError(f"after must be a callable, got {name_of(after)}")
+    run_policy = policy_in_run(policy)
+    counts = CachedCounts(token_counter)
+
+    async def bounded(data: CallModelData[Any]) -> ModelInputData:
+        model_data = data.model_data if after is None else await _result_of(after, data)
+        items = cast("list[Item]", model_data.input)
+        await counts.prepare(items)
+        shown = await view_in_run(
+            run_policy,
+            items,
+            count_tokens=counts,
+            overhead_tokens=0 if session is None else session.overhead_tokens,
+        )
+        return replace(model_data, input=cast("list[TResponseInputItem]", shown))
+
+    return bounded
+
+
+async def _result_of(after: CallModelInputFilter, data: CallModelData[Any]) -> ModelInputData:
+    from agents.run_config import ModelInputData  # noqa: PLC0415 - loaded: a run is under way
+
+    result = after(data)
+    model_data = await result if inspect.isawaitable(result) else result
+    if not isinstance(model_data, ModelInputData):
+        raise TypeError(f"after must return a ModelInputData, got {type(model_data).__name__}")
+    return model_data
