@@ -25,7 +25,7 @@ LEAST_TOKENS = 50
 
 # Each move sends the kept turns anew, so they are few in comparison with a block. Measured by
 # benchmarks/facts/tool_turns.py.
-_BLOCK_TURNS = 20
+_LARGEST_BLOCK = 16
 
 
 class TrimToolOutputs:
@@ -49,8 +49,9 @@ class TrimToolOutputs:
         max_tokens: Of an old output, in tokens of the store's counter, at least 50.
         keep_turns: Turns whose outputs are not shortened to ``max_tokens``. A turn is a user
             message and everything up to the next one.
-        block_turns: Turns by which the boundary moves: by default 20, at least ``keep_turns``. With
-            a larger block, the cache reuses more of each prompt, and fewer outputs are shortened.
+        block_turns: Turns by which the boundary moves: by default 16, and less while there are few
+            old turns (the largest power of two that is at most half of them). With a larger block,
+            the cache reuses more of each prompt, and fewer outputs are shortened.
         newest_max_tokens: Of an output in any turn, the running one included; at least
             ``max_tokens``. None sets no limit. The marker has no ``seq``: the item is shortened to
             the same bytes in the run that makes it, where its ``seq`` is not known yet.
@@ -80,7 +81,10 @@ class TrimToolOutputs:
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
         if newest_max_tokens is not None:
             check_whole_number("newest_max_tokens", newest_max_tokens, at_least=max_tokens)
-        self._blocks = TurnBlocks(keep_turns, block_turns, default_block=_BLOCK_TURNS)
+        is_growing = block_turns is None
+        self._blocks = TurnBlocks(
+            keep_turns, _LARGEST_BLOCK if is_growing else block_turns, growing=is_growing
+        )
         self.policy = policy
         self.max_tokens = max_tokens
         self.keep_turns = self._blocks.keep_turns
