@@ -62,6 +62,7 @@ class TailReader:
         self, history: History, read: list[Entry], older: _Unfolded, *, is_again: bool
     ) -> Tail:
         newest, oldest = read[0], read[-1]
+        history.skip_maintenance_until(0)  # a fold is due, also if a summary was forgotten
         older.put_back(read)
         window = await self._window.window(history, older)
         anchor = older.anchor
