@@ -5,8 +5,10 @@ imports nothing outside itself and does not know how a history is stored.
 """
 
 from .cuts import Cut, CutKind, may_start
+from .folds import FoldPhase, FoldState, HasFolds
 from .items import starts_turn
 from .list_history import ListHistory
+from .past_history import PastHistory
 from .policy import (
     Claim,
     Entry,
@@ -17,6 +19,7 @@ from .policy import (
     RetrievalPolicy,
     Summary,
 )
+from .read_only_history import ReadOnlyHistory
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -47,15 +50,20 @@ __all__ = [
     "CutReason",
     "Entry",
     "FoldFailure",
+    "FoldPhase",
     "FoldReport",
     "FoldResult",
+    "FoldState",
     "FoldStatus",
+    "HasFolds",
     "HasMaintenance",
     "HasView",
     "History",
     "Item",
     "ListHistory",
     "NeedsTokenCounts",
+    "PastHistory",
+    "ReadOnlyHistory",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",

@@ -173,7 +173,8 @@ class SummarizeOlder:
         return False
 
     def _view(self, history: History, tail: Tail) -> View:
-        shown, anchor = tail.window.view(self.max_tokens), tail.anchor
+        shown = replace(tail.window.view(self.max_tokens), block=self._tails.block_tokens)
+        anchor = tail.anchor
         if anchor is None:
             return shown
         message = self._message(history, anchor, has_gap=not tail.window.is_whole)

@@ -37,6 +37,7 @@ class TailReader:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._window = TokenLimit(budget.verbatim_tokens)
+        self.block_tokens = self._window.block_tokens
 
     async def read(self, history: History, *, is_again: bool = False) -> Tail:
         """Read backwards to the newest summary, or until the window is full."""
