@@ -28,6 +28,7 @@ from .listing import Listing
 from .marks import Marker
 from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
+from .receipts import Receipts
 from .replace import Replacer
 from .transactions import MAJORITY
 
@@ -97,6 +98,7 @@ class Log:
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
+        self.receipts = Receipts(self._lasting)
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
