@@ -56,7 +56,9 @@ class Inventory:
         ``shown`` are ranges of seqs, both ends included; ``covered_to`` is the last seq that a
         summary covers.
         """
-        barrier = await self._lasting.find_one({"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST)
+        barrier = await self._lasting.find_one(
+            {"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST
+        )
         seqs: dict[str, int] = {"$gt": barrier["seq"] if barrier else 0}
         if last_seq is not None:
             seqs["$lte"] = last_seq

@@ -4,11 +4,11 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 imports nothing outside itself and does not know how a history is stored.
 """
 
+from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
 from .folds import FoldPhase, FoldState, HasFolds
 from .items import starts_turn
 from .list_history import ListHistory
-from .past_history import PastHistory
 from .policy import (
     Claim,
     Entry,
@@ -43,6 +43,7 @@ from .wrapped_history import WrappedHistory
 __all__ = [
     "Added",
     "AgentSummarizer",
+    "BoundedHistory",
     "Changed",
     "Claim",
     "Cut",

@@ -51,7 +51,7 @@ class Unfolded(NamedTuple):
 
 
 async def next_block(history: History, fold_tokens: int) -> Block | None:
-    """The block of :func:`find_block`; None if there is none. The session learns when to ask again."""
+    """The block of :func:`find_block`; if there is none, the session learns when to ask again."""
     found = await find_block(history, fold_tokens)
     if isinstance(found, Block):
         return found
