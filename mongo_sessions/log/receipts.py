@@ -69,8 +69,9 @@ class Receipts:
         """The receipt of the batch that holds the item at ``seq``.
 
         None if that batch has none: user input, the output of an approved call, or items that were
-        added outside a run. On a standalone server, concurrent appends may split a batch; then the
-        receipt may be attributed to an item between its parts.
+        added outside a run. The caller has read the item: until an interrupted clear is completed,
+        the receipts of its items are still found. On a standalone server, concurrent appends may
+        split a batch; then its receipt may be attributed to an item between its parts.
         """
         found = await self._newest(session_id, {"$lte": seq})
         return found if found is not None and found.covers(seq) else None
