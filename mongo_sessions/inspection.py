@@ -53,14 +53,7 @@ class Inspection:
         """
         if at_seq is not None:
             check_whole_number("at_seq", at_seq, at_least=1)
-        connection = self._connections.current()
-        state = copy(self._state)  # the reads must not change what the session remembers
-        state.counts_are_checked = True
-        log = await connection.session_log(self.session_id, state)
-        limit = None if self._settings is None else self._settings.limit
-        prompts = Prompts(connection.history(log), log.log.receipts, self.policy, limit)
-        counting = self._connections.state.counting
-        explainer = Explainer(log.log, prompts, has_token_counts=counting.is_on)
+        explainer = await self._explainer()
         return await (explainer.now() if at_seq is None else explainer.at(at_seq))
 
     @explaining
@@ -91,3 +84,13 @@ class Inspection:
             return await run_to_completion(log.log.claims.forget(self.session_id))
         finally:
             self._state.skip_maintenance_until = 0
+
+    async def _explainer(self) -> Explainer:
+        connection = self._connections.current()
+        state = copy(self._state)  # the reads must not change what the session remembers
+        state.counts_are_checked = True
+        log = await connection.session_log(self.session_id, state)
+        limit = None if self._settings is None else self._settings.limit
+        prompts = Prompts(connection.history(log), log.log.receipts, self.policy, limit)
+        counting = self._connections.state.counting
+        return Explainer(log.log, prompts, has_token_counts=counting.is_on)
