@@ -102,13 +102,11 @@ class SummaryRange:
     def __str__(self) -> str:
         ends = [f"{at:%Y-%m-%d}" for at in (self.first_at, self.last_at) if at is not None]
         dates = f" ({' to '.join(dict.fromkeys(ends))})" if ends else ""
-        rewritten = {0: "never rewritten", 1: "rewritten once"}.get(
-            self.rewrites, f"rewritten {self.rewrites} times"
-        )
-        return (
-            f"items {self.first_seq:,} to {self.last_seq:,}{dates}: {self.tokens:,} tokens, "
-            f"level {self.level}, {rewritten}"
-        )
+        text = f"items {self.first_seq:,} to {self.last_seq:,}{dates}: {self.tokens:,} tokens"
+        if self.level or self.rewrites:
+            times = "once" if self.rewrites == 1 else f"{self.rewrites} times"
+            text += f", level {self.level}, rewritten {times}"
+        return text
 
 
 @dataclass(frozen=True, slots=True)

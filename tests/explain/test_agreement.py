@@ -18,8 +18,6 @@ from tests.support.scribes import tokens, turns
 WRITES = {"insert", "update", "delete", "findAndModify", "commitTransaction"}
 
 
-
-
 async def fold_all(session):
     """Otherwise the next read may fold: it shows more than was explained."""
     while (fold := (await session.explain()).fold) and fold.phase is FoldPhase.DUE:

@@ -28,12 +28,10 @@ async def test_a_due_fold_names_its_block(database):
 
 
 async def test_a_fold_that_waits_for_a_cut_says_so(database):
-    calls = [
-        {"type": "function_call", "call_id": str(n), "name": "x", "arguments": "w " * 100}
-        for n in range(7)
-    ]
+    call = {"type": "function_call", "call_id": "1", "name": "x", "arguments": "w " * 10}
+    output = {"type": "function_call_output", "call_id": "1", "output": "w " * 600}
     session = store_of(database, Scribe()).session("a")
-    await session.add_items([user(1), *calls])
+    await session.add_items([user(1), call, output])
     assert (await session.explain()).fold.phase is FoldPhase.NO_CUT
 
 
