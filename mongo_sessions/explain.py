@@ -58,7 +58,7 @@ class Explainer:
         for _ in range(_ATTEMPTS):
             prompt = await self.prompts.now()
             totals = await self._totals(prompt)
-            if totals.shown.items == len(_stored(prompt.parts)):
+            if _is_unchanged(prompt, totals):
                 break
         explained = await self._explained(prompt, totals)
         before = await self.log.receipts.latest_receipt(self.session_id)
@@ -113,7 +113,8 @@ class Explainer:
         trimmed = [(part, count) for part, count in parts if isinstance(part, Changed)]
         added = [(part, count) for part, count in parts if isinstance(part, Added)]
         summary = [(part, count) for part, count in added if part.kind == "summary"]
-        stored = _stored(prompt.parts)
+        stored = list(_stored(prompt.parts).values())
+        anchor_seq = view.anchor.seq if view.anchor else 0
         return Explanation(
             session_id=self.session_id,
             policy=None if prompts.policy is None else name_of(prompts.policy),
@@ -126,9 +127,9 @@ class Explainer:
             trimmed_from=sum(part.entry.tokens for part, _ in trimmed),
             summary=_amount(summary),
             added=_amount((part, count) for part, count in added if part.kind != "summary"),
-            shown=_amount((entry, entry.tokens) for entry in stored.values()),
-            covered=_to_amount(totals.covered),
-            left_out=_to_amount(totals.rest),
+            shown=_amount((entry, _stored_tokens(entry)) for entry in stored),
+            covered=_without(totals.before, [e for e in stored if e.seq <= anchor_seq]),
+            left_out=_without(totals.after, [e for e in stored if e.seq > anchor_seq]),
             by_kind=by_kind(parts),
             cut=await self._cut(prompt),
             summary_shown=await self._summary(view.anchor, _amount(summary).tokens),
@@ -151,10 +152,7 @@ class Explainer:
     async def _totals(self, prompt: Prompt) -> Totals:
         anchor = prompt.view.anchor
         return await self.log.inventory.totals(
-            self.session_id,
-            _ranges(_stored(prompt.parts)),
-            covered_to=anchor.seq if anchor else 0,
-            last_seq=prompt.last_seq,
+            self.session_id, split_seq=anchor.seq if anchor else 0, last_seq=prompt.last_seq
         )
 
     async def _cut(self, prompt: Prompt) -> ExplainedCut | None:
@@ -195,8 +193,8 @@ class Explainer:
         pairs = zip(parts, earlier.parts, strict=False)
         same = [own for own, _ in takewhile(lambda pair: pair[0][0].item == pair[1].item, pairs)]
         shared, total = _amount(same), _amount(parts)
-        share = shared.tokens / total.tokens if total.tokens else 0.0
-        return SharedPrefix(before.seq, shared.items, shared.tokens, share)
+        own, whole = (shared.tokens, total.tokens) if total.tokens else (shared.items, total.items)
+        return SharedPrefix(before.seq, shared.items, shared.tokens, own / max(1, whole))
 
 
 def _amount(parts: Iterable[tuple[object, int]]) -> Amount:
@@ -204,25 +202,29 @@ def _amount(parts: Iterable[tuple[object, int]]) -> Amount:
     return Amount(len(counts), sum(counts))
 
 
-def _to_amount(counted: Counted) -> Amount:
-    return Amount(counted.items, counted.tokens)
+def _without(counted: Counted, shown: Sequence[Entry]) -> Amount:
+    tokens = counted.tokens - sum(map(_stored_tokens, shown))
+    return Amount(max(0, counted.items - len(shown)), max(0, tokens))  # see _ATTEMPTS
+
+
+def _stored_tokens(entry: Entry) -> int:
+    """As in the document. An item that was stored without a count has no running total, either."""
+    return entry.tokens if entry.total_tokens else 0
+
+
+def _is_unchanged(prompt: Prompt, totals: Totals) -> bool:
+    """Whether no item was removed between the view and the count: at the end, or at the beginning.
+
+    Nothing removes an item in between.
+    """
+    oldest = min(_stored(prompt.parts), default=totals.first_seq)
+    return totals.last_seq == prompt.last_seq and totals.first_seq <= oldest
 
 
 def _stored(parts: Iterable[Part]) -> dict[int, Entry]:
     """The stored items among ``parts``, by seq, each once."""
     entries = [part.entry if isinstance(part, Changed) else part for part in parts]
     return {entry.seq: entry for entry in entries if isinstance(entry, Entry)}
-
-
-def _ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
-    """Consecutive seqs as ranges, both ends included."""
-    ranges: list[tuple[int, int]] = []
-    for seq in sorted(seqs):
-        if ranges and ranges[-1][1] == seq - 1:
-            ranges[-1] = (ranges[-1][0], seq)
-        else:
-            ranges.append((seq, seq))
-    return ranges
 
 
 def _usage(receipt: Receipt | None) -> ModelUsage | None:

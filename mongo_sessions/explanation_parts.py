@@ -161,7 +161,7 @@ class SharedPrefix:
     items: int
     tokens: int
     share: float
-    """Of the tokens of this prompt, from 0 to 1."""
+    """Of the tokens of this prompt, from 0 to 1; of its items if the store counts no tokens."""
 
     def __str__(self) -> str:
         return (

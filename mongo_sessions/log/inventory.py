@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .drivers import AnyDriver, maybe_await
 from .places import BARRIER, NEWEST_FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from datetime import datetime
 
     from .clock import Time
@@ -28,10 +28,12 @@ class Counted(NamedTuple):
 class Totals(NamedTuple):
     """The items of a session, each counted once."""
 
-    shown: Counted = Counted()
-    covered: Counted = Counted()
-    """Not shown, up to the anchor of the summary."""
-    rest: Counted = Counted()
+    before: Counted = Counted()
+    """Up to the given place."""
+    after: Counted = Counted()
+    first_seq: int = 0
+    """Of the oldest item; 0 if there are none."""
+    last_seq: int = 0
     now: datetime | None = None
     """The server's time; None if there are no items."""
 
@@ -43,35 +45,21 @@ class Inventory:
         self._lasting = lasting
         self._time = time
 
-    async def totals(
-        self,
-        session_id: str,
-        shown: Sequence[tuple[int, int]],
-        *,
-        covered_to: int,
-        last_seq: int | None,
-    ) -> Totals:
-        """Count the items up to ``last_seq`` (None: all) in three parts.
-
-        ``shown`` are ranges of seqs, both ends included; ``covered_to`` is the last seq that a
-        summary covers.
-        """
+    async def totals(self, session_id: str, *, split_seq: int, last_seq: int) -> Totals:
+        """Count the items up to ``last_seq``: up to ``split_seq``, and after it."""
         barrier = await self._lasting.find_one(
             {"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST
         )
-        seqs: dict[str, int] = {"$gt": barrier["seq"] if barrier else 0}
-        if last_seq is not None:
-            seqs["$lte"] = last_seq
-        part = {"$cond": [{"$lte": ["$seq", covered_to]}, "covered", "rest"]}
-        if shown:
-            part = {"$cond": [{"$or": [_is_within(*ends) for ends in shown]}, "shown", part]}
+        seqs = {"$gt": barrier["seq"] if barrier else 0, "$lte": last_seq}
         pipeline: list[Document] = [
             {"$match": {"session_id": session_id, "seq": seqs, "item": {"$exists": True}}},
             {
                 "$group": {
-                    "_id": part,
+                    "_id": {"$lte": ["$seq", split_seq]},
                     "items": {"$sum": 1},
                     "tokens": {"$sum": "$tokens"},
+                    "first": {"$min": "$seq"},
+                    "last": {"$max": "$seq"},
                     "now": {"$max": self._time(0)},
                 }
             },
@@ -83,8 +71,16 @@ class Inventory:
             return found
 
         groups = await self._lasting.retry(aggregate)
-        parts = {group["_id"]: Counted(group["items"], group["tokens"]) for group in groups}
-        return Totals(**parts, now=max((group["now"] for group in groups), default=None))
+        if not groups:
+            return Totals()
+        counted = {group["_id"]: Counted(group["items"], group["tokens"]) for group in groups}
+        return Totals(
+            before=counted.get(True, Counted()),
+            after=counted.get(False, Counted()),
+            first_seq=min(group["first"] for group in groups),
+            last_seq=max(group["last"] for group in groups),
+            now=max(group["now"] for group in groups),
+        )
 
     async def dates(self, session_id: str, seqs: Collection[int]) -> dict[int, datetime]:
         """When the documents at these places were added, without time zone; one find for all."""
@@ -99,7 +95,3 @@ class Inventory:
             return found
 
         return {found["seq"]: found["created_at"] for found in await self._lasting.retry(find)}
-
-
-def _is_within(first: int, last: int) -> dict[str, Any]:
-    return {"$and": [{"$gte": ["$seq", first]}, {"$lte": ["$seq", last]}]}

@@ -172,6 +172,18 @@ async def test_a_store_without_token_counts_says_so(any_database):
     assert "counts no tokens" in str(explained)
 
 
+async def test_items_that_were_stored_without_counts_are_counted_in_the_prompt_only(database):
+    """The stored counts are what a budget is computed from: they are shown as they are."""
+    await MongoSessionStore(database, token_counter=None).session("a").add_items(turns(1, 2))
+    store = MongoSessionStore(database, token_counter=tokens)
+    await store.session("a").add_items(turns(3, 4))
+    explained = await store.session("a").explain()
+    assert (explained.items, explained.tokens) == (8, 400)
+    assert (explained.stored.items, explained.stored.tokens) == (8, 200)
+    assert (explained.covered.items, explained.left_out.items) == (0, 0)
+    assert (explained.covered.tokens, explained.left_out.tokens) == (0, 0)
+
+
 async def test_items_of_each_kind(database):
     items = [
         {"role": "developer", "content": "one"},

@@ -1,4 +1,4 @@
-"""An explanation as plain text, and with rich: aligned, bounded, and without a word that was said."""
+"""Explanations as text and with rich: aligned, bounded, and without a word that was said."""
 
 from __future__ import annotations
 

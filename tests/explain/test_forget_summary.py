@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ async def test_the_summary_is_shown_with_its_ranges_and_texts(database):
     session = await folded(database, Scribe())
     summary = await session.summary()
     assert summary.anchor_seq == (await anchors(database))[-1] == 18
-    assert [(s.covers.first_seq, s.covers.last_seq) for s in summary.segments][0][0] == 1
+    assert summary.segments[0].covers.first_seq == 1
     ends = [s.covers.last_seq + 1 for s in summary.segments[:-1]]
     assert ends == [s.covers.first_seq for s in summary.segments[1:]]
     assert summary.text in (await session.get_items())[0]["content"]
@@ -166,6 +167,4 @@ async def test_forgetting_while_workers_fold_write_and_read(database):
     summary = await store.session("a").summary()
     covered = [(s.covers.first_seq, s.covers.last_seq) for s in summary.segments]
     assert covered[0][0] == 1
-    assert all(
-        last + 1 == first for (_, last), (first, _) in zip(covered, covered[1:], strict=False)
-    )
+    assert all(last + 1 == first for (_, last), (first, _) in pairwise(covered))
