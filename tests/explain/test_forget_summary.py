@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from mongo_sessions import MongoSessionStore
+from mongo_sessions.log.claims import Claims
 from mongo_sessions.policies import FoldPhase
 from tests.support.conversations import rejections
 from tests.support.folding import anchors, is_summary, policy_of, raw, store_of
@@ -168,3 +169,29 @@ async def test_forgetting_while_workers_fold_write_and_read(database):
     covered = [(s.covers.first_seq, s.covers.last_seq) for s in summary.segments]
     assert covered[0][0] == 1
     assert all(last + 1 == first for (_, last), (first, _) in pairwise(covered))
+
+
+async def test_a_fold_that_saves_between_the_two_commands_is_removed_in_another_round(
+    database, monkeypatch
+):
+    """It was based on a summary that the first command has removed."""
+    await folded(database, Scribe())
+    held = HeldScribe()
+    worker = store_of(database, held).session("a")
+    await worker.add_items(turns(13, 16))
+    await asyncio.wait_for(held.asked.wait(), 20)
+    remove, saved = Claims._remove, []
+
+    async def remove_and_let_it_save(claims, query):
+        removed = await remove(claims, query)
+        if not saved:
+            held.may_go_on.set()
+            await worker.flush()
+            saved.extend(await anchors(database))
+        return removed
+
+    monkeypatch.setattr(Claims, "_remove", remove_and_let_it_save)
+    session = MongoSessionStore(database, token_counter=tokens).session("a")
+    assert await session.forget_summary() == 3 + len(saved)
+    assert saved
+    assert await anchors(database) == []
