@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .lasting import LastingReads
     from .retries import Retries
 
-# Of :meth:`Claims.forget`. A third round needs a fold that ends within the second one.
+# Of :meth:`Claims.forget`. A second round needs a fold that ends within the first one.
 _ROUNDS = 10
 
 
@@ -126,22 +126,22 @@ class Claims:
     async def forget(self, session_id: str) -> int:
         """Remove all summaries and claims of a session; return the number of summaries.
 
-        A fold under way loses its lease, so its result, which contains what is forgotten, is not
-        stored. A fold that saved between the two commands of a round was based on a summary that
-        the round removed: then there is another round. Each fold needs a longer time than a round,
-        and loses its lease in it, so the rounds end.
+        A fold reads the summary that it is based on under its lease. So once the summaries are
+        removed, each fold that is based on one of them has a lease, which is removed next, or has
+        saved in between: then there is another round. A fold needs several round trips and an
+        answer of the summariser, and must begin anew after each round, so the rounds end.
 
         The number is too low if a command was retried: it lacks the summaries that were removed by
         an attempt whose answer was lost.
         """
         of_items = {"session_id": session_id, "item": {"$exists": True}}
-        removed = 0
+        summaries = {**of_items, "summary": {"$exists": True}}
+        removed = await self._remove(summaries)
         for _ in range(_ROUNDS):
-            found = await self._remove({**of_items, "summary": {"$exists": True}})
-            removed += found
-            # After the summaries: a later fold does not see them any more.
-            claims = await self._remove({**of_items, "claim": {"$exists": True}})
-            if not found and not claims:
+            await self._remove({**of_items, "claim": {"$exists": True}})
+            saved_meanwhile = await self._remove(summaries)
+            removed += saved_meanwhile
+            if not saved_meanwhile:
                 break
         return removed
 
