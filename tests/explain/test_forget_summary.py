@@ -171,27 +171,34 @@ async def test_forgetting_while_workers_fold_write_and_read(database):
     assert all(last + 1 == first for (_, last), (first, _) in pairwise(covered))
 
 
-async def test_a_fold_that_saves_between_the_two_commands_is_removed_in_another_round(
-    database, monkeypatch
-):
-    """It was based on a summary that the first command has removed."""
+async def test_folds_that_are_based_on_each_other_between_the_commands(database, monkeypatch):
+    """The first saves after the summaries were removed; the second is based on that, and works."""
     await folded(database, Scribe())
-    held = HeldScribe()
-    worker = store_of(database, held).session("a")
-    await worker.add_items(turns(13, 16))
-    await asyncio.wait_for(held.asked.wait(), 20)
-    remove, saved = Claims._remove, []
+    scribes = [HeldScribe(), HeldScribe()]
+    workers = [store_of(database, scribe).session("a") for scribe in scribes]
+    await workers[0].add_items(turns(13, 16))
+    await asyncio.wait_for(scribes[0].asked.wait(), 20)
+    remove, saved, commands = Claims._remove, [], 0
 
-    async def remove_and_let_it_save(claims, query):
+    async def remove_while_they_fold(claims, query):
+        nonlocal commands
         removed = await remove(claims, query)
-        if not saved:
-            held.may_go_on.set()
-            await worker.flush()
+        commands += 1
+        if commands == 1:
+            scribes[0].may_go_on.set()
+            await workers[0].flush()
             saved.extend(await anchors(database))
+            await workers[1].add_items([user(17)])
+        elif commands == 2:
+            await workers[1].add_items(turns(18, 22))
+            await asyncio.wait_for(scribes[1].asked.wait(), 20)
         return removed
 
-    monkeypatch.setattr(Claims, "_remove", remove_and_let_it_save)
+    monkeypatch.setattr(Claims, "_remove", remove_while_they_fold)
     session = MongoSessionStore(database, token_counter=tokens).session("a")
     assert await session.forget_summary() == 3 + len(saved)
-    assert saved
+    scribes[1].may_go_on.set()
+    await workers[1].flush()
+    assert "question-1 " not in scribes[1].requests[0].transcript
+    assert len(saved) == 1
     assert await anchors(database) == []
