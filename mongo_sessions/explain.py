@@ -157,7 +157,11 @@ class Explainer:
 
     async def _cut(self, prompt: Prompt) -> ExplainedCut | None:
         view = prompt.view
-        first = _stored(prompt.parts).get(view.start_seq or 0)
+        if view.start_seq is None:
+            return None
+        # The item at the cut itself is not shown if an API would reject it.
+        stored = _stored(prompt.parts)
+        first = stored.get(min((seq for seq in stored if seq >= view.start_seq), default=0))
         if first is None:
             return None
         previous = await anext(self.prompts.history.newest_first(first.seq), None)

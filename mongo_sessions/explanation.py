@@ -150,7 +150,8 @@ class Explanation:
         yield Numbers("In the session", self.stored.items, self.stored.tokens, is_sum=True)
         yield from _part("shown", self.shown)
         yield from _part("summarised", self.covered)
-        yield from _part("left out", self.left_out)
+        is_uncut = self.cut is not None and self.cut.reason.covers_everything
+        yield from _part("left out", self.left_out, "without a counterpart" if is_uncut else "")
 
     def _sentences(self) -> Iterator[Row]:
         if self.tokens:

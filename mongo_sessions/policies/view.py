@@ -28,6 +28,11 @@ class CutReason(Enum):
     LIMIT = "the session's settings have a limit of items"
     UNKNOWN = "the policy does not say"
 
+    @property
+    def covers_everything(self) -> bool:
+        """Whether nothing is left out but items that an API rejects, such as an open call."""
+        return self in (CutReason.WHOLE, CutReason.SUMMARY)
+
 
 class Changed(NamedTuple):
     """A stored item that is shown in another form, such as a shortened tool output."""

@@ -117,3 +117,14 @@ def test_rich_is_imported_only_to_draw_with_it():
         assert "rich" in sys.modules
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_items_that_an_api_would_reject_are_left_out_for_that_reason(database):
+    session = MongoSessionStore(database, token_counter=tokens, policy=TokenLimit(1_000)).session(
+        "a"
+    )
+    output = {"type": "function_call_output", "call_id": "gone", "output": "sunny"}
+    await session.add_items([output, *turns(1, 2)])
+    explained = await session.explain()
+    assert (explained.left_out.items, explained.cut.seq) == (1, 2)
+    assert "(without a counterpart)" in str(explained)
