@@ -4,7 +4,9 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 imports nothing outside itself and does not know how a history is stored.
 """
 
+from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
+from .folds import FoldPhase, FoldState, HasFolds
 from .in_run import HasInRun, policy_in_run, view_in_run
 from .items import starts_turn
 from .last_turns import LastTurns
@@ -19,6 +21,7 @@ from .policy import (
     RetrievalPolicy,
     Summary,
 )
+from .read_only_history import ReadOnlyHistory
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -44,6 +47,7 @@ from .wrapped_history import WrappedHistory
 __all__ = [
     "Added",
     "AgentSummarizer",
+    "BoundedHistory",
     "Changed",
     "Claim",
     "Cut",
@@ -51,9 +55,12 @@ __all__ = [
     "CutReason",
     "Entry",
     "FoldFailure",
+    "FoldPhase",
     "FoldReport",
     "FoldResult",
+    "FoldState",
     "FoldStatus",
+    "HasFolds",
     "HasInRun",
     "HasMaintenance",
     "HasView",
@@ -62,6 +69,8 @@ __all__ = [
     "LastTurns",
     "ListHistory",
     "NeedsTokenCounts",
+    "PastHistory",
+    "ReadOnlyHistory",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",

@@ -91,10 +91,11 @@ class ListHistory:
         self._replace(entry, claim=replace(claim, until=_in(seconds), is_working=True))
         return True
 
-    async def back_off(self, entry: Entry, seconds: float) -> None:
+    async def back_off(self, entry: Entry, seconds: float, reason: str = "") -> None:
         if stored := self._stored(entry):
             failures = 1 + (stored.claim.failures if stored.claim else 0)
-            self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
+            paused = Claim(_in(seconds), is_working=False, failures=failures, reason=reason)
+            self._replace(entry, claim=paused)
 
     async def release(self, entry: Entry) -> None:
         stored = self._stored(entry)

@@ -11,6 +11,7 @@ from agents.memory import Session, SessionSettings
 from mongo_sessions import (
     AgentSummarizer,
     Entry,
+    Explanation,
     FoldFailure,
     FoldProgress,
     FoldReport,
@@ -24,6 +25,7 @@ from mongo_sessions import (
     RecountProgress,
     RetrievalPolicy,
     SessionInfo,
+    SessionSummary,
     SummarizeOlder,
     Summarizer,
     SummaryRequest,
@@ -118,6 +120,13 @@ async def session_is_the_sdks(store: MongoSessionStore) -> None:
     await Runner.run(Agent("assistant"), "hello", session=own)
     overhead: int = own.overhead_tokens
     print(overhead)
+    explained: Explanation = await own.explain()
+    same: Explanation = await own.explain(at_seq=2)
+    share: float | None = None if same.prefix is None else same.prefix.share
+    reason: str | None = None if explained.fold is None else explained.fold.reason
+    summary: SessionSummary | None = await own.summary()
+    dropped: int = await own.forget_summary()
+    print(explained, explained.tokens, share, reason, summary, dropped)
     await own.get_items(wrapper=RunContextWrapper(None))
     if own.session_settings is not None:
         own.session_settings.limit = 7
