@@ -16,7 +16,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
-from .explanation import Explanation
+from .explanations import Explanation, SessionSummary
 from .input_filter import input_filter
 from .pending import FoldProgress
 from .policies import (
@@ -43,7 +43,6 @@ from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
 from .session_info import SessionInfo
-from .session_summary import SessionSummary
 from .store import MongoSessionStore
 
 __version__ = version("mongo-sessions")

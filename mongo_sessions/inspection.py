@@ -6,20 +6,17 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from .cancellation import run_to_completion
-from .explain import Explainer
+from .explanations import Explainer, Prompts, summary_on
 from .log.server import explaining
 from .policies.checks import check_whole_number
-from .prompts import Prompts
-from .session_summary import summary_on
 
 if TYPE_CHECKING:
     from agents.memory import SessionSettings
 
     from .connections import Connections
-    from .explanation import Explanation
+    from .explanations import Explanation, SessionSummary
     from .policies import RetrievalPolicy
     from .session_state import SessionState
-    from .session_summary import SessionSummary
 
 
 class Inspection:

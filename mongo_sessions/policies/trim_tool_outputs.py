@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .checks import check_coroutine_function, check_whole_number
+from .folds import HasFolds
 from .in_run import policy_in_run
 from .items import starts_turn, traits_of
 from .list_history import ListHistory
@@ -18,6 +19,7 @@ from .view import Added, Changed, entry_of, view_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .folds import FoldState
     from .policy import Entry, History, Item, RetrievalPolicy
     from .view import Part, View
 
@@ -67,6 +69,8 @@ class TrimToolOutputs:
     if TYPE_CHECKING:
         maintain: Callable[[History], Awaitable[bool]]
         """The one of ``policy``; missing if it has none."""
+        fold_state: Callable[[History], Awaitable[FoldState | None]]
+        """The same."""
 
     def __init__(
         self,
@@ -92,6 +96,8 @@ class TrimToolOutputs:
         self.newest_max_tokens = newest_max_tokens
         if isinstance(policy, HasMaintenance):
             self.maintain = policy.maintain
+        if isinstance(policy, HasFolds):
+            self.fold_state = policy.fold_state
 
     def __repr__(self) -> str:
         return (

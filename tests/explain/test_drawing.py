@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from mongo_sessions import MongoSessionStore, TokenLimit
-from mongo_sessions.explanation import Explanation
-from mongo_sessions.explanation_parts import Amount
-from mongo_sessions.explanation_text import cells
+from mongo_sessions.explanations import Explanation
+from mongo_sessions.explanations.parts import Amount
+from mongo_sessions.explanations.text import cells
 from tests.support.folding import summarised_session
 from tests.support.policies import POLICIES
 from tests.support.scribes import tokens, turns

@@ -20,12 +20,15 @@ import pytest
 from agents import SQLiteSession
 from agents.models.multi_provider import MultiProvider
 from agents.testing import ScriptedModel, assistant_message
+from opentelemetry import metrics, trace
 
 import mongo_sessions
-from mongo_sessions import policies
+from mongo_sessions import instruments, policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from opentelemetry.sdk.trace import TracerProvider
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -74,6 +77,12 @@ async def namespace(database, replica_set, monkeypatch, tmp_path) -> dict[str, A
     monkeypatch.chdir(tmp_path)
     model = ScriptedModel([[assistant_message(ANSWER)]] * 10)
     monkeypatch.setattr(MultiProvider, "get_model", lambda self, name: model)
+
+    def use(provider: TracerProvider) -> None:
+        own = instruments.Instruments(provider.get_tracer("docs"), metrics.get_meter("docs"))
+        monkeypatch.setattr(instruments, "instruments", own)
+
+    monkeypatch.setattr(trace, "set_tracer_provider", use)  # a process can set one provider, once
     session = SQLiteSession("user-123", "conversations.db")
     await session.add_items([{"role": "user", "content": "Hello"}, assistant_item(ANSWER)])
     session.close()

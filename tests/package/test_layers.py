@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(mongo_sessions.__file__).parent
 
-ROOMS = ("log", "policies", "testing")
+ROOMS = ("explanations", "log", "policies", "testing")
 
 # From the top. A module may import from the lines below its own; a room is one layer.
 LAYERS = [
@@ -23,14 +23,10 @@ LAYERS = [
     "store",
     "input_filter pending policy_session readiness recount session",
     "compaction inspection settings tracing",
-    "connections explain",
-    "connection prompts",
-    "history session_summary",
-    "segment_ranges token_kinds",
-    "explanation",
-    "explanation_parts explanation_rich",
-    "explanation_text",
-    "explanation_rows leases",
+    "connections explanations",
+    "connection",
+    "history",
+    "leases",
     "new_items own_clients policy_checks runs session_info session_log store_state",
     "clients testing",
     "background bypass count_check first_chunks options session_state single_flight",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mongo_sessions import SummarizeOlder, TokenLimit
+from mongo_sessions import LastTurns, SummarizeOlder, TokenLimit, TrimToolOutputs
 from mongo_sessions.policies import drop_unpaired
 from tests.support.scribes import BadScribe, Scribe
 
@@ -49,6 +49,16 @@ POLICIES: dict[str, Callable[[], RetrievalPolicy | None]] = {
     ),
     "SummarizeOlder that fails in the foreground": lambda: SummarizeOlder(
         BadScribe("raises"), max_tokens=1_000, background=False
+    ),
+    "LastTurns": lambda: LastTurns(3),
+    "TrimToolOutputs around TokenLimit": lambda: TrimToolOutputs(
+        TokenLimit(400), max_tokens=50, keep_turns=1, block_turns=1, newest_max_tokens=60
+    ),
+    "TrimToolOutputs around SummarizeOlder": lambda: TrimToolOutputs(
+        SummarizeOlder(Scribe(), max_tokens=1_000), max_tokens=50, keep_turns=1
+    ),
+    "TrimToolOutputs around a function": lambda: TrimToolOutputs(
+        newest_ten, max_tokens=50, keep_turns=1
     ),
     "a function": lambda: newest_ten,
     "a function that adds": lambda: with_a_preface,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .explanation_parts import TokensByKind
-from .policies import Added
-from .policies.items import traits_of
+from ..policies import Added
+from ..policies.items import traits_of
+from .parts import TokensByKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .policies import Item
-    from .policies.view import Part
+    from ..policies import Item
+    from ..policies.view import Part
 
 
 def by_kind(parts: Iterable[tuple[Part, int]]) -> TokensByKind:

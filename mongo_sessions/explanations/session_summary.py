@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .explanation_parts import ExplainedSummary, SummaryRange
-from .policies.summarize.segments import from_summary
+from ..policies.summarize.segments import from_summary
+from .parts import ExplainedSummary, SummaryRange
 from .segment_ranges import ranges_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .log.log import Log
-    from .policies import Entry
+    from ..log.log import Log
+    from ..policies import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .explanation_parts import NO_TOKENS, NOTHING, Amount, TokensByKind, fold_text
-from .explanation_rows import Bar, Numbers, Sentence, Title, percent
-from .explanation_text import drawn
+from .parts import NO_TOKENS, NOTHING, Amount, TokensByKind, fold_text
+from .rows import Bar, Numbers, Sentence, Title, percent
+from .text import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from .explanation_parts import (
+    from ..policies import FoldState
+    from .parts import (
         ExplainedCut,
         ExplainedSummary,
         ModelUsage,
         SharedPrefix,
     )
-    from .explanation_rows import Row
-    from .policies import FoldState
+    from .rows import Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class Explanation:
         return drawn(self._rows())
 
     def __rich__(self) -> RenderableType:
-        from .explanation_rich import rendered  # noqa: PLC0415 - rich need not be installed
+        from .rich_rows import rendered  # noqa: PLC0415 - rich need not be installed
 
         return rendered(self._rows())
 

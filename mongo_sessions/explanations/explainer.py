@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from .errors import CannotExplain
+from ..errors import CannotExplain
+from ..log.documents import in_utc
+from ..policies import Added, Changed, Entry, FoldPhase, HasFolds, ReadOnlyHistory
+from ..policies.cuts import CutKind, cut_kind
+from ..policies.items import traits_of
+from ..policies.names import name_of
 from .explanation import Explanation
-from .explanation_parts import (
+from .parts import (
     Amount,
     ExplainedCut,
     ExplainedSummary,
     ModelUsage,
     SharedPrefix,
 )
-from .log.documents import in_utc
-from .policies import Added, Changed, Entry, FoldPhase, HasFolds, ReadOnlyHistory
-from .policies.cuts import CutKind, cut_kind
-from .policies.items import traits_of
-from .policies.names import name_of
 from .segment_ranges import ranges_of
 from .token_kinds import by_kind
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from .log.inventory import Counted, Totals
-    from .log.log import Log
-    from .log.receipts import Receipt
-    from .policies import FoldState
-    from .policies.view import Part
+    from ..log.inventory import Counted, Totals
+    from ..log.log import Log
+    from ..log.receipts import Receipt
+    from ..policies import FoldState
+    from ..policies.view import Part
     from .prompts import Prompt, Prompts
 
 # Another worker may remove items between the view and the count of what is stored.

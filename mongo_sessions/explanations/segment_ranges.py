@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .explanation_parts import SummaryRange
-from .log.documents import in_utc
-from .policies.summarize.segments import from_summary
+from ..log.documents import in_utc
+from ..policies.summarize.segments import from_summary
+from .parts import SummaryRange
 
 if TYPE_CHECKING:
-    from .log.log import Log
-    from .policies import Entry
+    from ..log.log import Log
+    from ..policies import Entry
 
 
 async def ranges_of(log: Log, session_id: str, anchor: Entry) -> tuple[SummaryRange, ...]:

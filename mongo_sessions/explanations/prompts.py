@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .policies import Added, BoundedHistory, CutReason, PastHistory, View, view_of
-from .policies.late_outputs import complete_window
-from .policies.window import Stretch
+from ..policies import Added, BoundedHistory, CutReason, PastHistory, View, view_of
+from ..policies.late_outputs import complete_window
+from ..policies.window import Stretch
 
 if TYPE_CHECKING:
-    from .history import SessionHistory
-    from .log.receipts import Receipt, Receipts
-    from .policies import Entry, History, RetrievalPolicy
-    from .policies.view import Part
+    from ..history import SessionHistory
+    from ..log.receipts import Receipt, Receipts
+    from ..policies import Entry, History, RetrievalPolicy
+    from ..policies.view import Part
 
 _CHANGED = (
     "The policy now begins at another item than it did then, so it was changed, or items were "

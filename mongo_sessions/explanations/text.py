@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from .explanation_rows import BLOCKS, Bar, Numbers, Sentence, Title
+from .rows import BLOCKS, Bar, Numbers, Sentence, Title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .explanation_rows import Row
+    from .rows import Row
 
 WIDTH = 80
 _BAR = 64

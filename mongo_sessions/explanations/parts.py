@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from .explanation_rows import date, percent
-from .policies import CutReason, FoldPhase
+from ..policies import CutReason, FoldPhase
+from .rows import date, percent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .policies import FoldState
+    from ..policies import FoldState
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .explanation_rows import BLOCKS, Bar, Numbers, Sentence, Title
-from .explanation_text import cells
+from .rows import BLOCKS, Bar, Numbers, Sentence, Title
+from .text import cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from .explanation_rows import Row
+    from .rows import Row
 
 _STYLES = {
     "summary": "magenta",
