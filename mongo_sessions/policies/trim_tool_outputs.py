@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .checks import check_coroutine_function, check_whole_number
+from .folds import HasFolds
 from .in_run import policy_in_run
 from .items import starts_turn, traits_of
 from .list_history import ListHistory
@@ -92,6 +93,8 @@ class TrimToolOutputs:
         self.newest_max_tokens = newest_max_tokens
         if isinstance(policy, HasMaintenance):
             self.maintain = policy.maintain
+        if isinstance(policy, HasFolds):
+            self.fold_state = policy.fold_state
 
     def __repr__(self) -> str:
         return (
