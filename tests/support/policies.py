@@ -40,6 +40,14 @@ POLICIES: dict[str, Callable[[], RetrievalPolicy | None]] = {
     "TokenLimit, tiny": lambda: TokenLimit(20),
     "TokenLimit, large": lambda: TokenLimit(100_000),
     "TokenLimit, whole prompt": lambda: TokenLimit(400, whole_prompt=True),
+    "LastTurns": lambda: LastTurns(3),
+    "TrimToolOutputs": lambda: TrimToolOutputs(TokenLimit(400), max_tokens=50, keep_turns=1),
+    "TrimToolOutputs, newest too": lambda: TrimToolOutputs(
+        LastTurns(3), max_tokens=50, keep_turns=1, newest_max_tokens=55
+    ),
+    "TrimToolOutputs of a summary": lambda: TrimToolOutputs(
+        SummarizeOlder(Scribe(), max_tokens=1_000), max_tokens=50, keep_turns=1
+    ),
     "SummarizeOlder": lambda: SummarizeOlder(Scribe(), max_tokens=1_000),
     "SummarizeOlder, in the foreground": lambda: SummarizeOlder(
         Scribe(), max_tokens=1_000, background=False
@@ -49,13 +57,6 @@ POLICIES: dict[str, Callable[[], RetrievalPolicy | None]] = {
     ),
     "SummarizeOlder that fails in the foreground": lambda: SummarizeOlder(
         BadScribe("raises"), max_tokens=1_000, background=False
-    ),
-    "LastTurns": lambda: LastTurns(3),
-    "TrimToolOutputs around TokenLimit": lambda: TrimToolOutputs(
-        TokenLimit(400), max_tokens=50, keep_turns=1, block_turns=1, newest_max_tokens=60
-    ),
-    "TrimToolOutputs around SummarizeOlder": lambda: TrimToolOutputs(
-        SummarizeOlder(Scribe(), max_tokens=1_000), max_tokens=50, keep_turns=1
     ),
     "TrimToolOutputs around a function": lambda: TrimToolOutputs(
         newest_ten, max_tokens=50, keep_turns=1
