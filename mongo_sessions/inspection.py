@@ -73,7 +73,8 @@ class Inspection:
         folds before. Each write starts one fold, and ``store.fold_pending`` makes all of them.
         Until they are made, the view shows no summary of what they will cover, and leaves it out.
 
-        A fold under way, in any process, cannot store its result. A pause after a failure ends.
+        A fold under way, in any process, cannot store its result. A pause after a failure ends. The
+        total of the summariser's tokens, which is stored with each summary, begins at 0 again.
         """
         connection = self._connections.current()
         log = await connection.session_log(self.session_id, self._state)
