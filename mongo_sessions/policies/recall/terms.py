@@ -1,0 +1,134 @@
+"""The terms of a query: the beginnings of words, and pairs of characters where words have no spaces.
+
+A term is text, never an operator. Its pattern holds letters, digits and marks of the query alone.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_TERMS = 24
+"""The server compares every item with every term, and reports the matches as bits of an int64."""
+
+_LONGEST_QUERY = 20_000
+_LONGEST_WORD = 64
+
+_IN_WORD = r"[\p{L}\p{N}\p{M}]"
+
+# English words that say nothing about a topic. A rare word of another language gains more by its
+# rarity than a list could give.
+_STOP_WORDS = frozenset(
+    """a about after all also an and any are as at be been before being but by can could did do does
+    doing down during each for from further had has have having he her here hers him his how i if in
+    into is it its just me more most my no nor not now of off on once only or other our out over own
+    please s same she should so some such t than that the their them then there these they this
+    those through to too under until up us very was we were what when where which while who whom
+    whose why will with would you your""".split()
+)
+
+# Endings that English words of one meaning differ in, longest first.
+_ENDINGS = ("ingly", "edly", "ing", "ied", "ies", "ed", "es", "ly", "er", "s", "e", "y")
+_SHORTEST_STEM = 3
+
+# The first and the last character of blocks whose scripts put no spaces between words: Thai and
+# Lao, Myanmar, Hangul (whose particles hang on the words), Khmer, Chinese and Japanese.
+_UNSPACED = (
+    ("\u0e00", "\u0eff"),
+    ("\u1000", "\u109f"),
+    ("\u1100", "\u11ff"),
+    ("\u1780", "\u17ff"),
+    ("\u3040", "\u30ff"),
+    ("\u3400", "\u4dbf"),
+    ("\u4e00", "\u9fff"),
+    ("\uac00", "\ud7af"),
+    ("\uf900", "\ufaff"),
+    ("\U00020000", "\U0003ffff"),
+)
+
+
+class Term(NamedTuple):
+    """What an item is compared with."""
+
+    text: str
+    is_name: bool = False
+    """Whether the query capitalises it within a sentence."""
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression (PCRE, case-insensitive) that matches the term in a text."""
+        forms = dict.fromkeys(unicodedata.normalize(form, self.text) for form in ("NFC", "NFD"))
+        either = "|".join(forms)
+        if is_unspaced(self.text[0]):
+            return f"(?:{either})"
+        if self.text.isascii():
+            # In half of the time. It also matches behind a letter that is not ASCII.
+            return rf"\b{either}\b" if self.text.isdecimal() else rf"\b{either}"
+        return rf"(?<!{_IN_WORD})(?:{either})"
+
+
+def terms_of(query: str) -> list[Term]:
+    """The terms of ``query``: at most :data:`MOST_TERMS`, without those that say little.
+
+    Of a longer query, the longest words are taken, and numbers first.
+    """
+    found: dict[str, Term] = {}
+    for word, begins_sentence in _words(query[:_LONGEST_QUERY]):
+        for text in _texts(word):
+            is_name = word[0].isupper() and not begins_sentence
+            known = found.get(text)
+            if known is None or (is_name and not known.is_name):
+                found[text] = Term(text, is_name=is_name)
+    if len(found) <= MOST_TERMS:
+        return list(found.values())
+    best = sorted(found.values(), key=lambda term: (not term.text.isdecimal(), -len(term.text)))
+    return best[:MOST_TERMS]
+
+
+def is_unspaced(char: str) -> bool:
+    """Whether ``char`` belongs to a script without spaces between words."""
+    return any(first <= char <= last for first, last in _UNSPACED)
+
+
+def _texts(word: str) -> Iterator[str]:
+    if is_unspaced(word[0]):
+        yield from map("".join, pairwise(word)) if len(word) > 1 else (word,)
+        return
+    text = word.casefold() if word.isascii() else word.lower()
+    if text not in _STOP_WORDS and (len(text) > 1 or text.isdecimal()):
+        yield _stem(text)[:_LONGEST_WORD]
+
+
+def _stem(word: str) -> str:
+    """The part that the forms of a word have in common: an item matches if a word begins with it."""
+    if word.isascii():
+        for ending in _ENDINGS:
+            if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
+                return word.removesuffix(ending)
+        return word
+    return word if len(word) <= 2 * _SHORTEST_STEM else word[:-2]
+
+
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """Runs of letters, digits and marks of one kind of script; whether each begins a sentence."""
+    word: list[str] = []
+    begins, next_begins = True, True
+    for char in text:
+        if unicodedata.category(char)[0] in "LNM":
+            if word and is_unspaced(word[-1]) != is_unspaced(char):
+                yield "".join(word), begins
+                word = []
+            if not word:
+                begins, next_begins = next_begins, False
+            word.append(char)
+            continue
+        if word:
+            yield "".join(word), begins
+            word = []
+        next_begins = next_begins or char in ".!?\n"
+    if word:
+        yield "".join(word), begins
