@@ -15,6 +15,11 @@ logger = logging.getLogger("mongo_sessions")
 _ENVELOPE = {"__enc__", "v", "kid", "payload"}
 
 
+def is_encrypted(item: Item) -> bool:
+    """Whether this is an envelope of the SDK's EncryptedSession, which hides the item."""
+    return item.get("__enc__") == 1 and item.keys() >= _ENVELOPE
+
+
 class Bypasses:
     """Logs a warning at the first bypass of each kind."""
 
@@ -33,7 +38,7 @@ class Bypasses:
 
     def by_encryption(self, session_id: str, items: Sequence[Item]) -> None:
         """Check items added to a session with a policy for the envelopes of EncryptedSession."""
-        if any(item.get("__enc__") == 1 and item.keys() >= _ENVELOPE for item in items):
+        if any(map(is_encrypted, items)):
             self._warn(
                 f"EncryptedSession hides the items of session {session_id!r} from its policy: it "
                 "counts encrypted text, and may show an output without its call, which an API "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .background import Background
@@ -11,11 +12,13 @@ from .log.indexes import Indexes
 from .log.log import Log
 from .log.retries import Retries, retrying
 from .log.server import Server
+from .policies import HasMaintenance
 from .session_log import SessionLog
 from .single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from .clients import Client
+    from .policies import RetrievalPolicy
     from .session_state import SessionState
     from .store_state import StoreState
 
@@ -55,6 +58,15 @@ class Connection:
             first_chunks=self._state.first_chunks,
             count_check=self._state.count_check,
         )
+
+    def start_maintenance(self, policy: RetrievalPolicy | None, log: SessionLog) -> None:
+        """Start the policy's slow work, if there may be any. Must not fail: all is written."""
+        head = log.state.head
+        if not isinstance(policy, HasMaintenance):
+            return
+        if head is not None and head.total_tokens < log.state.skip_maintenance_until:
+            return
+        self.background.start(log.session_id, partial(policy.maintain, self.history(log)))
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing, once per store."""

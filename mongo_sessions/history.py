@@ -51,7 +51,8 @@ class SessionHistory:
         self._state = log.state
         self.session_id = log.session_id
         self.pinned_tokens = 0
-        self.overhead_tokens = 0
+        self.newest_seq: int | None = None
+        """The newest place that :meth:`newest_first` has read; 0 for no item, None before."""
         self._count_tokens = count_tokens
         self._background = background
         self._first_chunks = first_chunks
@@ -59,6 +60,10 @@ class SessionHistory:
         self._claimant = ObjectId()
         self._first_chunk = DEFAULT
         self._newest_read: _Chunked | None = None
+
+    @property
+    def overhead_tokens(self) -> int:
+        return self._state.overhead_tokens or 0
 
     async def view(self, policy: RetrievalPolicy) -> View:
         """The view of ``policy``. The first chunk is as large as the last view of this policy.
@@ -79,6 +84,10 @@ class SessionHistory:
 
         async def read(chunk: int, before: int | None) -> Page:
             page = await self._newest(chunk, before)
+            if before is None:
+                self.newest_seq = 0
+            if not self.newest_seq and page.documents:
+                self.newest_seq = page.documents[0]["seq"]
             if page.documents and before is None and not self._state.counts_are_checked:
                 self._state.counts_are_checked = await self._count_check.check(
                     self.session_id, page.documents[0]

@@ -21,6 +21,11 @@ def from_sdk(items: list[TResponseInputItem]) -> Sequence[Item]:
     return cast("Sequence[Item]", items)
 
 
+def to_sdk(items: list[Item]) -> list[TResponseInputItem]:
+    """The same items, as the SDK's types."""
+    return cast("list[TResponseInputItem]", items)
+
+
 async def to_new_items(items: list[TResponseInputItem], counting: Counting) -> list[NewItem]:
     """Encode and count each item.
 

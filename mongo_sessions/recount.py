@@ -134,7 +134,7 @@ class _Recount:
             if "summary" in document:
                 fields["summary"] = summaries[document["_id"]]
             if any(document.get(field) != value for field, value in fields.items()):
-                changes[document["_id"]] = fields
+                changes[document["_id"]] = fields | _recounted_receipt(document)
         self.documents += len(live)
         return changes
 
@@ -147,3 +147,12 @@ class _Recount:
             for document in documents
             if "summary" in document
         }
+
+
+def _recounted_receipt(document: Document) -> dict[str, Document]:
+    """The receipt without what the other counter has said: the prompt cannot be counted again."""
+    if "receipt" not in document:
+        return {}
+    by_counter = ("counted", "overhead")
+    kept = {name: value for name, value in document["receipt"].items() if name not in by_counter}
+    return {"receipt": kept}

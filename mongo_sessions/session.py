@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .compaction import CompactionHooks
@@ -11,32 +10,31 @@ from .connections import Connections
 from .log.documents import decode
 from .log.server import Explained, explaining
 from .log.session_ids import check_session_id
-from .new_items import from_sdk, to_new_items
+from .new_items import from_sdk, to_new_items, to_sdk
 from .options import Options
 from .own_clients import OwnClients
-from .policies import HasMaintenance
 from .policies.checks import check_whole_number
 from .policy_checks import check_policy
+from .runs import Runs
 from .session_state import SessionState
-from .settings import checked, for_the_sdk
+from .settings import HasSettings, checked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from agents import RunContextWrapper
     from agents.items import TResponseInputItem
-    from agents.memory import SessionSettings
     from typing_extensions import Self, Unpack
 
-    from .connection import Connection
     from .history import SessionHistory
     from .options import StoreOptions
     from .own_clients import DriverName
-    from .policies import Entry, Item, RetrievalPolicy
+    from .policies import Entry, RetrievalPolicy
     from .session_log import SessionLog
     from .settings import GivenSettings
 
 
-class MongoSession(CompactionHooks):
+class MongoSession(HasSettings, CompactionHooks):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
@@ -67,6 +65,7 @@ class MongoSession(CompactionHooks):
         self._connections = connections
         self._owns_connections = owns_connections
         self._state = SessionState()
+        self._runs = Runs(self._state, connections.state.counting)
 
     @classmethod
     def from_uri(
@@ -96,41 +95,47 @@ class MongoSession(CompactionHooks):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.session_id!r})"
 
-    def _sdk_settings(self) -> SessionSettings:
-        on_limit = partial(self._connections.state.bypasses.by_limit, self.session_id)
-        self._settings = for_the_sdk(self._settings, None if self.policy is None else on_limit)
-        return self._settings
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens of a prompt outside the history, by the last read or response; 0 if unknown.
 
-    def _set_settings(self, given: GivenSettings) -> None:
-        self._settings = checked(given, self.policy)
-
-    # The SDK's protocol declares an attribute, and Pyright does not accept a property for one.
-    session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
+        Instructions, tool schemas and what the provider adds: see
+        :attr:`~mongo_sessions.History.overhead_tokens`.
+        """
+        return self._state.overhead_tokens or 0
 
     @explaining
-    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+    async def get_items(
+        self, limit: int | None = None, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> list[TResponseInputItem]:
         """Return what the model is to see, oldest first.
 
         Args:
             limit: None returns the policy's view (every item, without a policy). A number returns
                 the newest items up to this number, exactly as they were added, whatever the
                 policy: so the SDK reads back what it wrote. 0 returns none.
+            wrapper: Passed by the SDK: the run that shows these items to its model.
 
         Raises:
             ValueError: ``limit`` is negative.
         """
         if limit is None and self.policy is not None:
-            view = await (await self._history()).view(self.policy)
-            return _for_sdk(view.items)
+            history = await self._history()
+            view = await history.view(self.policy)
+            await self._runs.begin(wrapper, view, history.newest_seq)
+            return to_sdk(view.items)
         if limit is None and self._settings is not None:
             limit = self._settings.limit
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
         documents = await (await self._log()).newest_documents(limit)
-        return _for_sdk([decode(document["item"]) for document in documents])
+        self._runs.begin_with_items(wrapper, documents, is_whole=limit is None)
+        return to_sdk([decode(document["item"]) for document in documents])
 
     @explaining
-    async def add_items(self, items: list[TResponseInputItem]) -> None:
+    async def add_items(
+        self, items: list[TResponseInputItem], *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> None:
         """Append a batch: atomic, exactly once, in consecutive places.
 
         One item is one insert, several are one transaction. After a network error or an election,
@@ -162,11 +167,15 @@ class MongoSession(CompactionHooks):
         if self.policy is not None:
             self._connections.state.bypasses.by_encryption(self.session_id, from_sdk(items))
         log = await connection.session_log(self.session_id, self._state)
-        await log.append(new_items)
-        self._start_maintenance(connection, log)
+        batch = self._runs.stamped(wrapper, from_sdk(items), new_items)
+        await log.append(batch)
+        self._runs.appended(wrapper, batch)
+        connection.start_maintenance(self.policy, log)
 
     @explaining
-    async def pop_item(self) -> TResponseInputItem | None:
+    async def pop_item(
+        self, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> TResponseInputItem | None:
         """Remove the newest item, exactly once, and return it; None if there is none.
 
         No read returns the item any more. Its document stays as a mark, with the item in
@@ -175,17 +184,19 @@ class MongoSession(CompactionHooks):
         On a standalone server, and with ``retryWrites=false``, a second item may be popped: if an
         attempt without an answer takes effect after the session has checked for it.
         """
+        self._runs.removed(wrapper)
         encoded = await (await self._log()).pop()
         return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
     @explaining
-    async def clear_session(self) -> None:
+    async def clear_session(self, *, wrapper: RunContextWrapper[Any] | None = None) -> None:
         """Remove every item, in one atomic step. The session can be used again.
 
         No read returns the items any more. Then the content of each document is removed, and the
         server deletes the documents an hour later. If the removal fails, the call raises, and
         another clear or a read completes it.
         """
+        self._runs.removed(wrapper)
         await (await self._log()).clear()
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
@@ -223,16 +234,6 @@ class MongoSession(CompactionHooks):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _start_maintenance(self, connection: Connection, log: SessionLog) -> None:
-        """Start the policy's slow work, if there may be any. Must not fail: all is written."""
-        policy, head = self.policy, self._state.head
-        if not isinstance(policy, HasMaintenance):
-            return
-        if head is not None and head.total_tokens < self._state.skip_maintenance_until:
-            return
-        history = connection.history(log)
-        connection.background.start(self.session_id, partial(policy.maintain, history))
-
     async def _replaceable_log(self) -> SessionLog | None:
         log, own = await self._log(), (type(self).get_items, type(self).add_items)
         # A replacement would bypass the methods of a subclass.
@@ -245,7 +246,3 @@ class MongoSession(CompactionHooks):
     async def _history(self) -> SessionHistory:
         connection = self._connections.current()
         return connection.history(await connection.session_log(self.session_id, self._state))
-
-
-def _for_sdk(items: list[Item]) -> list[TResponseInputItem]:
-    return cast("list[TResponseInputItem]", items)

@@ -71,6 +71,7 @@ class SessionLog:
         page, head = await self.log.newest(self.session_id, limit, before_seq)
         if before_seq is None:
             self.state.head = head
+            self.state.recall_overhead(page.documents)
         return page
 
     async def newest_documents(self, limit: int | None) -> list[Document]:

@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .log.documents import Head
+    from collections.abc import Sequence
+
+    from .log.documents import Document, Head
 
 _HEAD_SECONDS = 300.0
 """Far less than ``MARK_SECONDS`` in log/places.py: no place up to a remembered head is free."""
@@ -20,6 +22,8 @@ class SessionState:
         """Below this number of tokens, the policy's ``maintain`` has no work."""
         self.counts_are_checked = False
         """Whether the newest item was counted again: see count_check.py."""
+        self.overhead_tokens: int | None = None
+        """Tokens of a prompt outside the history; None before a response has reported its usage."""
         self._head: Head | None = None
         self._told_at = _clocks()
 
@@ -43,6 +47,25 @@ class SessionState:
     def forget(self) -> None:
         """Forget head and length of the session, because items are removed."""
         self.head, self.skip_maintenance_until = None, 0
+
+    def observe_overhead(self, tokens: int) -> None:
+        """Take the overhead of one prompt into account.
+
+        The estimate rises at once, so that the next prompt fits. It falls by a quarter of the
+        difference: agents with other tools may take turns in a session.
+        """
+        known = self.overhead_tokens
+        if known is None or tokens >= known:
+            self.overhead_tokens = tokens
+        else:
+            self.overhead_tokens = known - -(-(known - tokens) // 4)
+
+    def recall_overhead(self, newest_first: Sequence[Document]) -> None:
+        """Take the estimate of the newest receipt, which any worker may have written."""
+        for document in newest_first:
+            if "overhead" in (receipt := document.get("receipt", {})):
+                self.overhead_tokens = receipt["overhead"]
+                return
 
 
 def _clocks() -> tuple[float, float]:

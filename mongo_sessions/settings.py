@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .policies.names import name_of
 
@@ -11,9 +12,30 @@ if TYPE_CHECKING:
 
     from agents.memory import SessionSettings
 
+    from .connections import Connections
     from .policies import RetrievalPolicy
 
 GivenSettings: TypeAlias = "SessionSettings | dict[str, Any] | None"
+
+
+class HasSettings:
+    """The attribute ``session_settings`` that the SDK reads on a session."""
+
+    session_id: str
+    policy: RetrievalPolicy | None
+    _connections: Connections
+    _settings: SessionSettings | None
+
+    def _sdk_settings(self) -> SessionSettings:
+        on_limit = partial(self._connections.state.bypasses.by_limit, self.session_id)
+        self._settings = for_the_sdk(self._settings, None if self.policy is None else on_limit)
+        return self._settings
+
+    def _set_settings(self, given: GivenSettings) -> None:
+        self._settings = checked(given, self.policy)
+
+    # The SDK's protocol declares an attribute, and Pyright does not accept a property for one.
+    session_settings: SessionSettings | None = cast("Any", property(_sdk_settings, _set_settings))
 
 
 def checked(given: GivenSettings, policy: RetrievalPolicy | None) -> SessionSettings | None:

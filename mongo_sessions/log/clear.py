@@ -97,5 +97,5 @@ def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
                 "summary": None,
             }
         },
-        {"$project": {"item": 0, "claim": 0}},
+        {"$project": {"item": 0, "claim": 0, "receipt": 0}},
     ]

@@ -69,6 +69,8 @@ class NewItem(NamedTuple):
     """In bytes."""
     tokens: int | None
     starts_turn: bool
+    receipt: Document | None = None
+    """What the model had been shown when it wrote the batch that this item begins."""
 
 
 def encode(item: Item, name: str = "item") -> tuple[Encoded, int]:
@@ -127,6 +129,8 @@ def to_documents(
             document |= {"tokens": item.tokens, "total_tokens": total_tokens}
         if item.size > ROOMY_ITEM_BYTES:
             document["is_full"] = True
+        if item.receipt is not None:
+            document["receipt"] = item.receipt
         documents.append({**document, "turn": turn, "created_at": now, **gaps})
     return documents
 

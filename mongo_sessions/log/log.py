@@ -27,6 +27,7 @@ from .listing import Listing
 from .marks import Marker
 from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
+from .receipts import Receipts
 from .replace import Replacer
 from .transactions import MAJORITY
 
@@ -95,6 +96,7 @@ class Log:
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
+        self.receipts = Receipts(self._lasting)
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(

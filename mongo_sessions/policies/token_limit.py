@@ -40,7 +40,9 @@ class TokenLimit:
             reuses more of each prompt, and the view is smaller.
         whole_prompt: Whether ``max_tokens`` is the budget of the whole prompt. Then
             :attr:`History.overhead_tokens`, what instructions, tools and the provider add, is
-            deducted. It is known after the first response of a session that reports its usage.
+            deducted, in steps of a sixteenth of ``max_tokens``. At least one step remains for the
+            new input. The overhead is known after the first response of a session that reports
+            its usage; until then, nothing is deducted.
 
     The newest group (one item, or one model response with its calls and outputs) is always shown,
     even above the budget: a turn without its own context would be worse. A warning is logged the
@@ -65,7 +67,8 @@ class TokenLimit:
         self._warned = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens})"
+        whole = ", whole_prompt=True" if self.whole_prompt else ""
+        return f"{type(self).__name__}({self.max_tokens}, block_tokens={self.block_tokens}{whole})"
 
     async def __call__(self, history: History, /) -> list[Item]:
         return (await self.view(history)).items
@@ -127,25 +130,30 @@ class TokenLimit:
             window = complete.window(offset + position)
             if window.entries and window.tokens <= room.tokens:
                 return window
-        return self._newest_group(largest)
+        return self._newest_group(history, largest)
 
     def _room(self, history: History) -> Room:
         tokens = self.max_tokens - history.pinned_tokens
-        if self.whole_prompt:
-            # In steps: the window must not move back and forth with every new estimate.
+        if overhead := self._overhead(history):
+            # In steps: the window must not move back and forth with every new estimate. The
+            # further step is for the new input, which is not stored when a run reads its view.
             step = max(1, self.max_tokens // 16)
-            tokens -= -(-history.overhead_tokens // step) * step
+            tokens -= (-(-overhead // step) + 1) * step
         return Room.within(max(1, tokens), self.block_tokens)
 
-    def _newest_group(self, window: Window) -> Window:
-        group = window.newest_group()
-        if group.tokens > self.max_tokens and not self._warned:
+    def _overhead(self, history: History) -> int:
+        return history.overhead_tokens if self.whole_prompt else 0
+
+    def _newest_group(self, history: History, window: Window) -> Window:
+        group, overhead = window.newest_group(), self._overhead(history)
+        if group.tokens + overhead > self.max_tokens and not self._warned:
             self._warned = True
             logger.warning(
                 "The newest group of a session has %d tokens and is shown whole, "
-                "although max_tokens is %d (logged once)",
+                "although max_tokens is %d%s (logged once)",
                 group.tokens,
                 self.max_tokens,
+                f" and the rest of the prompt has {overhead}" if overhead else "",
             )
         return group
 

@@ -1,0 +1,198 @@
+"""The runs of a session object: what each has shown to its model, and the receipts for that."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .bypass import is_encrypted
+from .policies import Added
+from .policies.items import traits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents import RunContextWrapper
+    from agents.usage import RequestUsage
+
+    from .counting import Counting
+    from .log.documents import Document, NewItem
+    from .policies import Item, View
+    from .session_state import SessionState
+
+_MOST_RUNS = 64
+"""Concurrent runs of one session object. Beyond them, the oldest run writes no more receipts."""
+
+
+class Shown(NamedTuple):
+    """The view that a run began with. None: not known."""
+
+    cut: int | None
+    """Where its verbatim part begins. None, too, if it has none."""
+    seen: int | None
+    """The newest place that the read saw; 0 for an empty session."""
+    anchor: int | None
+    """The place of the summary that is shown. None, too, if there is none."""
+    tokens: int | None
+    """By the token counter."""
+
+
+class Runs:
+    """The runs of one session object, by their wrappers.
+
+    The SDK passes one ``RunContextWrapper`` to all calls of a run. It cannot be hashed, so runs are
+    found by its identity. A weak reference tells whether that is still the same object.
+    """
+
+    def __init__(self, state: SessionState, counting: Counting) -> None:
+        self._state = state
+        self._counting = counting
+        self._runs: dict[int, _Run] = {}
+
+    async def begin(
+        self, wrapper: RunContextWrapper[Any] | None, view: View, newest_seq: int | None
+    ) -> None:
+        """A run has read the view of a policy, and ``newest_seq`` was the newest place.
+
+        Items that are not stored, such as a summary, are counted here.
+        """
+        if wrapper is None:
+            return
+        added = [part.item for part in view.parts if isinstance(part, Added)]
+        # A summary is short. A policy that makes all of its items may show a long history.
+        counts = await self._counting.all(added, size=sys.maxsize if len(added) > 1 else 0)
+        stored = sum(part.tokens for part in view.parts if not isinstance(part, Added))
+        tokens = stored + sum(filter(None, counts)) if self._counting.is_on else None
+        anchor = None if view.anchor is None else view.anchor.seq
+        self._begin(wrapper, Shown(view.start_seq, newest_seq, anchor, tokens))
+
+    def begin_with_items(
+        self,
+        wrapper: RunContextWrapper[Any] | None,
+        documents: Sequence[Document],
+        *,
+        is_whole: bool,
+    ) -> None:
+        """A run has read all items, oldest first, or the newest ones.
+
+        A run that reads the newest items is resumed, or has a limit in its settings: its receipts
+        have the usage only. But a run that has read a view before goes on with that view.
+        """
+        if wrapper is None or not (is_whole or self._of(wrapper) is None):
+            return
+        shown = Shown(None, None, None, None)
+        if is_whole:
+            first, last = (documents[0]["seq"], documents[-1]["seq"]) if documents else (None, 0)
+            tokens = _sum([document.get("tokens") for document in documents])
+            shown = Shown(first, last, None, tokens)
+        self._begin(wrapper, shown)
+
+    def _begin(self, wrapper: RunContextWrapper[Any], shown: Shown) -> None:
+        ended = [key for key, run in list(self._runs.items()) if run.wrapper() is None]
+        oldest = list(self._runs)[: 1 - _MOST_RUNS]
+        for key in (*ended, *oldest, id(wrapper)):
+            self._runs.pop(key, None)
+        self._runs[id(wrapper)] = _Run(wrapper, shown)
+
+    def stamped(
+        self,
+        wrapper: RunContextWrapper[Any] | None,
+        items: Sequence[Item],
+        new_items: Sequence[NewItem],
+    ) -> Sequence[NewItem]:
+        """The batch, with a receipt on its first item if a model of a known run wrote any."""
+        run = self._of(wrapper)
+        if run is None or not any(map(_is_from_model, items)):
+            return new_items
+        receipt = run.receipt(self._state, len(items))
+        return [new_items[0]._replace(receipt=receipt), *new_items[1:]]
+
+    def appended(
+        self, wrapper: RunContextWrapper[Any] | None, new_items: Sequence[NewItem]
+    ) -> None:
+        """The batch is stored: the next prompt of the run has it."""
+        if run := self._of(wrapper):
+            run.add([item.tokens for item in new_items])
+
+    def removed(self, wrapper: RunContextWrapper[Any] | None) -> None:
+        """The run has removed items: its next prompt is not known."""
+        if run := self._of(wrapper):
+            run.prompt_tokens = None
+
+    def _of(self, wrapper: RunContextWrapper[Any] | None) -> _Run | None:
+        if wrapper is None:
+            return None
+        run = self._runs.get(id(wrapper))
+        return run if run is not None and run.wrapper() is wrapper else None
+
+
+class _Run:
+    """One run, since it has read its view."""
+
+    def __init__(self, wrapper: RunContextWrapper[Any], shown: Shown) -> None:
+        self.wrapper = weakref.ref(wrapper)
+        self.prompt_tokens = shown.tokens
+        """Of the next prompt, by the token counter: the view, and the batches since."""
+        self._shown = shown
+        self._requests = len(self._usage())
+        """Requests before the current response, in this run or, in a shared wrapper, others."""
+        self._has_responded = False
+
+    def receipt(self, state: SessionState, items: int) -> dict[str, int]:
+        """The receipt of a batch that a model has written; observe the overhead of its prompt.
+
+        Only the first response of a run is observed: a filter may have shortened later prompts,
+        which the SDK does not tell.
+        """
+        shown, known = self._shown, {"items": items}
+        request = self._request()
+        is_first, self._has_responded = not self._has_responded, True
+        if is_first and request is not None and self.prompt_tokens is not None:
+            state.observe_overhead(max(0, request["input"] - self.prompt_tokens))
+        optional = {
+            "cut": shown.cut,
+            "seen": shown.seen,
+            "anchor": shown.anchor,
+            **(request or {}),
+            "counted": self.prompt_tokens,
+            "overhead": state.overhead_tokens,
+        }
+        return known | {name: value for name, value in optional.items() if value is not None}
+
+    def add(self, tokens: Sequence[int | None]) -> None:
+        """Count a stored batch."""
+        self.prompt_tokens = _sum([self.prompt_tokens, *tokens])
+        self._requests = len(self._usage())
+
+    def _request(self) -> dict[str, int] | None:
+        """The provider's tokens of the request that this response answers; None if unknown.
+
+        It is the first since the last batch. An agent that is called as a tool shares the usage of
+        its caller, and its requests follow.
+        """
+        requests = self._usage()[self._requests :]
+        if not requests or requests[0].input_tokens <= 0:
+            return None
+        details = requests[0].input_tokens_details
+        return {
+            "input": requests[0].input_tokens,
+            "cached": details.cached_tokens or 0,
+            "output": requests[0].output_tokens or 0,
+        }
+
+    def _usage(self) -> Sequence[RequestUsage]:
+        wrapper = self.wrapper()
+        # The SDK's types do not say that an application's provider may have set None.
+        usage: Any = None if wrapper is None else wrapper.usage
+        return () if usage is None else usage.request_usage_entries or ()
+
+
+def _is_from_model(item: Item) -> bool:
+    return not is_encrypted(item) and traits_of(item).from_model
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """The total; None if any count is missing."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
