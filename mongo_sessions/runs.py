@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agents import RunContextWrapper
-    from agents.usage import RequestUsage
 
     from .counting import Counting
     from .log.documents import Document, NewItem
@@ -136,7 +135,7 @@ class _Run:
         """Of the next prompt, by the token counter: the view, and the batches since."""
         self._shown = shown
         self._requests = len(self._usage())
-        """Requests before the current response, in this run or, in a shared wrapper, others."""
+        """The requests in the usage up to the last batch; a shared wrapper may begin with some."""
         self._has_responded = False
 
     def receipt(self, state: SessionState, items: int) -> dict[str, int]:
@@ -147,9 +146,10 @@ class _Run:
         """
         shown, known = self._shown, {"items": items}
         request = self._request()
-        is_first, self._has_responded = not self._has_responded, True
-        if is_first and request is not None and self.prompt_tokens is not None:
-            state.observe_overhead(max(0, request["input"] - self.prompt_tokens))
+        if request is not None:
+            is_first, self._has_responded = not self._has_responded, True
+            if is_first and self.prompt_tokens is not None:
+                state.observe_overhead(max(0, request["input"] - self.prompt_tokens))
         optional = {
             "cut": shown.cut,
             "seen": shown.seen,
@@ -158,32 +158,31 @@ class _Run:
             "counted": self.prompt_tokens,
             "overhead": state.overhead_tokens,
         }
-        return known | {name: value for name, value in optional.items() if value is not None}
+        return known | {name: n for name, n in optional.items() if isinstance(n, int)}
 
     def add(self, tokens: Sequence[int | None]) -> None:
         """Count a stored batch."""
         self.prompt_tokens = _sum([self.prompt_tokens, *tokens])
         self._requests = len(self._usage())
 
-    def _request(self) -> dict[str, int] | None:
+    def _request(self) -> dict[str, Any] | None:
         """The provider's tokens of the request that this response answers; None if unknown.
 
         It is the first since the last batch. An agent that is called as a tool shares the usage of
         its caller, and its requests follow.
         """
         requests = self._usage()[self._requests :]
-        if not requests or requests[0].input_tokens <= 0:
+        if not requests:
             return None
-        details = requests[0].input_tokens_details
-        return {
-            "input": requests[0].input_tokens,
-            "cached": details.cached_tokens or 0,
-            "output": requests[0].output_tokens or 0,
-        }
+        tokens, details = requests[0].input_tokens, requests[0].input_tokens_details
+        if not isinstance(tokens, int) or tokens <= 0:
+            return None
+        cached = None if details is None else details.cached_tokens
+        return {"input": tokens, "cached": cached, "output": requests[0].output_tokens}
 
-    def _usage(self) -> Sequence[RequestUsage]:
+    def _usage(self) -> Sequence[Any]:
+        """The requests so far. Any: a provider may set None where the types do not say so."""
         wrapper = self.wrapper()
-        # The SDK's types do not say that an application's provider may have set None.
         usage: Any = None if wrapper is None else wrapper.usage
         return () if usage is None else usage.request_usage_entries or ()
 

@@ -224,13 +224,45 @@ async def test_a_call_outside_a_run_stores_what_it_did_before(database):
     assert all(d.keys() == fields for d in await documents(database))
 
 
-@pytest.mark.parametrize("broken", [None, [], [usage(None)]])
-async def test_usage_that_is_missing_does_not_disturb_a_run(database, broken):
+def incomplete(**fields) -> list:
+    total = usage(None)
+    total.add(usage(100))
+    [entry] = requests = total.request_usage_entries
+    for name, value in fields.items():
+        setattr(entry, name, value)
+    return requests
+
+
+ANSWER = {"role": "assistant", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        (None, {}),
+        ([], {}),
+        (incomplete(input_tokens=None), {}),
+        (incomplete(input_tokens=0), {}),
+        (incomplete(input_tokens_details=None), {"input": 100, "output": 11, "overhead": 100}),
+        (incomplete(output_tokens=None), {"input": 100, "cached": 7, "overhead": 100}),
+    ],
+)
+async def test_usage_that_is_missing_does_not_disturb_a_run(database, entries, found):
     session, wrapper = counting(database).session("a"), RunContextWrapper(None)
-    wrapper.usage.request_usage_entries = broken
     await session.get_items(wrapper=wrapper)
-    await session.add_items([{"role": "assistant", "content": "hi"}], wrapper=wrapper)
-    assert await receipts(database) == {1: {"items": 1, "seen": 0, "counted": 0}}
+    wrapper.usage.request_usage_entries = entries
+    await session.add_items([ANSWER], wrapper=wrapper)
+    assert await receipts(database) == {1: {"items": 1, "seen": 0, "counted": 0, **found}}
+
+
+async def test_answers_in_the_input_of_a_run_are_not_taken_for_its_response(database):
+    session = counting(database).session("a")
+    model = ReportingModel([say("Hi")])
+    config = RunConfig(session_input_callback=lambda history, new: history + new)
+    await run(Agent("assistant", model=model), [ANSWER, user("hi")], session, run_config=config)
+    found = await receipts(database)
+    assert found[1] == {"items": 2, "seen": 0, "counted": 0}
+    assert found[3] == {"items": 1, "seen": 0, **TOKENS, "counted": 2, "input": 3_002}
 
 
 async def test_a_store_without_counts_still_stamps_the_usage(database):

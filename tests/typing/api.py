@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agents import Agent, Runner
+from agents import Agent, RunContextWrapper, Runner
 from agents.memory import Session, SessionSettings
 
 from mongo_sessions import (
@@ -98,6 +98,9 @@ async def session_is_the_sdks(store: MongoSessionStore) -> None:
     await session.add_items([{"role": "user", "content": "hello"}])
     own = store.session("a", session_settings={"limit": 5})
     await Runner.run(Agent("assistant"), "hello", session=own)
+    overhead: int = own.overhead_tokens
+    print(overhead)
+    await own.get_items(wrapper=RunContextWrapper(None))
     if own.session_settings is not None:
         own.session_settings.limit = 7
     own.session_settings = None
