@@ -10,6 +10,7 @@ from .list_history import ListHistory
 from .policy import (
     Claim,
     Entry,
+    Found,
     HasMaintenance,
     History,
     Item,
@@ -50,6 +51,7 @@ __all__ = [
     "FoldReport",
     "FoldResult",
     "FoldStatus",
+    "Found",
     "HasMaintenance",
     "HasView",
     "History",

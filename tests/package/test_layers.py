@@ -26,6 +26,7 @@ LAYERS = [
     "connections",
     "connection",
     "history",
+    "ranked_search",
     "new_items own_clients policy_checks runs session_info session_log store_state",
     "clients testing",
     "background bypass count_check first_chunks options session_state single_flight",

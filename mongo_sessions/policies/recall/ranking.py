@@ -38,6 +38,8 @@ class Ranked(NamedTuple):
 
     seq: int
     score: float
+    share: float = 0.0
+    """The share of the weight of all terms that its own terms have."""
 
 
 def ranked(terms: Sequence[Term], matches: Sequence[Match], items: int) -> list[Ranked]:
@@ -55,7 +57,12 @@ def ranked(terms: Sequence[Term], matches: Sequence[Match], items: int) -> list[
         for distance, share in _NEIGHBOURS.items():
             for beside in (seq - distance, seq + distance):
                 spread[beside] = spread.get(beside, 0.0) + share * score
-    found = [Ranked(seq, score) for seq, score in spread.items() if score > 0 and seq > 0]
+    shares = _shares(matches, weights)
+    found = [
+        Ranked(seq, score, shares.get(seq, 0.0))
+        for seq, score in spread.items()
+        if score > 0 and seq > 0
+    ]
     return sorted(found, key=lambda one: (-one.score, -one.seq))
 
 
@@ -66,6 +73,15 @@ def _weights(terms: Sequence[Term], matches: Sequence[Match], items: int) -> lis
         rarity = math.log(1 + (max(items, number) - number + 0.5) / (number + 0.5))
         weights.append(rarity * (_NAME_WEIGHT if term.is_name else 1.0))
     return weights
+
+
+def _shares(matches: Sequence[Match], weights: Sequence[float]) -> dict[int, float]:
+    """The share of ``weights`` that each match has. A term that no item has counts, too."""
+    total = sum(weights) or 1.0
+    return {
+        match.seq: sum(w for bit, w in enumerate(weights) if match.terms >> bit & 1) / total
+        for match in matches
+    }
 
 
 def _score(match: Match, weights: Sequence[float]) -> float:
