@@ -36,6 +36,7 @@ from .policies import (
 )
 from .readiness import StoreCheck
 from .recount import RecountProgress
+from .search import Hit, SearchResult
 from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
@@ -51,6 +52,7 @@ __all__ = [
     "ForeignCollection",
     "Found",
     "History",
+    "Hit",
     "IndexesMissing",
     "InvalidItem",
     "Item",
@@ -60,6 +62,7 @@ __all__ = [
     "MongoSessionStore",
     "RecountProgress",
     "RetrievalPolicy",
+    "SearchResult",
     "ServerUnavailable",
     "SessionInfo",
     "StoreCheck",

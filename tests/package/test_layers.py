@@ -22,7 +22,7 @@ LAYERS = [
     "__init__",
     "store",
     "pending readiness recount session",
-    "compaction settings",
+    "compaction search settings",
     "connections",
     "connection",
     "history",
