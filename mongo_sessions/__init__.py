@@ -15,6 +15,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .log.word_indexes import AtlasSearch, TextIndex
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -40,11 +41,13 @@ from .search import Hit, SearchResult
 from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
+from .tools import read_tool, search_tool
 
 __version__ = version("mongo-sessions")
 
 __all__ = [
     "AgentSummarizer",
+    "AtlasSearch",
     "Entry",
     "FoldFailure",
     "FoldProgress",
@@ -71,9 +74,12 @@ __all__ = [
     "Summarizer",
     "SummarizerUsage",
     "SummaryRequest",
+    "TextIndex",
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
     "WrongEventLoop",
     "__version__",
+    "read_tool",
+    "search_tool",
 ]

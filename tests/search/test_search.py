@@ -132,7 +132,7 @@ async def test_dates_bound_the_hits_and_must_have_a_time_zone(session):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("limit", 0), ("limit", 101), ("neighbours", 33), ("seconds", 0), ("max_tokens", 0)],
+    [("limit", 0), ("limit", 101), ("neighbours", 17), ("seconds", 0), ("max_tokens", 0)],
 )
 async def test_an_argument_out_of_range_is_named(session, option, value):
     with pytest.raises(ValueError, match=f"{option} must be .*, got {value}"):
@@ -182,6 +182,8 @@ async def test_the_server_gets_a_limit_of_time(database, sent):
     await session.add_items(FILLER)
     sent.clear()
     await session.search("row", seconds=1.5)
-    [aggregate] = [event.command for event in sent.started_events if event.command_name == "aggregate"]
+    [aggregate] = [
+        event.command for event in sent.started_events if event.command_name == "aggregate"
+    ]
     assert 0 < aggregate["maxTimeMS"] <= 1500
     assert aggregate["pipeline"][0]["$match"]["session_id"] == "a"

@@ -120,6 +120,15 @@ def terms_of(query: str) -> list[Term]:
     return _terms(text, _STOP_WORDS) or _terms(text, frozenset())
 
 
+def words_of(query: str) -> list[str]:
+    """The words of the same query, as they are: for an index of words. At most 24."""
+    text = unicodedata.normalize("NFC", query[:_LONGEST_QUERY])
+    words = [word[:_LONGEST_WORD] for word, _ in _words(text)]
+    telling = [word for word in words if word.lower() not in _STOP_WORDS]
+    longest = sorted(dict.fromkeys(telling or words), key=len, reverse=True)
+    return longest[:MOST_TERMS]
+
+
 def _terms(query: str, stop_words: frozenset[str]) -> list[Term]:
     found: dict[str, Term] = {}
     for word, begins_sentence in _words(query):
