@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mongo_sessions")
 
 _UNAUTHORIZED = 13
-_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 85, 86
+_CANNOT_CREATE, _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 67, 85, 86
 
 # Every document of a session has these fields, whatever its state.
 _FIELDS = {"session_id": str, "seq": int, "turn": int, "created_at": datetime}
@@ -132,7 +132,9 @@ class Indexes:
                 reason = "this user may not create it"
                 if existing is None:
                     reason += ", nor see whether it is there (if it is, pass create_indexes=False)"
-            elif error.code in (_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT):
+            elif error.code in (_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT) or (
+                error.code == _CANNOT_CREATE and spec.with_its_key(known)  # a second text index
+            ):
                 reason = "another one is in its way"
                 to_drop = to_drop or spec.with_its_key(known)
             elif error.code == DUPLICATE_KEY:

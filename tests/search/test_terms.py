@@ -30,7 +30,7 @@ FOUND = [
     ("İstanbul", "istanbul"),
     ("istanbul", "ISTANBUL"),
     ("ISPARTA", "isparta"),
-    ("ısparta", "ISPARTA"),
+    ("\u0131sparta", "ISPARTA"),
     ("Straße", "STRASSE"),
     ("Straße", "STRAẞE"),
     ("Привет", "привет, мир"),
@@ -51,11 +51,11 @@ NOT_FOUND = [
     ("4711", "No. 47110"),
     ("4711", "No. 14711"),
     ("art", "the party"),
-    ("cafe", "the café bar"[:0] + "decaf"),
+    ("caf", "decaf"),
     ("русский", "прусский"),
-    ("ara", "सara"[:0] + "para"),
     ("東京", "京東"),
     (".*", "anything"),
+    ("what are you", "an area of youth"),
     ("[a-z]", "anything"),
     ("$ne", "1"),
 ]
@@ -100,37 +100,20 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=200)
 PIECES = st.lists(
     st.sampled_from(
         [
-            "zebra",
-            "東京都",
-            "İ",
-            "ß",
-            "é",
-            "e\u0301",
-            "$",
-            '"',
-            "-",
-            "\\",
-            "(?",
-            "[",
-            "\0",
-            "\ud83d",
+            *("zebra", "東京都", "İ", "ß", "é", "e\u0301", "$", '"', "-", "\\", "(?", "[", "\0"),
+            *("\ud83d", "{'$ne': 1}", "4711", "a.b", " ", "\n", "ना", "\u0131", "Σ", "x"),
         ]
-        + ["{'$ne': 1}", "4711", "a.b", " ", "\n", "ना", "ı", "Σ", "x"]
     ),
     max_size=12,
 ).map("".join)
 
 
 @given(query=ANY_TEXT | PIECES, text=ANY_TEXT | PIECES)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_server_and_memory_agree_on_any_query_and_text(session, query, text):
     await session.clear_session()
-    items = [{"role": "user", "content": text.replace("\ud83d", "?")}]
-    items = [items[0]] if items[0]["content"].isprintable() else items
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        items = [{"role": "user", "content": "no text"}]
+    # An item with half a character is stored as JSON text: see above.
+    items = [{"role": "user", "content": text.encode("utf-8", "replace").decode()}]
     await session.add_items(items)
     history = ListHistory(items, token_counter=lambda item: estimate_tokens(str(item)))
     here = {found.entry.item["content"] for found in await history.search(query)}
@@ -163,7 +146,7 @@ SHAPES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4)
 
 
 @given(items=st.lists(SHAPES, min_size=1, max_size=12))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_shape_of_an_item_makes_a_search_fail(session, items):
     await session.clear_session()
     await session.add_items(items)
