@@ -18,12 +18,14 @@ from .errors import (
 )
 from .explanations import Explanation, SessionSummary
 from .input_filter import input_filter
+from .log.word_indexes import AtlasSearch, TextIndex
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
     Entry,
     FoldFailure,
     FoldReport,
+    Found,
     History,
     Item,
     LastTurns,
@@ -41,14 +43,17 @@ from .policies import (
 from .policy_session import PolicySession
 from .readiness import StoreCheck
 from .recount import RecountProgress
+from .search import Hit, SearchResult
 from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
+from .tools import read_tool, search_tool
 
 __version__ = version("mongo-sessions")
 
 __all__ = [
     "AgentSummarizer",
+    "AtlasSearch",
     "CannotExplain",
     "Entry",
     "Explanation",
@@ -56,7 +61,9 @@ __all__ = [
     "FoldProgress",
     "FoldReport",
     "ForeignCollection",
+    "Found",
     "History",
+    "Hit",
     "IndexesMissing",
     "InvalidItem",
     "Item",
@@ -68,6 +75,7 @@ __all__ = [
     "PolicySession",
     "RecountProgress",
     "RetrievalPolicy",
+    "SearchResult",
     "ServerUnavailable",
     "SessionInfo",
     "SessionSummary",
@@ -77,6 +85,7 @@ __all__ = [
     "Summarizer",
     "SummarizerUsage",
     "SummaryRequest",
+    "TextIndex",
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
@@ -84,4 +93,6 @@ __all__ = [
     "WrongEventLoop",
     "__version__",
     "input_filter",
+    "read_tool",
+    "search_tool",
 ]

@@ -22,6 +22,7 @@ from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
+from .group_reads import GroupReads
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
@@ -30,6 +31,7 @@ from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_pa
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
+from .search import Search
 from .transactions import MAJORITY
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from .drivers import AnyDriver
     from .listing import Listed
     from .retries import Retries
+    from .word_indexes import WordIndex
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
 
@@ -70,6 +73,7 @@ class Log:
         deployment: Deployment,
         retries: Retries,
         run_later: RunLater,
+        word_index: WordIndex | None = None,
     ) -> None:
         # These override the URI. The SDK compares its reads with its writes, so reads go to the
         # primary, and an acknowledged write must survive an election. Not with_options, which
@@ -99,6 +103,10 @@ class Log:
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
+        self.search = Search(self._lasting, self._items, retries, word_index)
+        self.group_reads = GroupReads(self._lasting)
+        self.has_search = deployment.has_regex
+        """Required by ``search.matches``."""
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
@@ -174,10 +182,10 @@ class Log:
         """
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
         documents = await self._read(query, limit, pymongo.ASCENDING)
-        cleared_to = await self._cleared_to(session_id) if len(documents) == limit else 0
+        cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
 
-    async def _cleared_to(self, session_id: str) -> int:
+    async def cleared_to(self, session_id: str) -> int:
         """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
         query = {"session_id": session_id, **BARRIER}
         found = await self._lasting.find_one(query, {"_id": 0, "seq": 1}, NEWEST_FIRST)
