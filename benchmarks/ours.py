@@ -146,7 +146,7 @@ class Ours:
         ]
         message = summary_message(segments, anchor["created_at"], has_gap=False)
         summary = to_summary(segments, count_tokens(message))
-        if not await log.claims.save_summary(session_id, anchor["_id"], ObjectId(), summary):
+        if not await log.claims.save_summary(session_id, anchor["_id"], None, summary):
             raise RuntimeError(f"{session_id} has a summary already")
 
     async def stored(self) -> Stored:

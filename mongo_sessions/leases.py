@@ -51,5 +51,7 @@ class Leases:
 
     async def save_summary(self, item_id: object, summary: Summary) -> bool:
         """Under the lease if one was acquired; otherwise only if no worker has one."""
-        claimant = self._held.pop(item_id, None)
-        return await self._claims.save_summary(self._session_id, item_id, claimant, summary)
+        claimant = self._held.get(item_id)
+        is_saved = await self._claims.save_summary(self._session_id, item_id, claimant, summary)
+        self._held.pop(item_id, None)  # not after an error: the caller backs off under the lease
+        return is_saved

@@ -107,7 +107,7 @@ class Runs:
             return new_items
         receipt = run.receipt(self._state, len(items))
         if "input" in receipt:
-            note_usage(receipt["input"], receipt["cached"])
+            note_usage(receipt["input"], receipt.get("cached"))
         return [new_items[0]._replace(receipt=receipt), *new_items[1:]]
 
     def appended(

@@ -98,15 +98,13 @@ def note_view(view: View) -> None:
     recording.view_tokens = tokens
 
 
-def note_usage(input_tokens: int, cached_tokens: int) -> None:
-    """The items of the operation come from a model call that had this usage."""
+def note_usage(input_tokens: int, cached_tokens: int | None) -> None:
+    """The items of the operation come from a model call that had this usage. None: not known."""
     if not (IS_ON and (recording := spans.recording.get())):
         return
-    recording.attributes |= {
-        "gen_ai.usage.input_tokens": input_tokens,
-        "gen_ai.usage.cache_read.input_tokens": cached_tokens,
-    }
-    if input_tokens:
+    recording.attributes["gen_ai.usage.input_tokens"] = input_tokens
+    if cached_tokens is not None and input_tokens:
+        recording.attributes["gen_ai.usage.cache_read.input_tokens"] = cached_tokens
         recording.attributes["mongo_sessions.cached_share"] = cached_tokens / input_tokens
 
 

@@ -201,4 +201,7 @@ async def test_folds_that_are_based_on_each_other_between_the_commands(database,
     await workers[1].flush()
     assert "question-1 " not in scribes[1].requests[0].transcript
     assert len(saved) == 1
-    assert await anchors(database) == []
+    # The last write may have started one more fold, which begins anew.
+    if await anchors(database):
+        assert "question-1 " in scribes[1].requests[-1].transcript
+        assert scribes[1].requests[-1].summary_so_far == ""
