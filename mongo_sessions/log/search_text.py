@@ -72,7 +72,11 @@ def _value(value: str) -> Expression:
 def _list(value: str) -> Expression:
     """The strings of a list, and the texts of its objects."""
     texts = [_if_string(f"$$this.{field}") for field in _PART_FIELDS]
-    part = _switch((_is("string", "$$this"), "$$this"), default=_lines(texts))
+    part = _switch(
+        (_is("string", "$$this.text"), "$$this.text"),
+        (_is("string", "$$this"), "$$this"),
+        default=_lines(texts),
+    )
     return {
         "$reduce": {
             "input": {"$slice": [value, MOST_PARTS]},

@@ -71,6 +71,8 @@ def _part(part: Any) -> list[str]:  # noqa: ANN401 - any JSON value
     if isinstance(part, str):
         return [part]
     fields = part if isinstance(part, dict) else {}
+    if isinstance(text := fields.get("text"), str):
+        return [text]
     return [text for field in _PART_FIELDS if isinstance(text := fields.get(field), str)]
 
 
