@@ -7,6 +7,7 @@ it (:mod:`mongo_sessions.policies`). The modules beside them join the two for th
 from importlib.metadata import version
 
 from .errors import (
+    CannotExplain,
     ForeignCollection,
     IndexesMissing,
     InvalidItem,
@@ -15,6 +16,7 @@ from .errors import (
     StoreClosed,
     WrongEventLoop,
 )
+from .explanation import Explanation
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -37,13 +39,16 @@ from .readiness import StoreCheck
 from .recount import RecountProgress
 from .session import MongoSession
 from .session_info import SessionInfo
+from .session_summary import SessionSummary
 from .store import MongoSessionStore
 
 __version__ = version("mongo-sessions")
 
 __all__ = [
     "AgentSummarizer",
+    "CannotExplain",
     "Entry",
+    "Explanation",
     "FoldFailure",
     "FoldProgress",
     "FoldReport",
@@ -60,6 +65,7 @@ __all__ = [
     "RetrievalPolicy",
     "ServerUnavailable",
     "SessionInfo",
+    "SessionSummary",
     "StoreCheck",
     "StoreClosed",
     "SummarizeOlder",

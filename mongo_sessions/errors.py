@@ -6,6 +6,10 @@ NetworkTimeout), a refusal by the server (OperationFailure), a closed client (In
 """
 
 
+class CannotExplain(LookupError):
+    """The prompt of this item is not known; the message says why."""
+
+
 class ForeignCollection(RuntimeError):
     """The collection holds documents of another application. Nothing was created or written."""
 

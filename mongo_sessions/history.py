@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bson import ObjectId
-
 from .first_chunks import DEFAULT
+from .leases import Leases
 from .log.documents import decode, in_utc
 from .policies import Claim, Entry, view_of
 from .policies.policy import MOST_FOUND
@@ -57,7 +56,7 @@ class SessionHistory:
         self._background = background
         self._first_chunks = first_chunks
         self._count_check = count_check
-        self._claimant = ObjectId()
+        self._leases = Leases(log.log.claims, log.session_id)
         self._first_chunk = DEFAULT
         self._newest_read: _Chunked | None = None
 
@@ -112,18 +111,16 @@ class SessionHistory:
         return None if document is None else next(await self._entries([document]))
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
-        return await self._log.claims.claim(self.session_id, entry.id, self._claimant, seconds)
+        return await self._leases.claim(entry.id, seconds)
 
-    async def back_off(self, entry: Entry, seconds: float) -> None:
-        await self._log.claims.back_off(self.session_id, entry.id, self._claimant, seconds)
+    async def back_off(self, entry: Entry, seconds: float, reason: str = "") -> None:
+        await self._leases.back_off(entry.id, seconds, reason)
 
     async def release(self, entry: Entry) -> None:
-        await self._log.claims.release(self.session_id, entry.id, self._claimant)
+        await self._leases.release(entry.id)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        return await self._log.claims.save_summary(
-            self.session_id, entry.id, self._claimant, summary
-        )
+        return await self._leases.save_summary(entry.id, summary)
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         await self._background.join(self.session_id, work, seconds)
@@ -221,5 +218,8 @@ def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
 
 def _to_claim(claim: Document) -> Claim:
     return Claim(
-        in_utc(claim["until"]), is_working="id" in claim, failures=claim.get("failures", 0)
+        in_utc(claim["until"]),
+        is_working="id" in claim,
+        failures=claim.get("failures", 0),
+        reason=claim.get("reason", ""),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .compaction import CompactionHooks
 from .connections import Connections
+from .inspection import Inspection
 from .log.documents import decode
 from .log.server import Explained, explaining
 from .log.session_ids import check_session_id
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, CompactionHooks):
+class MongoSession(HasSettings, Inspection, CompactionHooks):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .lasting import LastingReads
     from .retries import Retries
 
+# Of :meth:`Claims.forget`. A third round needs a fold that ends within the second one.
+_ROUNDS = 10
+
 
 class Claims:
     """The summaries of one collection. A claim is a lease that expires by the server's clock."""
@@ -60,24 +63,42 @@ class Claims:
                 {"$expr": {"$lte": ["$claim.until", self._time(0)]}},
             ],
         }
-        claimed = {"claim.id": claimant, "claim.until": self._time(seconds)}
-        return await self._update_one(query, [{"$set": claimed}])
+        return await self._update_one(query, self._claimed(claimant, seconds))
+
+    async def renew(
+        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
+    ) -> bool:
+        """Extend a lease; False if it was taken over, or removed by :meth:`forget`."""
+        query = {**_without_summary(session_id, item_id), "claim.id": claimant}
+        return await self._update_one(query, self._claimed(claimant, seconds))
+
+    def _claimed(self, claimant: ObjectId, seconds: float) -> list[Document]:
+        return [{"$set": {"claim.id": claimant, "claim.until": self._time(seconds)}}]
 
     async def back_off(
-        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float
+        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float, reason: str
     ) -> None:
         """Count a failure, and let no worker claim for ``seconds``."""
-        await self._give_up(session_id, item_id, claimant, seconds, failures=1)
+        failed = {"claim.reason": {"$literal": reason}}
+        await self._give_up(session_id, item_id, claimant, seconds, failures=1, changes=failed)
 
     async def release(self, session_id: str, item_id: object, claimant: ObjectId) -> None:
         """Give up the lease: any worker may claim at once."""
-        await self._give_up(session_id, item_id, claimant, 0, failures=0)
+        await self._give_up(session_id, item_id, claimant, 0, failures=0, changes={})
 
     async def _give_up(
-        self, session_id: str, item_id: object, claimant: ObjectId, seconds: float, failures: int
+        self,
+        session_id: str,
+        item_id: object,
+        claimant: ObjectId,
+        seconds: float,
+        *,
+        failures: int,
+        changes: Document,
     ) -> None:
         query = {**_without_summary(session_id, item_id), "claim.id": claimant}
         given_up = {
+            **changes,
             "claim.until": self._time(seconds),
             "claim.failures": {"$add": [{"$ifNull": ["$claim.failures", 0]}, failures]},
         }
@@ -85,16 +106,49 @@ class Claims:
         await self._update_one(query, [{"$set": given_up}, {"$project": {"claim.id": 0}}])
 
     async def save_summary(
-        self, session_id: str, item_id: object, claimant: ObjectId, summary: Mapping[str, Any]
+        self,
+        session_id: str,
+        item_id: object,
+        claimant: ObjectId | None,
+        summary: Mapping[str, Any],
     ) -> bool:
-        """Store a summary on this item if it has none, and no other worker has claimed it."""
-        query = {
-            **_without_summary(session_id, item_id),
-            "$or": [{"claim.id": {"$exists": False}}, {"claim.id": claimant}],
-        }
+        """Store a summary on this item if it has none.
+
+        With a ``claimant``, only under its lease: :meth:`forget` may have removed that. With None,
+        only if no worker has a lease.
+        """
+        lease = {"$exists": False} if claimant is None else claimant
+        query = {**_without_summary(session_id, item_id), "claim.id": lease}
         return await self._update_one(
             query, {"$set": {"summary": dict(summary)}, "$unset": {"claim": ""}}
         )
+
+    async def forget(self, session_id: str) -> int:
+        """Remove all summaries and claims of a session; return the number of summaries.
+
+        A fold under way loses its lease, so its result, which contains what is forgotten, is not
+        stored. A fold that saved between the two commands of a round was based on a summary that
+        the round removed: then there is another round. Each fold needs a longer time than a round,
+        and loses its lease in it, so the rounds end.
+
+        The number is too low if a command was retried: it lacks the summaries that were removed by
+        an attempt whose answer was lost.
+        """
+        of_items = {"session_id": session_id, "item": {"$exists": True}}
+        removed = 0
+        for _ in range(_ROUNDS):
+            found = await self._remove({**of_items, "summary": {"$exists": True}})
+            removed += found
+            # After the summaries: a later fold does not see them any more.
+            claims = await self._remove({**of_items, "claim": {"$exists": True}})
+            if not found and not claims:
+                break
+        return removed
+
+    async def _remove(self, query: Document) -> int:
+        unset = {"$unset": {"summary": "", "claim": ""}}
+        result = await self._retries.run(lambda: self._items.update_many(query, unset))
+        return int(result.modified_count)
 
     async def _update_one(self, query: Document, update: Document | list[Document]) -> bool:
         result = await self._retries.run(lambda: self._items.update_one(query, update))

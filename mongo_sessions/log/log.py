@@ -22,6 +22,7 @@ from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
+from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
@@ -96,6 +97,7 @@ class Log:
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
+        self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""

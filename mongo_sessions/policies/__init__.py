@@ -4,7 +4,9 @@ A policy is a callable that takes a :class:`History` and returns a list of items
 imports nothing outside itself and does not know how a history is stored.
 """
 
+from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
+from .folds import FoldPhase, FoldState, HasFolds
 from .items import starts_turn
 from .list_history import ListHistory
 from .policy import (
@@ -17,6 +19,7 @@ from .policy import (
     RetrievalPolicy,
     Summary,
 )
+from .read_only_history import ReadOnlyHistory
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -40,6 +43,7 @@ from .wrapped_history import WrappedHistory
 __all__ = [
     "Added",
     "AgentSummarizer",
+    "BoundedHistory",
     "Changed",
     "Claim",
     "Cut",
@@ -47,15 +51,20 @@ __all__ = [
     "CutReason",
     "Entry",
     "FoldFailure",
+    "FoldPhase",
     "FoldReport",
     "FoldResult",
+    "FoldState",
     "FoldStatus",
+    "HasFolds",
     "HasMaintenance",
     "HasView",
     "History",
     "Item",
     "ListHistory",
     "NeedsTokenCounts",
+    "PastHistory",
+    "ReadOnlyHistory",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",

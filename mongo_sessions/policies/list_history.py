@@ -83,10 +83,11 @@ class ListHistory:
         self._replace(entry, claim=replace(claim, until=_in(seconds), is_working=True))
         return True
 
-    async def back_off(self, entry: Entry, seconds: float) -> None:
+    async def back_off(self, entry: Entry, seconds: float, reason: str = "") -> None:
         claim = self._stored(entry).claim
         failures = 1 + (claim.failures if claim else 0)
-        self._replace(entry, claim=Claim(_in(seconds), is_working=False, failures=failures))
+        paused = Claim(_in(seconds), is_working=False, failures=failures, reason=reason)
+        self._replace(entry, claim=paused)
 
     async def release(self, entry: Entry) -> None:
         claim = self._stored(entry).claim

@@ -33,6 +33,8 @@ class Claim:
     """True while a worker makes the summary. False after a failure: every worker waits."""
     failures: int = 0
     """Failed attempts so far."""
+    reason: str = ""
+    """Why the last attempt failed, without text of the conversation; empty if none has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,12 @@ class History(Protocol):
         by the clock of the log.
         """
 
-    async def back_off(self, entry: Entry, seconds: float) -> None:
-        """End the lease after a failure: no worker may acquire it for ``seconds``."""
+    async def back_off(self, entry: Entry, seconds: float, reason: str = "") -> None:
+        """End the lease after a failure: no worker may acquire it for ``seconds``.
+
+        ``reason`` is stored, and shown by ``session.explain()``. It must hold no text of the
+        conversation.
+        """
 
     async def release(self, entry: Entry) -> None:
         """End the lease without an attempt: any worker may acquire it at once."""
@@ -122,7 +128,8 @@ class History(Protocol):
         """Store ``summary`` on ``entry``, and end the lease.
 
         False, without any change, if the item is gone, has a summary already, or is leased to
-        another worker.
+        another worker. Also if the lease of this history was lost, or removed together with the
+        summaries that the new one is based on.
         """
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:

@@ -76,7 +76,7 @@ class TokenLimit:
     async def view(self, history: History, /) -> View:
         """The view, with the stored item that each of its items comes from."""
         window = await self.window(history, history.newest_first())
-        return window.view(self.max_tokens)
+        return replace(window.view(self.max_tokens), block=self.block_tokens)
 
     async def window(self, history: History, newest_first: AsyncIterator[Entry]) -> Window:
         """The window over these entries. Only the entries that it needs are read."""

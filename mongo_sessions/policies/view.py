@@ -25,6 +25,7 @@ class CutReason(Enum):
     BUDGET = "the budget is full: the view moves by whole blocks"
     NEWEST_GROUP = "the newest group alone fills the budget"
     TURNS = "only the newest turns are shown: the view moves by whole blocks"
+    LIMIT = "the session's settings have a limit of items"
     UNKNOWN = "the policy does not say"
 
 
@@ -61,6 +62,8 @@ class View:
     """The item that carries the summary that is shown."""
     budget: int | None = None
     """The most tokens that the policy shows; None if it has no such limit."""
+    block: int | None = None
+    """The most tokens by which the cut moves at once; None if it does not move by blocks."""
 
     @property
     def items(self) -> list[Item]:

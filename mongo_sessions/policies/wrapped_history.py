@@ -37,8 +37,8 @@ class WrappedHistory:
     async def claim(self, entry: Entry, seconds: float) -> bool:
         return await self.history.claim(entry, seconds)
 
-    async def back_off(self, entry: Entry, seconds: float) -> None:
-        await self.history.back_off(entry, seconds)
+    async def back_off(self, entry: Entry, seconds: float, reason: str = "") -> None:
+        await self.history.back_off(entry, seconds, reason)
 
     async def release(self, entry: Entry) -> None:
         await self.history.release(entry)

@@ -155,7 +155,8 @@ def test_the_oldest_two_of_the_lowest_shared_level_are_merged(given_levels, inde
 
 def test_a_merge_takes_the_place_of_both():
     segments = [Segment(n, n + 9, 1, str(n), 5) for n in (1, 11, 21)]
-    assert merged(segments, 1, "both", 4) == [segments[0], Segment(11, 30, 2, "both", 4)]
+    both = Segment(11, 30, 2, "both", 4, rewrites=1)
+    assert merged(segments, 1, "both", 4) == [segments[0], both]
     assert len(segments) == 3, "the list itself is not changed"
 
 

@@ -42,10 +42,28 @@ async def latest_anchor(history: History) -> Entry | None:
     return latest if latest is not None and from_summary(latest.summary) else None
 
 
+class Unfolded(NamedTuple):
+    """The items after the newest summary, while they have no block to fold."""
+
+    tokens: int
+    newest: Entry | None
+    """The newest item of the session."""
+
+
 async def next_block(history: History, fold_tokens: int) -> Block | None:
+    """The block of :func:`find_block`; if there is none, the session learns when to ask again."""
+    found = await find_block(history, fold_tokens)
+    if isinstance(found, Block):
+        return found
+    total_tokens = found.newest.total_tokens if found.newest else 0
+    history.skip_maintenance_until(total_tokens + max(0, 2 * fold_tokens - found.tokens))
+    return None
+
+
+async def find_block(history: History, fold_tokens: int) -> Block | Unfolded:
     """The oldest items after the newest summary, with about ``fold_tokens`` tokens.
 
-    None while there are fewer than twice ``fold_tokens``: the newest items are never folded. A
+    No block while there are fewer than twice ``fold_tokens``: the newest items are never folded. A
     block ends at the best cut between ``fold_tokens`` and one and a half times ``fold_tokens``:
     before a user message, otherwise before a model response, otherwise before any item that can
     stand first. Without such a cut, it ends at the best later one. A call and its output are folded
@@ -74,9 +92,7 @@ async def next_block(history: History, fold_tokens: int) -> Block | None:
             block = entries[:end]
             segments = from_summary(latest.summary) if latest else []
             return Block(block, segments, await earlier_calls(history, Stretch(block)))
-    newest = entries[-1] if entries else latest
-    history.skip_maintenance_until((newest.total_tokens if newest else 0) + max(0, due - tokens))
-    return None
+    return Unfolded(tokens, entries[-1] if entries else latest)
 
 
 def _may_end_before(entry: Entry, previous: Entry, *, may_split: bool) -> bool:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # The lease must outlive the wait for an answer: the summary is stored after it.
 _LEASE_MARGIN_SECONDS = 10.0
 _LONGEST_PAUSE = 32  # times the first
+_LONGEST_REASON = 500  # characters; the types of errors may have any length
 
 
 class FoldJob:
@@ -133,13 +134,14 @@ class FoldJob:
         claim = lease.anchor.claim
         failures = claim.failures if claim else 0
         seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
-        await lease.back_off(seconds)
         is_ours = isinstance(error, SummaryFailedError)
+        reason = str(error) if is_ours else describe_error(error)
+        await lease.back_off(seconds, reason[:_LONGEST_REASON])
         session_id = lease.history.session_id
         logger.warning(
             "No summary of session %r: %s. It is tried again in %g seconds at the earliest",
             session_id,
-            str(error) if is_ours else describe_error(error),
+            reason,
             seconds,
         )
         raised = (error.__cause__ or error) if is_ours else error

@@ -30,9 +30,9 @@ class Lease:
         """Store the summary and end the lease; False if the lease was lost."""
         return await self.history.save_summary(self.anchor, summary)
 
-    async def back_off(self, seconds: float) -> None:
+    async def back_off(self, seconds: float, reason: str) -> None:
         """End the lease after a failure. No worker may acquire it for this long."""
-        await self.history.back_off(self.anchor, seconds)
+        await self.history.back_off(self.anchor, seconds, reason)
 
     async def release(self) -> None:
         """End the lease without an attempt: another worker may acquire it at once."""

@@ -35,6 +35,8 @@ class Segment:
     """How often the text was merged: 0 for a fold; for a merge, one more than its parts."""
     text: str
     tokens: int
+    rewrites: int = 0
+    """How often a summariser has written the oldest part of the text anew: merged or shortened."""
 
 
 def new_segment_tokens(room: int, free: int) -> int:
@@ -86,7 +88,9 @@ def merged(segments: Sequence[Segment], index: int, text: str, tokens: int) -> l
     """The segments, with ``text`` as one segment in place of ``index`` and ``index + 1``."""
     older, newer = segments[index], segments[index + 1]
     level = max(older.level, newer.level) + 1
-    both = Segment(older.first_seq, newer.last_seq, level, text, tokens)
+    is_rewritten = text != render((older, newer))
+    rewrites = max(older.rewrites, newer.rewrites) + is_rewritten
+    both = Segment(older.first_seq, newer.last_seq, level, text, tokens, rewrites)
     return [*segments[:index], both, *segments[index + 2 :]]
 
 
@@ -165,6 +169,9 @@ def from_summary(summary: Summary | None) -> list[Segment]:
     if summary is None:
         return []
     try:
-        return [Segment(**segment) for segment in summary["segments"]]
+        # Summaries of the first versions have no rewrites: each merge was one, at most.
+        return [
+            Segment(**{"rewrites": segment["level"], **segment}) for segment in summary["segments"]
+        ]
     except (KeyError, TypeError):
         return []

@@ -14,6 +14,7 @@ from ..view import Added, CutReason
 from .budget import Budget
 from .fold_job import FoldJob
 from .fold_result import FoldStatus
+from .fold_state import fold_state
 from .message import summary_message
 from .segments import from_summary, render, without_beginning
 from .tail import TailReader
@@ -21,6 +22,7 @@ from .tail import TailReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..folds import FoldState
     from ..policy import Entry, History, Item
     from ..view import View
     from .fold_result import FoldFailure, FoldReport, FoldResult
@@ -140,6 +142,10 @@ class SummarizeOlder:
         """Fold the oldest block, if one is due."""
         return await self._job.run(history)
 
+    async def fold_state(self, history: History) -> FoldState:
+        """The state of the next fold. Nothing is changed, and the summariser is not asked."""
+        return await fold_state(history, self.budget)
+
     async def _has_folded(self, history: History) -> bool:
         return (await self.fold(history)).status is FoldStatus.FOLDED
 
@@ -167,7 +173,8 @@ class SummarizeOlder:
         return False
 
     def _view(self, history: History, tail: Tail) -> View:
-        shown, anchor = tail.window.view(self.max_tokens), tail.anchor
+        shown = replace(tail.window.view(self.max_tokens), block=self._tails.block_tokens)
+        anchor = tail.anchor
         if anchor is None:
             return shown
         message = self._message(history, anchor, has_gap=not tail.window.is_whole)

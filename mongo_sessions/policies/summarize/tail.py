@@ -37,6 +37,7 @@ class TailReader:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._window = TokenLimit(budget.verbatim_tokens)
+        self.block_tokens = self._window.block_tokens
 
     async def read(self, history: History, *, is_again: bool = False) -> Tail:
         """Read backwards to the newest summary, or until the window is full."""
@@ -62,6 +63,7 @@ class TailReader:
         self, history: History, read: list[Entry], older: _Unfolded, *, is_again: bool
     ) -> Tail:
         newest, oldest = read[0], read[-1]
+        history.skip_maintenance_until(0)  # a fold is due, also if a summary was forgotten
         older.put_back(read)
         window = await self._window.window(history, older)
         anchor = older.anchor

@@ -154,13 +154,13 @@ class Writer:
             if tokens > least:
                 wanted = self._wanted(max(least, tokens - 2 * excess))
                 text = await self._shorter_if_it_can("fold", segment.text, wanted)
-                kept[index] = self._with_text(segment, text)
+                kept[index] = self._rewritten_as(segment, text)
         return kept
 
     async def _shortened(self, segment: Segment) -> Segment:
         """The newest segment, shortened by the summariser because it exceeds the whole room."""
         wanted = self._wanted(new_segment_tokens(self._room, self._room))
-        return self._with_text(segment, await self._rewritten("fold", segment.text, wanted))
+        return self._rewritten_as(segment, await self._rewritten("fold", segment.text, wanted))
 
     async def _rewritten(self, kind: Literal["fold", "merge"], text: str, wanted: int) -> str:
         """A shorter text, from several answers if ``text`` exceeds one request."""
@@ -209,6 +209,10 @@ class Writer:
 
     def _with_text(self, segment: Segment, text: str) -> Segment:
         return replace(segment, text=text, tokens=self.tokens.message(text) if text else 0)
+
+    def _rewritten_as(self, segment: Segment, text: str) -> Segment:
+        rewrites = segment.rewrites + (text != segment.text)
+        return replace(self._with_text(segment, text), rewrites=rewrites)
 
     @property
     def _room(self) -> int:
