@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import InvalidOperation
 
+from .telemetry import linked
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -46,6 +48,7 @@ class Background:
 
     def start(self, session_id: str, work: Work) -> None:
         """Run ``work``. If it is under way, run it again: what it has read may be outdated."""
+        work = linked(work)
         job = self._job(session_id, work)
         job.work, job.is_asked_for = work, True
 
@@ -55,7 +58,7 @@ class Background:
         The wait ends when the piece has taken ``seconds``, counted from its start. So a late caller
         waits for what is left of them.
         """
-        job = self._job(session_id, work)
+        job = self._job(session_id, linked(work))
         taken = asyncio.get_running_loop().time() - job.piece_began
         await asyncio.wait({job.piece}, timeout=max(0, seconds - taken))
 

@@ -11,6 +11,7 @@ from .log.documents import decode, in_utc
 from .policies import Claim, Entry, view_of
 from .policies.policy import MOST_FOUND
 from .session_log import LARGEST_CHUNK
+from .telemetry import note_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
@@ -75,6 +76,7 @@ class SessionHistory:
         shown = await view_of(policy, self)
         if self._newest_read is not None:
             self._first_chunks.learn(key, self._newest_read.size_in_one_chunk)
+        note_view(shown)
         return shown
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:

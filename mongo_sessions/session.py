@@ -19,6 +19,7 @@ from .policy_checks import check_policy
 from .runs import Runs
 from .session_state import SessionState
 from .settings import HasSettings, checked
+from .tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,7 +106,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks):
         """
         return self._state.overhead_tokens or 0
 
-    @explaining
+    @traced
     async def get_items(
         self, limit: int | None = None, *, wrapper: RunContextWrapper[Any] | None = None
     ) -> list[TResponseInputItem]:
@@ -133,7 +134,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks):
         self._runs.begin_with_items(wrapper, documents, is_whole=limit is None)
         return to_sdk([decode(document["item"]) for document in documents])
 
-    @explaining
+    @traced
     async def add_items(
         self, items: list[TResponseInputItem], *, wrapper: RunContextWrapper[Any] | None = None
     ) -> None:
@@ -173,7 +174,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks):
         self._runs.appended(wrapper, batch)
         connection.start_maintenance(self.policy, log)
 
-    @explaining
+    @traced
     async def pop_item(
         self, *, wrapper: RunContextWrapper[Any] | None = None
     ) -> TResponseInputItem | None:
@@ -189,7 +190,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks):
         encoded = await (await self._log()).pop()
         return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
-    @explaining
+    @traced
     async def clear_session(self, *, wrapper: RunContextWrapper[Any] | None = None) -> None:
         """Remove every item, in one atomic step. The session can be used again.
 

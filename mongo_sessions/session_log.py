@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .cancellation import run_to_completion
+from .telemetry import note_added, note_read, note_removed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,17 +38,22 @@ class SessionLog:
         head = self.state.take_head()
         append = self.log.append(self.session_id, items, head)
         self.state.head = head = await run_to_completion(append)
+        note_added(items, head)
         return head
 
     async def pop(self) -> Encoded | None:
         """Remove the newest item, exactly once, and return it."""
         self.state.forget()
-        return await run_to_completion(self.log.pop(self.session_id))
+        encoded = await run_to_completion(self.log.pop(self.session_id))
+        note_removed(0 if encoded is None else 1)
+        return encoded
 
     async def clear(self) -> int:
         """Remove every item; return how many there were."""
         self.state.forget()
-        return await run_to_completion(self.log.clear(self.session_id))
+        number = await run_to_completion(self.log.clear(self.session_id))
+        note_removed(number)
+        return number
 
     async def replace_all(self, items: Sequence[NewItem]) -> None:
         """Clear the session, and append ``items``, in one transaction."""
@@ -87,4 +93,6 @@ class SessionLog:
             before = page.last_seq
             if before is None:
                 break
-        return found[:limit][::-1]
+        documents = found[:limit][::-1]
+        note_read(documents, limit)
+        return documents

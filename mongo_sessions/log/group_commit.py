@@ -17,11 +17,13 @@ from weakref import WeakValueDictionary
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
 from .retries import is_transient, is_write_conflict
+from .retry_listener import retry_listener, tell_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .documents import Head, NewItem
+    from .retry_listener import RetryListener
 
     class Append(Protocol):
         """Writes a batch, all or nothing, within ``seconds``."""
@@ -48,6 +50,8 @@ class _Batch:
     head: Head | None
     """The newest item that its writer knows."""
     deadline: float
+    listener: RetryListener | None
+    """Of the append: the task of the group runs in another context."""
     written: asyncio.Future[Head | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -90,7 +94,8 @@ class GroupCommit:
 
     async def add(self, items: Sequence[NewItem], head: Head | None) -> Head | None:
         """Append a batch; return the new head if it is known."""
-        batch = _Batch(items, head, time.monotonic() + self._retry_for)
+        deadline = time.monotonic() + self._retry_for
+        batch = _Batch(items, head, deadline, retry_listener.get())
         self._waiting.append(batch)
         if self._writer is None:
             # In an empty context: it also writes batches of callers with other deadlines.
@@ -151,6 +156,7 @@ class GroupCommit:
         head, self._head = self._head or group[0].head, None
         items = [item for batch in group for item in batch.items]
         seconds = min(batch.seconds_left for batch in group)
+        retry_listener.set(tell_each(batch.listener for batch in group))
         try:
             self._head = await self._append(self._session_id, items, head, seconds)
         except BaseException as error:

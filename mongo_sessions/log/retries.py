@@ -19,6 +19,8 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
+from .retry_listener import retry_listener
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
@@ -148,6 +150,8 @@ class Backoff:
             raise error
         if isinstance(error, ServerSelectionTimeoutError):
             self._server.is_missing(error)
+        if listener := retry_listener.get():
+            listener(error)
         await asyncio.sleep(pause)
         self._longest = min(2 * self._longest, _LONGEST_PAUSE)
 

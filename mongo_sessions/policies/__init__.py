@@ -33,6 +33,7 @@ from .summarize import (
     SummaryError,
     SummaryRequest,
     recounted_summary,
+    usage_of,
 )
 from .tiktoken_counter import TiktokenCounter
 from .token_limit import TokenLimit
@@ -83,5 +84,6 @@ __all__ = [
     "may_start",
     "recounted_summary",
     "starts_turn",
+    "usage_of",
     "view_of",
 ]

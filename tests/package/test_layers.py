@@ -22,7 +22,7 @@ LAYERS = [
     "__init__",
     "store",
     "pending readiness recount session",
-    "compaction inspection settings",
+    "compaction inspection settings tracing",
     "connections explain",
     "connection prompts",
     "history session_summary",
@@ -34,8 +34,9 @@ LAYERS = [
     "new_items own_clients policy_checks runs session_info session_log store_state",
     "clients testing",
     "background bypass count_check first_chunks options session_state single_flight",
-    "counting watched_settings",
-    "log policies",
+    "counting telemetry watched_settings",
+    "spans",
+    "instruments log policies",
     "cancellation errors",
 ]
 

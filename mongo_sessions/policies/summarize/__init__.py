@@ -4,7 +4,7 @@ from .fold_result import FoldFailure, FoldReport, FoldResult, FoldStatus
 from .segments import recounted_summary
 from .summarize_older import SummarizeOlder
 from .summarizers import AgentSummarizer, Summarizer, SummaryError, SummaryRequest
-from .usage import SummarizerUsage
+from .usage import SummarizerUsage, usage_of
 
 __all__ = [
     "AgentSummarizer",
@@ -18,4 +18,5 @@ __all__ = [
     "SummaryError",
     "SummaryRequest",
     "recounted_summary",
+    "usage_of",
 ]

@@ -9,6 +9,7 @@ from ..cuts import CutKind, cut_kind
 from ..late_outputs import earlier_calls
 from ..window import Stretch
 from .segments import Segment, from_summary
+from .usage import NOTHING_USED, SummarizerUsage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,8 @@ class Block(NamedTuple):
     """The summary of everything before the block."""
     calls: list[Entry]
     """Earlier entries with the calls of late outputs in this block."""
+    usage: SummarizerUsage = NOTHING_USED
+    """What the summary of everything before the block has cost: see :func:`usage_of`."""
 
     @property
     def anchor(self) -> Entry:
@@ -91,7 +94,8 @@ async def find_block(history: History, fold_tokens: int) -> Block | Unfolded:
         if end := _end(entries, fold_tokens, may_split=tokens >= split_due):
             block = entries[:end]
             segments = from_summary(latest.summary) if latest else []
-            return Block(block, segments, await earlier_calls(history, Stretch(block)))
+            calls = await earlier_calls(history, Stretch(block))
+            return Block(block, segments, calls, usage_of(latest.summary if latest else None))
     return Unfolded(tokens, entries[-1] if entries else latest)
 
 

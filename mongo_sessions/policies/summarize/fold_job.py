@@ -13,11 +13,12 @@ from ..logger import logger
 from ..names import describe_error
 from .block import next_block
 from .checked_summarizer import CheckedSummarizer, LeaseLostError, SummaryFailedError
+from .fold_observers import observed
 from .fold_result import FoldFailure, FoldReport, FoldResult, FoldStatus, call_hook
 from .lease import Lease
 from .segments import to_summary
 from .summary_tokens import SummaryTokens
-from .usage import UsageMeter
+from .usage import TotalUsage, UsageMeter
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .block import Block
     from .budget import Budget
     from .summarizers import Summarizer
+    from .usage import SummarizerUsage
 
 # The lease must outlive the wait for an answer: the summary is stored after it.
 _LEASE_MARGIN_SECONDS = 10.0
@@ -65,6 +67,12 @@ class FoldJob:
         self._retry_after = retry_after
         self._on_summary = on_summary
         self._on_failure = on_failure
+        self._total = TotalUsage()
+
+    @property
+    def usage(self) -> SummarizerUsage:
+        """Of all attempts, also of failed and cancelled ones."""
+        return self._total.usage
 
     async def run(self, history: History) -> FoldResult:
         """Fold the oldest block that is due, unless another worker holds its lease."""
@@ -82,7 +90,10 @@ class FoldJob:
             return FoldResult(FoldStatus.CLAIMED_BY_ANOTHER)
         _debug(history, due, "claimed")
         try:
-            return await self._fold(history, due, lease)
+            with observed(history.session_id) as tell:
+                result = await self._fold(history, due, lease)
+                tell(result)
+                return result
         except asyncio.CancelledError:
             await lease.release_on_cancellation()
             raise
@@ -102,16 +113,19 @@ class FoldJob:
         summarizer = CheckedSummarizer(self._summarizer, self._timeout, tokens, lease, meter)
         try:
             segments = await Writer(summarizer, self._budget, tokens).segments(block)
-            summary = to_summary(segments, tokens.summary(segments))
+            used = block.usage + meter.usage
+            summary = to_summary(segments, tokens.summary(segments), used)
             is_kept = await lease.save(summary)
         except LeaseLostError:
             is_kept = False
         except Exception as error:  # noqa: BLE001 - raised by the summariser, the counter or the log
-            await self._back_off(lease, error, meter)
-            return FoldResult(FoldStatus.FAILED)
+            failure = await self._back_off(lease, error, meter)
+            return FoldResult(FoldStatus.FAILED, failure=failure, usage=meter.usage)
+        finally:
+            self._total.add(meter.usage)
         if not is_kept:
             _debug(history, block, f"removed, or folded by another worker, after {meter.usage}")
-            return FoldResult(FoldStatus.NOTHING_DUE)
+            return FoldResult(FoldStatus.NOTHING_DUE, usage=meter.usage)
         report = FoldReport(
             session_id=history.session_id,
             first_seq=block.entries[0].seq,
@@ -128,9 +142,9 @@ class FoldJob:
             f"{report.summary_tokens} tokens",
         )
         call_hook(self._on_summary, report)
-        return FoldResult(FoldStatus.FOLDED, report)
+        return FoldResult(FoldStatus.FOLDED, report, usage=report.usage)
 
-    async def _back_off(self, lease: Lease, error: Exception, meter: UsageMeter) -> None:
+    async def _back_off(self, lease: Lease, error: Exception, meter: UsageMeter) -> FoldFailure:
         claim = lease.anchor.claim
         failures = claim.failures if claim else 0
         seconds = self._retry_after * min(2**failures, _LONGEST_PAUSE)
@@ -145,10 +159,9 @@ class FoldJob:
             seconds,
         )
         raised = (error.__cause__ or error) if is_ours else error
-        call_hook(
-            self._on_failure,
-            FoldFailure(session_id, raised, failures + 1, seconds, meter.usage),
-        )
+        failure = FoldFailure(session_id, raised, failures + 1, seconds, meter.usage)
+        call_hook(self._on_failure, failure)
+        return failure
 
 
 def _debug(history: History, block: Block, event: str) -> None:

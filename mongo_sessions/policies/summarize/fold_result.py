@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..logger import logger
 from ..names import describe_error
+from .usage import NOTHING_USED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,10 @@ class FoldResult:
     status: FoldStatus
     report: FoldReport | None = None
     """Present if, and only if, the status is :attr:`FoldStatus.FOLDED`."""
+    failure: FoldFailure | None = None
+    """Present if, and only if, the status is :attr:`FoldStatus.FAILED`."""
+    usage: SummarizerUsage = NOTHING_USED
+    """Requests to the summariser, whatever the status: the items may be removed meanwhile."""
 
 
 _Report = TypeVar("_Report", FoldReport, FoldFailure)

@@ -19,10 +19,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from .usage import NOTHING_USED, to_stored
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..policy import Summary
+    from .usage import SummarizerUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +149,22 @@ def without_beginning(segments: Sequence[Segment]) -> list[Segment]:
     ]
 
 
-def to_summary(segments: Sequence[Segment], tokens: int) -> Summary:
-    """The stored form: the segments, and the tokens of the message that shows them."""
-    return {"segments": [asdict(segment) for segment in segments], "tokens": tokens}
+def to_summary(
+    segments: Sequence[Segment], tokens: int, usage: SummarizerUsage = NOTHING_USED
+) -> Summary:
+    """The stored form: the segments, the tokens of the message that shows them, and the usage.
+
+    ``usage`` is the total of the session: that of the summary before, and of this one.
+    """
+    stored = [asdict(segment) for segment in segments]
+    return {"segments": stored, "tokens": tokens, "usage": to_stored(usage)}
 
 
 def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> Summary:
     """``summary`` with its segments counted by another counter.
 
-    If a count differs, the total is removed, and counted again when the summary is shown.
+    If a count differs, the total is removed, and counted again when the summary is shown. The usage
+    stays as it was counted: the texts of the requests are not stored.
     """
     segments = from_summary(summary)
     counted = [replace(s, tokens=count_tokens(s.text) if s.text else 0) for s in segments]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
     from .tail import Tail
+    from .usage import SummarizerUsage
 
 Role = Literal["user", "assistant", "developer", "system"]
 
@@ -123,6 +124,14 @@ class SummarizeOlder:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
+
+    @property
+    def usage(self) -> SummarizerUsage:
+        """What the summariser has used for this policy object: in this process, in all sessions.
+
+        Failed attempts are included.
+        """
+        return self._job.usage
 
     async def __call__(self, history: History) -> list[Item]:
         return (await self.view(history)).items
