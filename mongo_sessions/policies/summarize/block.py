@@ -27,6 +27,8 @@ class Block(NamedTuple):
     """Earlier entries with the calls of late outputs in this block."""
     usage: SummarizerUsage = NOTHING_USED
     """What the summary of everything before the block has cost: see :func:`usage_of`."""
+    before: Entry | None = None
+    """The item that carries the summary of everything before the block."""
 
     @property
     def anchor(self) -> Entry:
@@ -95,7 +97,8 @@ async def find_block(history: History, fold_tokens: int) -> Block | Unfolded:
             block = entries[:end]
             segments = from_summary(latest.summary) if latest else []
             calls = await earlier_calls(history, Stretch(block))
-            return Block(block, segments, calls, usage_of(latest.summary if latest else None))
+            used = usage_of(latest.summary if latest else None)
+            return Block(block, segments, calls, used, latest)
     return Unfolded(tokens, entries[-1] if entries else latest)
 
 

@@ -15,6 +15,8 @@ from .budget import Budget
 from .fold_job import FoldJob
 from .fold_result import FoldStatus
 from .fold_state import fold_state
+from .keeping import Keeping
+from .kept import NOTHING_KEPT
 from .message import summary_message
 from .segments import from_summary, render, without_beginning
 from .tail import TailReader
@@ -58,6 +60,10 @@ class SummarizeOlder:
         input_tokens: The most tokens of one request to the summariser, without its instructions:
             by default ``max_tokens``, at least twice ``summary_tokens``. A longer block takes
             several requests.
+        user_tokens: Room for the newest of the user messages that are folded: they are kept word
+            for word, in the summary message. ``summary_tokens`` includes it.
+        keepsakes: Whether identifiers, amounts, dates, commands and standing instructions of the
+            user that the summary lacks are kept word for word, in a fifth of its room.
         role: Of the summary message. With ``"developer"`` or ``"system"``, text of a user or a tool
             would have the authority of your own instructions.
         background: True makes summaries in the background, after a write. False makes them during a
@@ -88,6 +94,8 @@ class SummarizeOlder:
         fold_tokens: int | None = None,
         summary_tokens: int | None = None,
         input_tokens: int | None = None,
+        user_tokens: int = 0,
+        keepsakes: bool = True,
         role: Role = "user",
         background: bool = True,
         wait_seconds: float = 10.0,
@@ -106,15 +114,18 @@ class SummarizeOlder:
             if hook is not None:
                 check_callable(name, hook)
         self.summarizer = summarizer
-        self.budget = Budget.divided(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        self.budget = Budget.divided(
+            max_tokens, summary_tokens, fold_tokens, input_tokens, user_tokens
+        )
         self.max_tokens = max_tokens
         self.role = role
         self.background = background
         self.wait_seconds = wait_seconds
         self._tails = TailReader(self.budget)
+        self._keeping = Keeping(self.budget, keepsakes=keepsakes)
         self._job = FoldJob(
             summarizer,
-            self.budget,
+            self._keeping,
             role=role,
             timeout=timeout,
             retry_after=retry_after,
@@ -192,17 +203,34 @@ class SummarizeOlder:
         return replace(shown, parts=parts, reason=reason, anchor=anchor)
 
     def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
-        segments = from_summary(anchor.summary)
+        segments, kept = from_summary(anchor.summary), self._keeping.on(anchor)
 
-        def message(*, is_cut: bool) -> Item:
-            until = anchor.created_at
-            return summary_message(segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut)
+        def message(*, is_cut: bool = False) -> Item:
+            return summary_message(
+                segments,
+                anchor.created_at,
+                kept=kept,
+                role=self.role,
+                has_gap=has_gap,
+                is_cut=is_cut,
+            )
 
-        shown = message(is_cut=False)
-        if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:
+        def is_too_long() -> bool:
+            return history.count_tokens(shown) > self.budget.summary_tokens
+
+        shown = message()
+        summary = anchor.summary or {}
+        is_counted = summary.get("pinned", []) == kept.seqs
+        if is_counted and summary.get("tokens", math.inf) <= self.budget.summary_tokens:
             return shown
-        # Made with a larger budget, or counted by another counter.
-        while history.count_tokens(shown) > self.budget.summary_tokens and render(segments):
+        # Made with a larger budget, counted by another counter, or an item was pinned since.
+        while kept.keepsakes and is_too_long():
+            kept = kept.less()
+            shown = message()
+        while is_too_long() and render(segments):
             segments = without_beginning(segments)
+            shown = message(is_cut=True)
+        while kept != NOTHING_KEPT and is_too_long():
+            kept = kept.less()
             shown = message(is_cut=True)
         return shown

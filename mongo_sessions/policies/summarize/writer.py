@@ -217,7 +217,7 @@ class Writer:
     @property
     def _room(self) -> int:
         """Tokens for text: the budget without the message around it."""
-        return self.budget.summary_tokens - self.tokens.summary([])
+        return self.budget.summary_tokens - self.tokens.empty
 
     def _wanted(self, text_tokens: int) -> int:
         """The length to request: ``text_tokens`` of text, counted as a message of its own."""
