@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from .errors import (
     CannotExplain,
+    CannotPin,
     ForeignCollection,
     IndexesMissing,
     InvalidItem,
@@ -47,6 +48,7 @@ __version__ = version("mongo-sessions")
 __all__ = [
     "AgentSummarizer",
     "CannotExplain",
+    "CannotPin",
     "Entry",
     "Explanation",
     "FoldFailure",

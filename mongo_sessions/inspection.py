@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .cancellation import run_to_completion
 from .explain import Explainer
 from .log.server import explaining
+from .pinning import Pinning
 from .policies.checks import check_whole_number
 from .prompts import Prompts
 from .session_summary import summary_on
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .session_summary import SessionSummary
 
 
-class Inspection:
+class Inspection(Pinning):
     """The methods of a session for whoever wants to know what its model sees."""
 
     session_id: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,13 @@ from .claims import Claims
 from .clear import Clearer
 from .clock import client_time, server_time
 from .counts import Counts
-from .documents import STORED, is_utf8
+from .documents import STORED, in_utc, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
+from .pins import Pins
 from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
@@ -99,6 +101,9 @@ class Log:
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
+        self.pins = Pins(self._items, self._lasting, retries)
+        self._retries = retries
+        self._has_clock = deployment.has_clock
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
@@ -176,6 +181,13 @@ class Log:
         documents = await self._read(query, limit, pymongo.ASCENDING)
         cleared_to = await self._cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
+
+    async def now(self) -> datetime:
+        """The time of the primary, in UTC."""
+        if not self._has_clock:
+            return datetime.now(timezone.utc)
+        told = await self._retries.run(lambda: self._items.database.command("hello"))
+        return in_utc(told["localTime"])
 
     async def _cleared_to(self, session_id: str) -> int:
         """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""

@@ -185,6 +185,18 @@ class NeedsTokenCounts(Protocol):
 
 
 @runtime_checkable
+class HasPins(Protocol):
+    """A policy that shows pinned items word for word when they are folded."""
+
+    @property
+    def pin_tokens(self) -> int:
+        """Room for the pinned items of a session."""
+
+    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem], /) -> int:
+        """Tokens of these items as the policy shows them."""
+
+
+@runtime_checkable
 class HasMaintenance(Protocol):
     """A policy with slow work, such as summarising, that runs off the request path."""
 

@@ -23,6 +23,7 @@ LAYERS = [
     "store",
     "pending readiness recount session",
     "compaction inspection settings tracing",
+    "pinning",
     "connections explain",
     "connection prompts",
     "history session_summary",

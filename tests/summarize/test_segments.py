@@ -52,6 +52,8 @@ class TextTokens:
 
     text = message
 
+    empty = 0
+
     def summary(self, segments: list[Segment]) -> int:
         return count(render(segments))
 

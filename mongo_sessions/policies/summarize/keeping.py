@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .keeper import Keeper
-from .kept import KEEPSAKES_HEADING, NOTHING_KEPT, Kept, kept_on
+from .kept import KEEPSAKES_HEADING, NOTHING_KEPT, Kept, kept_on, quotes_of
 
 if TYPE_CHECKING:
-    from ..policy import Entry
+    from collections.abc import Sequence
+
+    from ..policy import Entry, History, PinnedItem
     from .block import Block
     from .budget import Budget
     from .summary_tokens import SummaryTokens
@@ -38,6 +40,12 @@ class Keeping:
     def pin_tokens(self) -> int:
         """Of all pinned items, as they are shown: a quarter of the summary."""
         return self.budget.text_tokens // 4
+
+    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem]) -> int:
+        """Tokens that these pinned items add to a summary message."""
+        text = Kept(pins=quotes_of(pins)).render()
+        with_text, without = ({"role": "user", "content": f"x{t}"} for t in (text, ""))
+        return history.count_tokens(with_text) - history.count_tokens(without)
 
     def _keeper(self, block: Block, tokens: SummaryTokens) -> Keeper:
         budget = self.budget

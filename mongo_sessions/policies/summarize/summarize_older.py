@@ -22,10 +22,10 @@ from .segments import from_summary, render, without_beginning
 from .tail import TailReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..folds import FoldState
-    from ..policy import Entry, History, Item
+    from ..policy import Entry, History, Item, PinnedItem
     from ..view import View
     from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
@@ -143,6 +143,15 @@ class SummarizeOlder:
         Failed attempts are included.
         """
         return self._job.usage
+
+    @property
+    def pin_tokens(self) -> int:
+        """Room for the pinned items of a session, as they are shown in the summary message."""
+        return self._keeping.pin_tokens
+
+    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem]) -> int:
+        """Tokens that these items add to a summary message."""
+        return self._keeping.tokens_of_pins(history, pins)
 
     async def __call__(self, history: History) -> list[Item]:
         return (await self.view(history)).items
