@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, SummarizeOlder
@@ -30,6 +31,11 @@ def said(*texts: str) -> list[dict]:
     return [{"role": "user", "content": text} for text in texts]
 
 
+def filler(number: int) -> list[dict]:
+    """Turns of 100 words, without an identifier."""
+    return [{**item, "content": "word " * 50} for item in turns(1, number)]
+
+
 def found(text: str) -> list[str]:
     return [text[start:end] for start, end in identifiers(text)]
 
@@ -41,7 +47,7 @@ def entries(*items: dict):
 async def shown_after(items: list[dict], **options) -> str:
     """The summary message after all folds of these items."""
     policy = in_foreground(forgetful, **options)
-    history = history_of([*items, *turns(1, 8)])
+    history = history_of([*items, *filler(8)])
     while (await policy.fold(history)).report:
         pass
     view = await policy(history)
@@ -101,7 +107,7 @@ async def test_what_the_summary_holds_is_not_shown_twice():
         return "Order ord-77-1234."
 
     policy = in_foreground(exact)
-    history = history_of([*said("my order number is ORD-77-1234"), *turns(1, 6)])
+    history = history_of([*said("my order number is ORD-77-1234"), *filler(6)])
     await policy.fold(history)
     content = (await policy(history))[0]["content"]
     assert content.casefold().count("ord-77-1234") == 1
@@ -115,7 +121,7 @@ async def test_what_a_later_merge_drops_is_shown_again():
         return next(answers, "They talked.")
 
     policy = in_foreground(one_answer)
-    history = history_of([*said("my order number is ORD-77-1234"), *turns(1, 400, words=100)])
+    history = history_of([*said("my order number is ORD-77-1234"), *filler(150)])
     was_held = False
     while (await policy.fold(history)).report:
         summary = (await history.latest_summary()).summary
@@ -193,13 +199,14 @@ def test_a_summary_of_an_older_version_has_no_keepsakes():
 PIECES = ["ORD-{}", "{} kg", '"word {}"', "$ make {}", "never do {}", "plain words", "<b>{}</b>"]
 
 
+@settings(max_examples=20, deadline=None)
 @given(seed=seeds, counter=st.sampled_from([tokens, count, lambda item: 7]))
 def test_every_message_fits_and_two_workers_make_the_same_one(seed, counter):
     chance = random.Random(seed)
     items = said(
         *(
             " ".join(chance.choice(PIECES).format(chance.randrange(50)) for _ in range(40))
-            for _ in range(60)
+            for _ in range(30)
         )
     )
     options = {"user_tokens": chance.choice([0, 100]), "fold_tokens": chance.choice([100, 200])}
@@ -220,8 +227,6 @@ def test_every_message_fits_and_two_workers_make_the_same_one(seed, counter):
             summary = (await history.latest_summary()).summary
             shown.append({**summary, "shown": view[0]["content"].replace(" UTC", "")[200:]})
         return shown
-
-    import asyncio
 
     first, second = asyncio.run(run()), asyncio.run(run())
     assert [one["keepsakes"] for one in first if "keepsakes" in one] == [

@@ -52,7 +52,10 @@ class TextTokens:
 
     text = message
 
-    empty = 0
+    empty, fixed = 0, None
+
+    def shown(self, segments: list[Segment], _: None) -> int:
+        return count(render(segments))
 
     def summary(self, segments: list[Segment]) -> int:
         return count(render(segments))
