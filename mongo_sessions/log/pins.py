@@ -73,18 +73,17 @@ class Pins:
                 return
             before = await self._anchor(session_id, anchor["seq"])
             carried = {one["seq"]: one for one in anchor.get("pins", ())}
-            marked = await self._marked(
-                session_id, before, anchor["seq"], [*carried, *([seq] if seq <= anchor["seq"] else [])]
-            )
+            also = [*carried, *([seq] if seq <= anchor["seq"] else [])]
+            marked = await self._marked(session_id, before, anchor["seq"], also)
             wanted = {one["seq"]: _copy(one) for one in marked}
             if wanted.keys() == carried.keys():
                 return
             # Each change by itself: another pin may be at the same step.
-            for seq in carried.keys() - wanted.keys():
-                await self._change(session_id, anchor, {"$pull": {"pins": {"seq": seq}}})
-            for seq in wanted.keys() - carried.keys():
-                change = {"$push": {"pins": wanted[seq]}}
-                await self._change(session_id, anchor, change, {"pins.seq": {"$ne": seq}})
+            for gone in carried.keys() - wanted.keys():
+                await self._change(session_id, anchor, {"$pull": {"pins": {"seq": gone}}})
+            for new in wanted.keys() - carried.keys():
+                change = {"$push": {"pins": wanted[new]}}
+                await self._change(session_id, anchor, change, {"pins.seq": {"$ne": new}})
 
     async def _mark(self, session_id: str, seq: int, change: Document) -> bool:
         barrier = await self._lasting.find_one(

@@ -7,6 +7,7 @@ imports nothing outside itself and does not know how a history is stored.
 from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
 from .folds import FoldPhase, FoldState, HasFolds
+from .gap_markers import GapMarkers
 from .items import starts_turn
 from .list_history import ListHistory
 from .policy import (
@@ -59,6 +60,7 @@ __all__ = [
     "FoldResult",
     "FoldState",
     "FoldStatus",
+    "GapMarkers",
     "HasFolds",
     "HasMaintenance",
     "HasPins",

@@ -77,7 +77,7 @@ class FoldJob:
 
     async def run(self, history: History) -> FoldResult:
         """Fold the oldest block that is due, unless another worker holds its lease."""
-        due = await next_block(history, self._budget.fold_tokens)
+        due = await next_block(history, self._budget.fold_tokens, self._budget.idle)
         if due is None:
             return FoldResult(FoldStatus.NOTHING_DUE)
         _debug(history, due, "due to be folded")
@@ -104,7 +104,7 @@ class FoldJob:
         # Read the block again under the lease. The first read may have seen one half of it from
         # before a pop and the other half from after. Items are removed at the end only, so nothing
         # before the anchor changes while the anchor is stored.
-        block = await next_block(history, self._budget.fold_tokens)
+        block = await next_block(history, self._budget.fold_tokens, self._budget.idle)
         if block is None or block.anchor.id != due.anchor.id:
             _debug(history, due, "changed while they were read")
             await lease.release()

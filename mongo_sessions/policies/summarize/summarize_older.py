@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -11,18 +10,18 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
 from ..view import Added, CutReason
+from .block import is_idle
 from .budget import Budget
 from .fold_job import FoldJob
 from .fold_result import FoldStatus
 from .fold_state import fold_state
 from .keeping import Keeping
-from .kept import NOTHING_KEPT
-from .message import summary_message
-from .segments import from_summary, render, without_beginning
+from .shown_message import shown_message
 from .tail import TailReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from ..folds import FoldState
     from ..policy import Entry, History, Item, PinnedItem
@@ -64,6 +63,9 @@ class SummarizeOlder:
             for word, in the summary message. ``summary_tokens`` includes it.
         keepsakes: Whether identifiers, amounts, dates, commands and standing instructions of the
             user that the summary lacks are kept word for word, in a fifth of its room.
+        fold_when_idle: After a pause of this length, a read folds a part of a block, and waits for
+            it, if at least ``fold_tokens`` are there: a provider's prompt cache has expired
+            then. For example ``timedelta(minutes=5)``. None never does so.
         role: Of the summary message. With ``"developer"`` or ``"system"``, text of a user or a tool
             would have the authority of your own instructions.
         background: True makes summaries in the background, after a write. False makes them during a
@@ -96,6 +98,7 @@ class SummarizeOlder:
         input_tokens: int | None = None,
         user_tokens: int = 0,
         keepsakes: bool = True,
+        fold_when_idle: timedelta | None = None,
         role: Role = "user",
         background: bool = True,
         wait_seconds: float = 10.0,
@@ -115,7 +118,9 @@ class SummarizeOlder:
                 check_callable(name, hook)
         self.summarizer = summarizer
         self.budget = Budget.divided(
-            max_tokens, summary_tokens, fold_tokens, input_tokens, user_tokens
+            *(max_tokens, summary_tokens, fold_tokens, input_tokens),
+            user_tokens=user_tokens,
+            idle=fold_when_idle,
         )
         self.max_tokens = max_tokens
         self.role = role
@@ -180,15 +185,25 @@ class SummarizeOlder:
 
     async def _has_caught_up(self, history: History, tail: Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
+        is_idle = await self._is_idle(history, tail)
         if not self.background:
-            return tail.tokens >= self.budget.due_tokens and await self._has_folded(history)
+            is_due = is_idle or tail.tokens >= self.budget.due_tokens
+            return is_due and await self._has_folded(history)
         behind = tail.tokens - self.budget.verbatim_tokens
-        if not 0 < behind <= self.budget.fold_tokens:
+        if not is_idle and not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
         await history.run_in_background(
             lambda: self._fold_or_wait(history, tail.anchor), self.wait_seconds
         )
         return True
+
+    async def _is_idle(self, history: History, tail: Tail) -> bool:
+        idle, budget = self.budget.idle, self.budget
+        if idle is None or tail.newest is None:
+            return False
+        if not budget.fold_tokens <= tail.tokens <= budget.verbatim_tokens:
+            return False
+        return await is_idle(history, tail.newest, idle)
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has folded it."""
@@ -206,40 +221,8 @@ class SummarizeOlder:
         anchor = tail.anchor
         if anchor is None:
             return shown
-        message = self._message(history, anchor, has_gap=not tail.window.is_whole)
+        has_gap = not tail.window.is_whole
+        message = shown_message(history, anchor, self._keeping, role=self.role, has_gap=has_gap)
         reason = CutReason.SUMMARY if tail.window.is_whole else shown.reason
         parts = [Added(message, "summary"), *shown.parts]
         return replace(shown, parts=parts, reason=reason, anchor=anchor)
-
-    def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
-        segments, kept = from_summary(anchor.summary), self._keeping.on(anchor)
-
-        def message(*, is_cut: bool = False) -> Item:
-            return summary_message(
-                segments,
-                anchor.created_at,
-                kept=kept,
-                role=self.role,
-                has_gap=has_gap,
-                is_cut=is_cut,
-            )
-
-        def is_too_long() -> bool:
-            return history.count_tokens(shown) > self.budget.summary_tokens
-
-        shown = message()
-        summary = anchor.summary or {}
-        is_counted = summary.get("pinned", []) == kept.seqs
-        if is_counted and summary.get("tokens", math.inf) <= self.budget.summary_tokens:
-            return shown
-        # Made with a larger budget, counted by another counter, or an item was pinned since.
-        while kept.keepsakes and is_too_long():
-            kept = kept.less()
-            shown = message()
-        while is_too_long() and render(segments):
-            segments = without_beginning(segments)
-            shown = message(is_cut=True)
-        while kept != NOTHING_KEPT and is_too_long():
-            kept = kept.less()
-            shown = message(is_cut=True)
-        return shown
