@@ -10,9 +10,10 @@ from rich.table import Table
 from mongo_sessions import SummarizeOlder, TokenLimit
 
 from .conversation import LASTING_FACTS
+from .lasting import CORRECTED, FACTS, known
 from .memory import recalls
 from .prefix import TURNS, prefix, verbose
-from .standins import STANDINS
+from .standins import FORGETFUL, STANDINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +35,20 @@ class Scale:
     views: int
     """How many times the budget of a view a conversation is long, where prefixes are compared."""
 
+    lasting_folds: tuple[int, ...]
+
     def steps(self) -> int:
         memory = len(self.memory_budgets) * len(self.facts_a_fold) * len(STANDINS)
-        return memory + len(self.prefix_budgets) * len(POLICIES)
+        lasting = 2 * len(_LASTING) * len(self.lasting_folds)
+        return memory + lasting + len(self.prefix_budgets) * len(POLICIES)
 
 
-FULL = Scale((10, 100, 300), (4_000, 16_000), (4, 12), (2_000, 8_000, 32_000), 20)
-QUICK = Scale((2, 5), (4_000,), (4,), (2_000,), 4)
+# The newest facts that fit, and a model that loses some of what it writes.
+_LASTING = (STANDINS[0], STANDINS[2], FORGETFUL)
+
+
+FULL = Scale((10, 100, 300), (4_000, 16_000), (4, 12), (2_000, 8_000, 32_000), 20, (10, 100, 1_000))
+QUICK = Scale((2, 5), (4_000,), (4,), (2_000,), 4, (5,))
 
 
 def _summarize(max_tokens: int, eighths: float = 3) -> SummarizeOlder:
@@ -89,6 +97,29 @@ async def _memory_cells(
         f"{ours.first} / {rolling.first}",
         f"{ours.stale:,} / {rolling.stale:,}",
     ]
+
+
+async def lasting_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    title = f"Of {FACTS} facts of the first tenth ({CORRECTED} corrected there), known at the end"
+    table = Table(title=title, title_justify="left")
+    for name in ("folds", "the rest", "the summariser"):
+        table.add_column(name)
+    for name in ("rolling", "segments", "with keepsakes", "told wrongly", "tokens"):
+        table.add_column(name, justify="right")
+    for folds in scale.lasting_folds:
+        for is_busy in (False, True):
+            for standin in _LASTING:
+                found = await known(standin, folds, is_busy=is_busy)
+                table.add_row(
+                    f"{folds:,}",
+                    "a new ticket a turn" if is_busy else "no identifiers",
+                    standin.name,
+                    *map(str, (found.rolling, found.segments, found.keepsakes, found.stale)),
+                    f"{found.plain_tokens} / {found.tokens}",
+                )
+                tick()
+        table.add_section()
+    return table
 
 
 async def prefix_table(scale: Scale, tick: Callable[[], None]) -> Table:

@@ -141,6 +141,21 @@ async def test_of_two_values_the_newer_one_stands_last():
     assert "the later one holds" in content
 
 
+async def test_an_older_value_does_not_stand_alone_below_a_summary_with_the_newer_one():
+    async def right(request):
+        return "The gate code is B2-33. The port is 9090: port = 9090."
+
+    policy = in_foreground(right)
+    items = said("the gate code is A1-22, port = 8080", "now the gate code is B2-33", "port = 9090")
+    history = history_of([*items, *filler(6)])
+    await policy.fold(history)
+    content = (await policy(history))[0]["content"]
+    assert content.index("A1-22") < content.rindex("B2-33")
+    changed = await shown_after(said("port = 8080", "port = 9090"))
+    assert "9090" in changed
+    assert "8080" not in content + changed
+
+
 async def test_a_standing_instruction_outlives_many_identifiers():
     items = said("Always answer in French.", *(f"locker L-{n}00 is mine" for n in range(100)))
     content = await shown_after(items)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..items import starts_turn
 from ..policy import PinnedItem
 from . import keepsakes as kept_keepsakes
-from .keepsakes import collected, missing_in, united, within
+from .keepsakes import collected, missing_in, united, with_newer_values, within
 from .kept import Kept, Quote, messages_of, newest_messages, quotes_of
 from .segments import render, to_summary
 from .transcript import quoted
@@ -69,7 +69,8 @@ class Keeper:
 
     def beside(self, text: str) -> Kept:
         """What is shown below this text."""
-        chosen = tuple(within(self._missing(text), self.room, self._cost))
+        below = with_newer_values(self._missing(text), self._candidates)
+        chosen = tuple(within(below, self.room, self._cost))
         return Kept(chosen, self.fixed.messages, self.fixed.pins)
 
     def summary(
@@ -96,7 +97,8 @@ class Keeper:
         if not self._candidates and not shown.messages and not shown.pins:
             return {}
         missing = set(self._missing(text))
-        in_text = [one for one in self._candidates if one not in missing]
+        is_shown = set(shown.keepsakes)
+        in_text = [one for one in self._candidates if one not in missing | is_shown]
         return {
             "keepsakes": kept_keepsakes.to_stored(shown.keepsakes),
             "in_text": kept_keepsakes.to_stored(in_text),

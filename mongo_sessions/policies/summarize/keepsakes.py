@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..items import starts_turn, traits_of
 from .identifiers import Span, identifiers, on_one_line, standing_instructions
+from .subjects import identity, subject
 from .transcript import commands, content_of
 
 if TYPE_CHECKING:
@@ -62,14 +63,15 @@ def collected(entries: Sequence[Entry]) -> list[Keepsake]:
 def united(older: Iterable[Keepsake], newer: Iterable[Keepsake]) -> list[Keepsake]:
     """Both as a set, oldest first: of what is told twice, the newest. At most :data:`MOST_KEPT`.
 
-    A keepsake leaves when all its identifiers are in newer ones.
+    A keepsake leaves when all its identifiers are in newer ones, or have another value there.
     """
     known: set[str] = set()
     kept: list[Keepsake] = []
     for keepsake in reversed([*older, *newer]):
-        if not known.issuperset(keepsake.keys) and len(kept) < MOST_KEPT:
+        identities = set(map(identity, keepsake.keys))
+        if not known.issuperset(identities) and len(kept) < MOST_KEPT:
             kept.append(keepsake)
-            known.update(keepsake.keys)
+            known |= identities
     return kept[::-1]
 
 
@@ -77,6 +79,28 @@ def missing_in(text: str, keepsakes: Sequence[Keepsake]) -> list[Keepsake]:
     """The keepsakes of which ``text`` lacks an identifier."""
     normal = normalised(text)
     return [one for one in keepsakes if not all(_holds(normal, key) for key in one.keys)]
+
+
+def with_newer_values(missing: Sequence[Keepsake], all_: Sequence[Keepsake]) -> list[Keepsake]:
+    """``missing``, and the newer ones of ``all_`` that have a subject of these.
+
+    A summary that rightly holds the newer value lacks the older one, which must not stand alone.
+    """
+    subjects = [_subject(one) for one in all_]
+    lacking = set(missing)
+    oldest: dict[str, int] = {}
+    for index, one in enumerate(all_):
+        if subjects[index] and one in lacking:
+            oldest.setdefault(subjects[index], index)
+    return [
+        one
+        for index, one in enumerate(all_)
+        if one in lacking or index > oldest.get(subjects[index], len(all_))
+    ]
+
+
+def _subject(keepsake: Keepsake) -> str:
+    return "" if keepsake.is_standing else subject(keepsake, normalised(keepsake.text))
 
 
 def within(
