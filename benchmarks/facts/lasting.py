@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
 from mongo_sessions.policies.summarize import FoldStatus
 
-from .conversation import Fact, facts_in, newest, turn
+from .conversation import Fact, facts_in, newest
 from .memory import room_of
 from .rolling import RollingSummary
 
@@ -21,6 +21,7 @@ CORRECTED = 5
 """Of these, told again with another value."""
 _SEED = 2026
 _MAX_TOKENS = 16_000
+_FOLD_TOKENS = 900  # more than a segment has: so the summariser has something to leave out
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,16 @@ async def known(standin: Standin, folds: int, *, is_busy: bool) -> Known:
     Raises:
         RuntimeError: a fold failed.
     """
-    plain = SummarizeOlder(standin, max_tokens=_MAX_TOKENS, background=False, keepsakes=False)
-    kept = SummarizeOlder(standin, max_tokens=_MAX_TOKENS, background=False)
+    plain, kept = (
+        SummarizeOlder(
+            standin,
+            max_tokens=_MAX_TOKENS,
+            fold_tokens=_FOLD_TOKENS,
+            keepsakes=keepsakes,
+            background=False,
+        )
+        for keepsakes in (False, True)
+    )
     counter = TiktokenCounter()
     histories = [ListHistory([], token_counter=counter) for _ in range(2)]
     rolling = RollingSummary(standin, room_of(plain))
@@ -63,9 +72,11 @@ async def known(standin: Standin, folds: int, *, is_busy: bool) -> Known:
         due = len(told) * min(number + 1, turns) // turns - len(facts)
         said = told[len(facts) : len(facts) + due]
         facts += said
-        items = turn(Fact("", ""), a_turn, number)
-        text = "\n".join(map(str, said)) or (f"ticket-{number} = {number}" if is_busy else "")
-        items[0] = {**items[0], "content": str(items[0]["content"]).replace(" = ", text)}
+        text = "\n".join(map(str, said)) or (f"ticket-{number} = {number}" if is_busy else "Well.")
+        items = [
+            {"role": "user", "content": text},
+            {"role": "assistant", "content": "word " * a_turn},
+        ]
         number += 1
         for history in histories:
             for item in items:
