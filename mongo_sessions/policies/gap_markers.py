@@ -30,7 +30,7 @@ class GapMarkers:
     a call and its output, and not in front of a new input, which is not stored yet: from the next
     turn on, that has its marker.
 
-    The markers come on top of the budget of ``policy``: about 16 tokens each.
+    The markers come on top of the budget of ``policy``: about 19 tokens each.
 
     Args:
         policy: Decides what is shown.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..items import starts_turn, traits_of
 from .identifiers import Span, identifiers, on_one_line, standing_instructions
-from .subjects import identity, subject
+from .subjects import identity, subjects
 from .transcript import commands, content_of
 
 if TYPE_CHECKING:
@@ -86,21 +86,16 @@ def with_newer_values(missing: Sequence[Keepsake], all_: Sequence[Keepsake]) -> 
 
     A summary that rightly holds the newer value lacks the older one, which must not stand alone.
     """
-    subjects = [_subject(one) for one in all_]
     lacking = set(missing)
-    oldest: dict[str, int] = {}
-    for index, one in enumerate(all_):
-        if subjects[index] and one in lacking:
-            oldest.setdefault(subjects[index], index)
-    return [
-        one
-        for index, one in enumerate(all_)
-        if one in lacking or index > oldest.get(subjects[index], len(all_))
-    ]
-
-
-def _subject(keepsake: Keepsake) -> str:
-    return "" if keepsake.is_standing else subject(keepsake, normalised(keepsake.text))
+    seen: set[str] = set()  # subjects of the missing ones so far
+    chosen: list[Keepsake] = []
+    for one in all_:
+        of_one = frozenset() if one.is_standing else subjects(one.keys, normalised(one.text))
+        if one in lacking:
+            seen |= of_one
+        if one in lacking or not seen.isdisjoint(of_one):
+            chosen.append(one)
+    return chosen
 
 
 def within(

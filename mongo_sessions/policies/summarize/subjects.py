@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .keepsakes import Keepsake
+    from collections.abc import Collection
 
 # The name in "port = 8080" or "gate code: 4711", of a normalised identifier.
 _ASSIGNED = re.compile(r"(?=[\d.-]{0,40}[^\W\d])([\w.-]{1,40})(?: ?= ?|: )")
@@ -27,14 +27,16 @@ def identity(key: str) -> str:
     return f"{match[1]} =" if match else key
 
 
-def subject(keepsake: Keepsake, normal: str) -> str:
-    """The words in front of the first identifier, such as "gate code"; empty if there are none.
+def subjects(keys: Collection[str], normal: str) -> frozenset[str]:
+    """The names of the values among ``keys``, and the words before the first key: "gate code".
 
-    Two keepsakes with one subject may be two values of one fact, or two facts.
+    Two keepsakes with a subject in common may be two values of one fact, or two facts.
 
     Args:
-        keepsake: Not a standing instruction.
+        keys: The identifiers of a keepsake.
         normal: Its text, normalised.
     """
-    before = normal.partition(keepsake.keys[0])[0]
-    return " ".join(word for word in _WORD.findall(before) if word not in _NO_SUBJECT)
+    names = {name for key in keys if (name := identity(key)) != key}
+    before = normal.partition(next(iter(keys), normal))[0]
+    words = " ".join(word for word in _WORD.findall(before) if word not in _NO_SUBJECT)
+    return frozenset(names | {words} - {""})
