@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from mongo_sessions import CannotPin, MongoSessionStore, TokenLimit
+from mongo_sessions.leases import Leases
 from tests.support.folding import anchors, is_summary, policy_of, raw, store_of
 from tests.support.scribes import HeldScribe, Scribe, tokens, turns
 
@@ -174,3 +175,23 @@ async def test_pins_of_another_session_are_not_shown(any_database):
     assert "horse" in await summary_of(store.session("a"))
     assert "horse" not in await summary_of(store.session("b"))
     assert await seqs(store.session("b")) == []
+
+
+@pytest.mark.parametrize("change", ["pin", "unpin"])
+async def test_a_change_between_the_last_look_of_a_fold_and_its_end_is_not_lost(
+    any_database, monkeypatch, change
+):
+    save = Leases.save_summary
+
+    async def after_a_change(*args):
+        await getattr(store_of(any_database, forgetful).session("a"), change)(1)
+        return await save(*args)
+
+    session = store_of(any_database, forgetful, background=False).session("a")
+    await session.add_items([PINNED, *turns(1, 8)])
+    if change == "unpin":
+        await session.pin(1)
+    monkeypatch.setattr(Leases, "save_summary", after_a_change)
+    content = await summary_of(session)
+    assert ("horse" in content) is (change == "pin")
+    assert await anchors(any_database)
