@@ -37,6 +37,8 @@ class Known:
     """Of the message with keepsakes."""
     plain_tokens: int
     """Of the message without."""
+    recalled: int | None = None
+    """Known with recall; None: not measured."""
 
 
 async def known(standin: Standin, folds: int, *, is_busy: bool) -> Known:

@@ -104,7 +104,7 @@ async def lasting_table(scale: Scale, tick: Callable[[], None]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("folds", "the rest", "the summariser"):
         table.add_column(name)
-    for name in ("rolling", "segments", "with keepsakes", "told wrongly", "tokens"):
+    for name in ("rolling", "segments", "with keepsakes", "recalled", "told wrongly", "tokens"):
         table.add_column(name, justify="right")
     for folds in scale.lasting_folds:
         for is_busy in (False, True):
@@ -114,7 +114,9 @@ async def lasting_table(scale: Scale, tick: Callable[[], None]) -> Table:
                     f"{folds:,}",
                     "a new ticket a turn" if is_busy else "no identifiers",
                     standin.name,
-                    *map(str, (found.rolling, found.segments, found.keepsakes, found.stale)),
+                    *map(str, (found.rolling, found.segments, found.keepsakes)),
+                    "-" if found.recalled is None else str(found.recalled),
+                    str(found.stale),
                     f"{found.plain_tokens} / {found.tokens}",
                 )
                 tick()
