@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from .errors import (
     CannotExplain,
+    CannotPin,
     ForeignCollection,
     IndexesMissing,
     InvalidItem,
@@ -26,6 +27,7 @@ from .policies import (
     FoldFailure,
     FoldReport,
     Found,
+    GapMarkers,
     History,
     Item,
     LastTurns,
@@ -55,6 +57,7 @@ __all__ = [
     "AgentSummarizer",
     "AtlasSearch",
     "CannotExplain",
+    "CannotPin",
     "Entry",
     "Explanation",
     "FoldFailure",
@@ -62,6 +65,7 @@ __all__ = [
     "FoldReport",
     "ForeignCollection",
     "Found",
+    "GapMarkers",
     "History",
     "Hit",
     "IndexesMissing",

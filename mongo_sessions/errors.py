@@ -10,6 +10,10 @@ class CannotExplain(LookupError):
     """The prompt of this item is not known; the message says why."""
 
 
+class CannotPin(ValueError):
+    """The item is not pinned: the message says why. Nothing was changed."""
+
+
 class ForeignCollection(RuntimeError):
     """The collection holds documents of another application. Nothing was created or written."""
 

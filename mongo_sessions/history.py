@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from .first_chunks import DEFAULT
 from .leases import Leases
 from .log.documents import decode, in_utc
-from .policies import Claim, Entry, Found, view_of
+from .log.pins import to_pins
+from .policies import Claim, Entry, Found, PinnedItem, view_of
 from .policies.policy import MOST_FOUND
 from .ranked_search import rank
 from .session_log import LARGEST_CHUNK
 from .telemetry import note_view
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+    from datetime import datetime
 
     from typing_extensions import Self
 
@@ -143,7 +145,14 @@ class SessionHistory:
         await self._leases.release(entry.id)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        return await self._leases.save_summary(entry.id, summary)
+        pins = await self._log.pins.pinned(self.session_id, entry.seq)
+        if not await self._leases.save_summary(entry.id, summary, to_pins(pins)):
+            return False
+        await self._log.pins.settle(self.session_id, pins, entry.seq)
+        return True
+
+    async def now(self) -> datetime:
+        return await self._log.now()
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         await self._background.join(self.session_id, work, seconds)
@@ -235,8 +244,16 @@ def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:
         summary=document.get("summary"),
         claim=_to_claim(document["claim"]) if "claim" in document else None,
         has_room="is_full" not in document,
+        is_pinned="pinned" in document,
+        pins=tuple(to_pinned(document.get("pins", ()))),
         id=document["_id"],
     )
+
+
+def to_pinned(documents: Iterable[Document]) -> Iterator[PinnedItem]:
+    """Stored copies of pinned items as a policy sees them."""
+    for one in documents:
+        yield PinnedItem(one["seq"], decode(one["item"]), in_utc(one["created_at"]))
 
 
 def _to_claim(claim: Document) -> Claim:

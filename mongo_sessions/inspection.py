@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .cancellation import run_to_completion
 from .explanations import Explainer, Prompts, summary_on
 from .log.server import explaining
+from .pinning import Pinning
 from .policies.checks import check_whole_number
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .session_state import SessionState
 
 
-class Inspection:
+class Inspection(Pinning):
     """The methods of a session for whoever wants to know what its model sees."""
 
     session_id: str

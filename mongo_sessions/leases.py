@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from bson import ObjectId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .log.claims import Claims
+    from .log.documents import Document
     from .policies import Summary
 
 
@@ -49,9 +52,13 @@ class Leases:
         if claimant is not None:
             await self._claims.release(self._session_id, item_id, claimant)
 
-    async def save_summary(self, item_id: object, summary: Summary) -> bool:
+    async def save_summary(
+        self, item_id: object, summary: Summary, pins: Sequence[Document]
+    ) -> bool:
         """Under the lease if one was acquired; otherwise only if no worker has one."""
         claimant = self._held.get(item_id)
-        is_saved = await self._claims.save_summary(self._session_id, item_id, claimant, summary)
+        is_saved = await self._claims.save_summary(
+            self._session_id, item_id, claimant, summary, pins
+        )
         self._held.pop(item_id, None)  # not after an error: the caller backs off under the lease
         return is_saved

@@ -11,7 +11,15 @@ from rich.console import Console
 
 from benchmarks.report import progress_bar
 
-from .tables import FULL, QUICK, memory_table, prefix_table, runs_table, turns_table
+from .tables import (
+    FULL,
+    QUICK,
+    lasting_table,
+    memory_table,
+    prefix_table,
+    runs_table,
+    turns_table,
+)
 
 _COLUMNS_NEEDED = 150  # of characters, by the tables
 
@@ -30,7 +38,7 @@ async def main() -> None:
         console = Console(width=_COLUMNS_NEEDED)
     with progress_bar() as progress:
         tick = partial(progress.advance, progress.add_task("facts, prefixes", total=scale.steps()))
-        makers = (memory_table, prefix_table, runs_table, turns_table)
+        makers = (memory_table, lasting_table, prefix_table, runs_table, turns_table)
         tables = [await make(scale, tick) for make in makers]
     for table in tables:
         console.print(table)

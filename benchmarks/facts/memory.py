@@ -61,9 +61,9 @@ async def recalls(
     Raises:
         RuntimeError: a fold failed.
     """
-    policy = SummarizeOlder(standin, max_tokens=max_tokens, background=False)
+    policy = SummarizeOlder(standin, max_tokens=max_tokens, background=False, keepsakes=False)
     history = ListHistory([], token_counter=TiktokenCounter())
-    rolling = RollingSummary(standin, _room(policy))
+    rolling = RollingSummary(standin, room_of(policy))
     ours, theirs = Record(), Record()
     facts: list[Fact] = []
     folded = done = 0
@@ -87,7 +87,7 @@ async def recalls(
             return
 
 
-def _room(policy: SummarizeOlder) -> int:
+def room_of(policy: SummarizeOlder) -> int:
     """For a text, next to the label that its message needs."""
     label = summary_message([], datetime.now(timezone.utc), has_gap=True)
     return policy.budget.summary_tokens - tokens_of(str(label["content"])) + tokens_of("")

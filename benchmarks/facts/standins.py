@@ -50,6 +50,10 @@ STANDINS = (
     Standin("forgets 5 %", drops="oldest", forgets=0.05),
 )
 
+FORGETFUL = Standin("forgets 90 %", drops="oldest", forgets=0.9)
+"""Of exact details, about as much as was lost in compactions that were counted:
+https://github.com/vshulcz/deja-vu/issues/543."""
+
 
 def _first_within(facts: list[Fact], tokens: int) -> list[Fact]:
     """The first facts with at most ``tokens`` tokens together."""

@@ -11,9 +11,10 @@ from mongo_sessions import LastTurns, SummarizeOlder, TokenLimit, TrimToolOutput
 
 from . import runs, tool_turns
 from .conversation import LASTING_FACTS
+from .lasting import CORRECTED, FACTS, known
 from .memory import recalls
 from .prefix import TURNS, prefix, verbose
-from .standins import STANDINS
+from .standins import FORGETFUL, STANDINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +41,18 @@ class Scale:
     """Of a conversation with tools."""
     tool_budgets: tuple[int, ...]
 
+    lasting_folds: tuple[int, ...]
+
     def steps(self) -> int:
         memory = len(self.memory_budgets) * len(self.facts_a_fold) * len(STANDINS)
         prefixes = len(self.prefix_budgets) * len(POLICIES)
         in_runs = 1 + len(self.tool_budgets) * len(IN_RUN)
-        return memory + prefixes + in_runs + len(_over_turns(self.tool_budgets))
+        lasting = 2 * len(_LASTING) * len(self.lasting_folds)
+        return memory + lasting + prefixes + in_runs + len(_over_turns(self.tool_budgets))
+
+
+# The newest facts that fit, and a model that loses some of what it writes.
+_LASTING = (STANDINS[0], STANDINS[2], FORGETFUL)
 
 
 FULL = Scale(
@@ -56,6 +64,7 @@ FULL = Scale(
     calls=60,
     turns=1_000,
     tool_budgets=(16_000, 32_000, 64_000),
+    lasting_folds=(10, 100, 1_000),
 )
 QUICK = Scale(
     after_folds=(2, 5),
@@ -66,6 +75,7 @@ QUICK = Scale(
     calls=6,
     turns=20,
     tool_budgets=(16_000,),
+    lasting_folds=(5,),
 )
 
 
@@ -115,6 +125,31 @@ async def _memory_cells(
         f"{ours.first} / {rolling.first}",
         f"{ours.stale:,} / {rolling.stale:,}",
     ]
+
+
+async def lasting_table(scale: Scale, tick: Callable[[], None]) -> Table:
+    title = f"Of {FACTS} facts of the first tenth ({CORRECTED} corrected there), known at the end"
+    table = Table(title=title, title_justify="left")
+    for name in ("folds", "the rest", "the summariser"):
+        table.add_column(name)
+    for name in ("rolling", "segments", "with keepsakes", "recalled", "told wrongly", "tokens"):
+        table.add_column(name, justify="right")
+    for folds in scale.lasting_folds:
+        for is_busy in (False, True):
+            for standin in _LASTING:
+                found = await known(standin, folds, is_busy=is_busy)
+                table.add_row(
+                    f"{folds:,}",
+                    "a new ticket a turn" if is_busy else "no identifiers",
+                    standin.name,
+                    *map(str, (found.rolling, found.segments, found.keepsakes)),
+                    "-" if found.recalled is None else str(found.recalled),
+                    str(found.stale),
+                    f"{found.plain_tokens} / {found.tokens}",
+                )
+                tick()
+        table.add_section()
+    return table
 
 
 async def prefix_table(scale: Scale, tick: Callable[[], None]) -> Table:

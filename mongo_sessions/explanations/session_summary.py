@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..policies.summarize.kept import kept_on
 from ..policies.summarize.segments import from_summary
 from .parts import ExplainedSummary, SummaryRange
 from .segment_ranges import ranges_of
@@ -40,17 +41,21 @@ class SessionSummary:
     """Of the message that shows it."""
     segments: tuple[SummarySegment, ...]
     """Oldest first."""
+    kept: str = field(default="", repr=False)
+    """What is shown word for word below the segments: keepsakes, user messages, pinned items."""
 
     @property
     def text(self) -> str:
         """The whole summary, as a policy shows it."""
-        return "\n\n".join(segment.text for segment in self.segments if segment.text)
+        texts = [segment.text for segment in self.segments]
+        return "\n\n".join(text for text in (*texts, self.kept) if text)
 
     def __str__(self) -> str:
         ranges = tuple(segment.covers for segment in self.segments)
         whole = ExplainedSummary(self.anchor_seq, self.created_at, self.tokens, ranges)
         texts = [f"[{segment.covers}]\n{segment.text}" for segment in self.segments]
-        return "\n\n".join([f"Summary of session {self.session_id!r}, {whole}", *texts])
+        heading = f"Summary of session {self.session_id!r}, {whole}"
+        return "\n\n".join(filter(None, [heading, *texts, self.kept]))
 
 
 async def summary_on(log: Log, session_id: str, anchor: Entry) -> SessionSummary | None:
@@ -68,4 +73,5 @@ async def summary_on(log: Log, session_id: str, anchor: Entry) -> SessionSummary
             SummarySegment(covers, segment.text)
             for covers, segment in zip(ranges, segments, strict=True)
         ),
+        kept=kept_on(anchor, keepsakes=True, messages=True).render(),
     )

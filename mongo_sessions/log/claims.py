@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .places import NEWEST_FIRST, is_barrier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bson import ObjectId
 
@@ -111,17 +111,17 @@ class Claims:
         item_id: object,
         claimant: ObjectId | None,
         summary: Mapping[str, Any],
+        pins: Sequence[Document] = (),
     ) -> bool:
-        """Store a summary on this item if it has none.
+        """Store a summary on this item, with the pinned items that it covers, if it has none.
 
         With a ``claimant``, only under its lease: :meth:`forget` may have removed that. With None,
         only if no worker has a lease.
         """
         lease = {"$exists": False} if claimant is None else claimant
         query = {**_without_summary(session_id, item_id), "claim.id": lease}
-        return await self._update_one(
-            query, {"$set": {"summary": dict(summary)}, "$unset": {"claim": ""}}
-        )
+        stored = {"summary": dict(summary), **({"pins": list(pins)} if pins else {})}
+        return await self._update_one(query, {"$set": stored, "$unset": {"claim": ""}})
 
     async def forget(self, session_id: str) -> int:
         """Remove all summaries and claims of a session; return the number of summaries.
@@ -146,7 +146,7 @@ class Claims:
         return removed
 
     async def _remove(self, query: Document) -> int:
-        unset = {"$unset": {"summary": "", "claim": ""}}
+        unset = {"$unset": {"summary": "", "claim": "", "pins": ""}}
         result = await self._retries.run(lambda: self._items.update_many(query, unset))
         return int(result.modified_count)
 

@@ -97,5 +97,5 @@ def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
                 "summary": None,
             }
         },
-        {"$project": {"item": 0, "claim": 0, "receipt": 0}},
+        {"$project": dict.fromkeys(["item", "claim", "receipt", "pinned", "pins"], 0)},
     ]

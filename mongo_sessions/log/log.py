@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,14 @@ from .claims import Claims
 from .clear import Clearer
 from .clock import client_time, server_time
 from .counts import Counts
-from .documents import STORED, is_utf8
+from .documents import STORED, in_utc, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
+from .pins import Pins
 from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
@@ -107,6 +109,9 @@ class Log:
         self.group_reads = GroupReads(self._lasting)
         self.has_search = deployment.has_regex
         """Required by ``search.matches``."""
+        self.pins = Pins(self._items, self._lasting, retries)
+        self._retries = retries
+        self._has_clock = deployment.has_clock
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
@@ -184,6 +189,13 @@ class Log:
         documents = await self._read(query, limit, pymongo.ASCENDING)
         cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
+
+    async def now(self) -> datetime:
+        """The time of the primary, in UTC."""
+        if not self._has_clock:
+            return datetime.now(timezone.utc)
+        told = await self._retries.run(lambda: self._items.database.command("hello"))
+        return in_utc(told["localTime"])
 
     async def cleared_to(self, session_id: str) -> int:
         """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""

@@ -45,7 +45,7 @@ NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_
 """The fields with the state and the numbers of a document, without its item."""
 
 REMOVAL: dict[str, Any] = {
-    "$unset": {"item": "", "summary": "", "claim": "", "receipt": ""},
+    "$unset": {"item": "", "summary": "", "claim": "", "receipt": "", "pinned": "", "pins": ""},
     "$currentDate": {"gone_at": True},
 }
 """The update that turns an item into a mark."""

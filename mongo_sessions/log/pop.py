@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .documents import Encoded
     from .marks import Marker
 
+_REMOVED = ["item", "summary", "claim", "receipt", "pinned", "pins"]
 _FIELDS = ["item", "barrier", "popped"]
 
 
@@ -45,7 +46,7 @@ def _to_popped(token: ObjectId, now: object) -> list[dict[str, Any]]:
                 "gone_at": {"$cond": [is_item, now, "$gone_at"]},
             }
         },
-        {"$project": {"item": 0, "summary": 0, "claim": 0, "receipt": 0}},
+        {"$project": dict.fromkeys(_REMOVED, 0)},
         # A barrier keeps the field: barriers are found through the index of summaries.
         {"$set": {"summary": {"$cond": ["$barrier", None, "$$REMOVE"]}}},
     ]

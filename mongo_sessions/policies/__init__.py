@@ -7,6 +7,7 @@ imports nothing outside itself and does not know how a history is stored.
 from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
 from .folds import FoldPhase, FoldState, HasFolds
+from .gap_markers import GapMarkers
 from .in_run import HasInRun, policy_in_run, view_in_run
 from .items import starts_turn
 from .last_turns import LastTurns
@@ -16,9 +17,11 @@ from .policy import (
     Entry,
     Found,
     HasMaintenance,
+    HasPins,
     History,
     Item,
     NeedsTokenCounts,
+    PinnedItem,
     RetrievalPolicy,
     Summary,
 )
@@ -62,9 +65,11 @@ __all__ = [
     "FoldState",
     "FoldStatus",
     "Found",
+    "GapMarkers",
     "HasFolds",
     "HasInRun",
     "HasMaintenance",
+    "HasPins",
     "HasView",
     "History",
     "Item",
@@ -72,6 +77,7 @@ __all__ = [
     "ListHistory",
     "NeedsTokenCounts",
     "PastHistory",
+    "PinnedItem",
     "ReadOnlyHistory",
     "RetrievalPolicy",
     "SummarizeOlder",

@@ -77,7 +77,7 @@ class PastHistory(BoundedHistory):
         """Without any other summary: it was made later, or the shown one covers it."""
         if entry.seq == self._anchor or (entry.summary is None and entry.claim is None):
             return entry
-        return replace(entry, summary=None, claim=None)
+        return replace(entry, summary=None, claim=None, pins=())
 
 
 class _Changed:

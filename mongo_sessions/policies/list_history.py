@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from .items import starts_turn
-from .policy import MOST_FOUND, Claim, Entry, Found
+from .policy import MOST_FOUND, Claim, Entry, Found, PinnedItem
 from .recall.ranking import ranked
 from .recall.terms import terms_of
 from .recall.texts import matches_in
@@ -120,8 +120,20 @@ class ListHistory:
         stored = self._stored(entry)
         if stored is None or stored.summary is not None:
             return False
-        self._replace(entry, summary=summary, claim=None)
+        pins = tuple(
+            PinnedItem(one.seq, one.item, one.created_at)
+            for one in self.entries[: entry.seq]
+            if one.is_pinned
+        )
+        self._replace(entry, summary=summary, claim=None, pins=pins)
         return True
+
+    async def now(self) -> datetime:
+        return _in(0)
+
+    def pin(self, seq: int) -> None:
+        """Keep the item visible when it is folded. Before that: see ``session.pin``."""
+        self.entries[seq - 1] = replace(self.entries[seq - 1], is_pinned=True)
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         task = asyncio.ensure_future(_until_done(work))

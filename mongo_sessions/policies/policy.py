@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
 Item: TypeAlias = dict[str, Any]
@@ -37,6 +37,14 @@ class Claim:
     """Why the last attempt failed, without text of the conversation; empty if none has."""
 
 
+class PinnedItem(NamedTuple):
+    """An item that stays visible when it is folded."""
+
+    seq: int
+    item: Item
+    created_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One stored item with its position, its token counts and its summary."""
@@ -58,6 +66,10 @@ class Entry:
     """The lease on that summary, while it is being made."""
     has_room: bool = True
     """False if the item is so large that no summary can be stored with it."""
+    is_pinned: bool = False
+    """Whether the item stays visible, word for word, when it is folded."""
+    pins: Sequence[PinnedItem] = ()
+    """Of an item with a summary: the pinned items that the summary covers."""
     id: object = field(default=None, repr=False, compare=False)
     """Identifies the item in the log; opaque to a policy."""
 
@@ -155,8 +167,12 @@ class History(Protocol):
 
         False, without any change, if the item is gone, has a summary already, or is leased to
         another worker. Also if the lease of this history was lost, or removed together with the
-        summaries that the new one is based on.
+        summaries that the new one is based on. The pinned items up to ``entry`` are stored with it:
+        see :attr:`Entry.pins`.
         """
+
+    async def now(self) -> datetime:
+        """The time by the clock of the log, in UTC. It may take a round trip."""
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Run slow work in the background, and wait for it for at most ``seconds``.
@@ -192,6 +208,18 @@ class NeedsTokenCounts(Protocol):
     """A policy that has this attribute needs a store that counts tokens."""
 
     max_tokens: int
+
+
+@runtime_checkable
+class HasPins(Protocol):
+    """A policy that shows pinned items word for word when they are folded."""
+
+    @property
+    def pin_tokens(self) -> int:
+        """Room for the pinned items of a session."""
+
+    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem], /) -> int:
+        """Tokens of these items as the policy shows them."""
 
 
 @runtime_checkable

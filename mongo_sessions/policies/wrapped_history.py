@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from datetime import datetime
 
     from .policy import Entry, Found, History, Item, Summary
 
@@ -50,6 +51,9 @@ class WrappedHistory:
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
         return await self.history.save_summary(entry, summary)
+
+    async def now(self) -> datetime:
+        return await self.history.now()
 
     async def run_in_background(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
         await self.history.run_in_background(work, seconds)

@@ -23,6 +23,7 @@ LAYERS = [
     "store tools",
     "input_filter pending policy_session readiness recount session",
     "compaction inspection search settings tracing",
+    "pinning",
     "connections explanations",
     "connection",
     "history",

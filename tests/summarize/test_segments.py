@@ -52,6 +52,11 @@ class TextTokens:
 
     text = message
 
+    empty, fixed = 0, None
+
+    def shown(self, segments: list[Segment], _: None) -> int:
+        return count(render(segments))
+
     def summary(self, segments: list[Segment]) -> int:
         return count(render(segments))
 

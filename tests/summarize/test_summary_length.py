@@ -101,7 +101,7 @@ async def test_a_summary_that_was_made_with_more_room_is_shown_in_part():
 
 
 async def test_every_summary_has_room_for_the_note_that_something_is_missing():
-    policy = in_foreground(Scribe())
+    policy = in_foreground(Scribe(), keepsakes=False)
     history = history_of(turns(1, 300))
     while (await policy.fold(history)).report:
         pass
@@ -179,7 +179,7 @@ async def test_segments_that_are_short_enough_together_are_joined_without_a_requ
 
 
 async def test_the_role_is_counted(caplog):
-    policy = in_foreground(Scribe(), role="developer")
+    policy = in_foreground(Scribe(), role="developer", keepsakes=False)
     history = history_of(
         turns(1, 300),
         token_counter=lambda item: tokens(item) + 20 * (item.get("role") == "developer"),

@@ -231,7 +231,7 @@ class Notes:
 @pytest.mark.parametrize("keeps", ["first", "last"])
 async def test_in_a_full_summary_the_newest_value_of_a_fact_stands_last(keeps):
     """With room for about 50 of 100 facts, which change all the time."""
-    policy = SummarizeOlder(Notes(keeps), max_tokens=1_000, background=False)
+    policy = SummarizeOlder(Notes(keeps), max_tokens=1_000, background=False, keepsakes=False)
     history = ListHistory([], token_counter=of_words)
     dice = random.Random(1)
     right = stale = folds = 0

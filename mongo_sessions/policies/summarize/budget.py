@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ..checks import check_whole_number
 
@@ -22,6 +23,10 @@ class Budget:
     """Of a block: the items that one fold covers."""
     input_tokens: int
     """Of one request to the summariser, without its instructions."""
+    user_tokens: int = 0
+    """Of the user messages that are kept word for word in the summary message."""
+    idle: timedelta | None = None
+    """After a pause of this length, a smaller block is due. None: never."""
 
     @classmethod
     def divided(
@@ -30,6 +35,9 @@ class Budget:
         summary_tokens: int | None = None,
         fold_tokens: int | None = None,
         input_tokens: int | None = None,
+        *,
+        user_tokens: int = 0,
+        idle: timedelta | None = None,
     ) -> Budget:
         """A budget in which every None is derived from ``max_tokens``.
 
@@ -38,15 +46,25 @@ class Budget:
             ValueError: a size is too small, or the sizes do not fit together.
         """
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
+        check_whole_number("user_tokens", user_tokens, at_least=0)
         if summary_tokens is None:
-            summary_tokens = max(LEAST_SUMMARY_TOKENS, max_tokens // 8)
+            summary_tokens = max(LEAST_SUMMARY_TOKENS, max_tokens // 8) + user_tokens
         check_whole_number("summary_tokens", summary_tokens, at_least=LEAST_SUMMARY_TOKENS)
+        if idle is not None and not isinstance(idle, timedelta):
+            raise TypeError(f"fold_when_idle must be a timedelta or None, got {idle!r}")
+        if idle is not None and idle <= timedelta(0):
+            raise ValueError(f"fold_when_idle must be positive, got {idle!r}")
+        if summary_tokens - user_tokens < LEAST_SUMMARY_TOKENS:
+            raise ValueError(
+                f"summary_tokens ({summary_tokens!r}) must have room for user_tokens "
+                f"({user_tokens!r}) and {LEAST_SUMMARY_TOKENS} more"
+            )
         if fold_tokens is None:
             fold_tokens = max(1, (max_tokens - summary_tokens) * 3 // 8)
         check_whole_number("fold_tokens", fold_tokens, at_least=1)
         if input_tokens is None:
             input_tokens = max(max_tokens, 2 * summary_tokens)
-        budget = cls(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        budget = cls(max_tokens, summary_tokens, fold_tokens, input_tokens, user_tokens, idle)
         if budget.due_tokens > budget.verbatim_tokens:
             raise ValueError(
                 f"max_tokens ({max_tokens!r}) must have room for summary_tokens "
@@ -60,6 +78,11 @@ class Budget:
     def verbatim_tokens(self) -> int:
         """The most tokens of newest items that are shown unchanged: the hard limit."""
         return self.max_tokens - self.summary_tokens
+
+    @property
+    def text_tokens(self) -> int:
+        """Of the summary message without the user messages in it."""
+        return self.summary_tokens - self.user_tokens
 
     @property
     def due_tokens(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..logger import logger
@@ -16,7 +17,6 @@ from .checked_summarizer import CheckedSummarizer, LeaseLostError, SummaryFailed
 from .fold_observers import observed
 from .fold_result import FoldFailure, FoldReport, FoldResult, FoldStatus, call_hook
 from .lease import Lease
-from .segments import to_summary
 from .summary_tokens import SummaryTokens
 from .usage import TotalUsage, UsageMeter
 from .writer import Writer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..policy import History
     from .block import Block
-    from .budget import Budget
+    from .keeping import Keeping
     from .summarizers import Summarizer
     from .usage import SummarizerUsage
 
@@ -41,7 +41,7 @@ class FoldJob:
 
     Args:
         summarizer: Writes the summaries.
-        budget: Sizes of summaries, blocks and requests.
+        keeping: What is kept word for word.
         role: Of the summary message.
         timeout: Seconds for one answer of the summariser.
         retry_after: Seconds until the next attempt after the first failure.
@@ -52,7 +52,7 @@ class FoldJob:
     def __init__(
         self,
         summarizer: Summarizer,
-        budget: Budget,
+        keeping: Keeping,
         *,
         role: str,
         timeout: float,
@@ -61,7 +61,8 @@ class FoldJob:
         on_failure: Callable[[FoldFailure], object] | None = None,
     ) -> None:
         self._summarizer = summarizer
-        self._budget = budget
+        self._budget = keeping.budget
+        self._keeping = keeping
         self._role = role
         self._timeout = timeout
         self._retry_after = retry_after
@@ -76,7 +77,7 @@ class FoldJob:
 
     async def run(self, history: History) -> FoldResult:
         """Fold the oldest block that is due, unless another worker holds its lease."""
-        due = await next_block(history, self._budget.fold_tokens)
+        due = await next_block(history, self._budget.fold_tokens, self._budget.idle)
         if due is None:
             return FoldResult(FoldStatus.NOTHING_DUE)
         _debug(history, due, "due to be folded")
@@ -103,18 +104,20 @@ class FoldJob:
         # Read the block again under the lease. The first read may have seen one half of it from
         # before a pop and the other half from after. Items are removed at the end only, so nothing
         # before the anchor changes while the anchor is stored.
-        block = await next_block(history, self._budget.fold_tokens)
+        block = await next_block(history, self._budget.fold_tokens, self._budget.idle)
         if block is None or block.anchor.id != due.anchor.id:
             _debug(history, due, "changed while they were read")
             await lease.release()
             return FoldResult(FoldStatus.NOTHING_DUE)
-        tokens = SummaryTokens(history.count_tokens, self._role, block.anchor.created_at)
+        until = block.anchor.created_at
+        tokens = SummaryTokens(history.count_tokens, self._role, until)
         meter = UsageMeter(tokens.message)
         summarizer = CheckedSummarizer(self._summarizer, self._timeout, tokens, lease, meter)
         try:
-            segments = await Writer(summarizer, self._budget, tokens).segments(block)
-            used = block.usage + meter.usage
-            summary = to_summary(segments, tokens.summary(segments), used)
+            keeper = await self._keeping.keeper(block, tokens)
+            kept = replace(tokens, beside=keeper.beside, fixed=keeper.fixed)
+            segments = await Writer(summarizer, self._budget, kept).segments(block)
+            summary = keeper.summary(segments, tokens, self._budget, block.usage + meter.usage)
             is_kept = await lease.save(summary)
         except LeaseLostError:
             is_kept = False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def fold_state(history: History, budget: Budget) -> FoldState:
     """Whether a block is due, and what became of the attempts to fold it."""
-    found = await find_block(history, budget.fold_tokens)
+    found = await find_block(history, budget.fold_tokens, budget.idle)
     if not isinstance(found, Block):
         missing = max(0, budget.due_tokens - found.tokens)
         return FoldState(FoldPhase.NOT_DUE if missing else FoldPhase.NO_CUT, missing)

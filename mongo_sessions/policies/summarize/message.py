@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .kept import NOTHING_KEPT
 from .segments import render
 from .tags import CONVERSATION_SUMMARY, is_wrapped_in, wrap_in_tag
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..policy import Item
+    from .kept import Kept
     from .segments import Segment
 
 _LABEL = (
@@ -29,6 +31,7 @@ def summary_message(
     segments: Sequence[Segment],
     until: datetime,
     *,
+    kept: Kept = NOTHING_KEPT,
     role: str = "user",
     has_gap: bool,
     is_cut: bool = False,
@@ -38,6 +41,7 @@ def summary_message(
     Args:
         segments: The summary.
         until: When the last item that the summary covers was added.
+        kept: What is shown word for word below the summary.
         role: Of the message.
         has_gap: Whether items between that item and the next message are not shown.
         is_cut: Whether the beginning of the summary itself is left out.
@@ -45,10 +49,10 @@ def summary_message(
     first, last = (segments[0].first_seq, segments[-1].last_seq) if segments else (1, _ANY_SEQ)
     label = _LABEL.format(first=first, last=last, until=until)
     label += (_CUT if is_cut else "") + (_GAP if has_gap else "")
-    return {
-        "role": role,
-        "content": wrap_in_tag(CONVERSATION_SUMMARY, f"{label}\n\n{render(segments)}"),
-    }
+    text = f"{label}\n\n{render(segments)}"
+    if below := kept.render():
+        text = f"{text}\n\n{below}"
+    return {"role": role, "content": wrap_in_tag(CONVERSATION_SUMMARY, text)}
 
 
 def is_summary_message(item: Item) -> bool:

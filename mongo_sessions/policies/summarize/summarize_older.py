@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -12,19 +11,21 @@ from ..checks import check_callable, check_coroutine_function, check_seconds
 from ..names import name_of
 from ..token_limit import TokenLimit
 from ..view import Added, CutReason
+from .block import is_idle
 from .budget import Budget
 from .fold_job import FoldJob
 from .fold_result import FoldStatus
 from .fold_state import fold_state
-from .message import summary_message
-from .segments import from_summary, render, without_beginning
+from .keeping import Keeping
+from .shown_message import shown_message
 from .tail import TailReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from ..folds import FoldState
-    from ..policy import Entry, History, Item
+    from ..policy import Entry, History, Item, PinnedItem
     from ..view import View
     from .fold_result import FoldFailure, FoldReport, FoldResult
     from .summarizers import Summarizer
@@ -59,6 +60,13 @@ class SummarizeOlder:
         input_tokens: The most tokens of one request to the summariser, without its instructions:
             by default ``max_tokens``, at least twice ``summary_tokens``. A longer block takes
             several requests.
+        user_tokens: Room for the newest of the user messages that are folded: they are kept word
+            for word, in the summary message. ``summary_tokens`` includes it.
+        keepsakes: Whether identifiers, amounts, dates, commands and standing instructions of the
+            user that the summary lacks are kept word for word, in a fifth of its room.
+        fold_when_idle: After a pause of this length, a read folds a part of a block, and waits for
+            it, if at least ``fold_tokens`` are there: a provider's prompt cache has expired
+            then. For example ``timedelta(minutes=5)``. None never does so.
         role: Of the summary message. With ``"developer"`` or ``"system"``, text of a user or a tool
             would have the authority of your own instructions.
         background: True makes summaries in the background, after a write. False makes them during a
@@ -89,6 +97,9 @@ class SummarizeOlder:
         fold_tokens: int | None = None,
         summary_tokens: int | None = None,
         input_tokens: int | None = None,
+        user_tokens: int = 0,
+        keepsakes: bool = True,
+        fold_when_idle: timedelta | None = None,
         role: Role = "user",
         background: bool = True,
         wait_seconds: float = 10.0,
@@ -107,15 +118,20 @@ class SummarizeOlder:
             if hook is not None:
                 check_callable(name, hook)
         self.summarizer = summarizer
-        self.budget = Budget.divided(max_tokens, summary_tokens, fold_tokens, input_tokens)
+        self.budget = Budget.divided(
+            *(max_tokens, summary_tokens, fold_tokens, input_tokens),
+            user_tokens=user_tokens,
+            idle=fold_when_idle,
+        )
         self.max_tokens = max_tokens
         self.role = role
         self.background = background
         self.wait_seconds = wait_seconds
         self._tails = TailReader(self.budget)
+        self._keeping = Keeping(self.budget, keepsakes=keepsakes)
         self._job = FoldJob(
             summarizer,
-            self.budget,
+            self._keeping,
             role=role,
             timeout=timeout,
             retry_after=retry_after,
@@ -133,6 +149,15 @@ class SummarizeOlder:
         Failed attempts are included.
         """
         return self._job.usage
+
+    @property
+    def pin_tokens(self) -> int:
+        """Room for the pinned items of a session, as they are shown in the summary message."""
+        return self._keeping.pin_tokens
+
+    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem]) -> int:
+        """Tokens that these items add to a summary message."""
+        return self._keeping.tokens_of_pins(history, pins)
 
     async def __call__(self, history: History) -> list[Item]:
         return (await self.view(history)).items
@@ -165,15 +190,25 @@ class SummarizeOlder:
 
     async def _has_caught_up(self, history: History, tail: Tail) -> bool:
         """Whether a block may have been folded since ``tail`` was read."""
+        is_idle = await self._is_idle(history, tail)
         if not self.background:
-            return tail.tokens >= self.budget.due_tokens and await self._has_folded(history)
+            is_due = is_idle or tail.tokens >= self.budget.due_tokens
+            return is_due and await self._has_folded(history)
         behind = tail.tokens - self.budget.verbatim_tokens
-        if not 0 < behind <= self.budget.fold_tokens:
+        if not is_idle and not 0 < behind <= self.budget.fold_tokens:
             return False  # there is room, or one fold would not be enough
         await history.run_in_background(
             lambda: self._fold_or_wait(history, tail.anchor), self.wait_seconds
         )
         return True
+
+    async def _is_idle(self, history: History, tail: Tail) -> bool:
+        idle, budget = self.budget.idle, self.budget
+        if idle is None or tail.newest is None:
+            return False
+        if not budget.fold_tokens <= tail.tokens <= budget.verbatim_tokens:
+            return False
+        return await is_idle(history, tail.newest, idle)
 
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has folded it."""
@@ -191,23 +226,8 @@ class SummarizeOlder:
         anchor = tail.anchor
         if anchor is None:
             return shown
-        message = self._message(history, anchor, has_gap=not tail.window.is_whole)
+        has_gap = not tail.window.is_whole
+        message = shown_message(history, anchor, self._keeping, role=self.role, has_gap=has_gap)
         reason = CutReason.SUMMARY if tail.window.is_whole else shown.reason
         parts = [Added(message, "summary"), *shown.parts]
         return replace(shown, parts=parts, reason=reason, anchor=anchor)
-
-    def _message(self, history: History, anchor: Entry, *, has_gap: bool) -> Item:
-        segments = from_summary(anchor.summary)
-
-        def message(*, is_cut: bool) -> Item:
-            until = anchor.created_at
-            return summary_message(segments, until, role=self.role, has_gap=has_gap, is_cut=is_cut)
-
-        shown = message(is_cut=False)
-        if (anchor.summary or {}).get("tokens", math.inf) <= self.budget.summary_tokens:
-            return shown
-        # Made with a larger budget, or counted by another counter.
-        while history.count_tokens(shown) > self.budget.summary_tokens and render(segments):
-            segments = without_beginning(segments)
-            shown = message(is_cut=True)
-        return shown

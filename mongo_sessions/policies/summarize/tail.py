@@ -29,6 +29,8 @@ class Tail(NamedTuple):
     anchor: Entry | None
     tokens: int
     """Of all items after the anchor, shown or not."""
+    newest: Entry | None = None
+    """The newest item after the anchor."""
 
 
 class TailReader:
@@ -54,10 +56,12 @@ class TailReader:
         history.skip_maintenance_until(total_tokens + self._budget.due_tokens - tokens)
         window = await complete_window(history, Stretch(read[::-1]), 0)
         if window.tokens <= self._budget.verbatim_tokens:
-            return Tail(replace(window, reason=CutReason.WHOLE), unfolded.anchor, tokens)
+            whole = replace(window, reason=CutReason.WHOLE)
+            return Tail(whole, unfolded.anchor, tokens, read[0] if read else None)
         # The items fit, but not with the earlier calls that late outputs need.
         unfolded.put_back(read)
-        return Tail(await self._window.window(history, unfolded), unfolded.anchor, tokens)
+        window = await self._window.window(history, unfolded)
+        return Tail(window, unfolded.anchor, tokens, read[0])
 
     async def _cut(
         self, history: History, read: list[Entry], older: _Unfolded, *, is_again: bool
@@ -75,7 +79,7 @@ class TailReader:
         # Items that were stored without counts are not part of the totals.
         unfolded = newest.total_tokens - (anchor.total_tokens if anchor else 0)
         tokens = max(unfolded, sum(entry.tokens for entry in read))
-        return Tail(window, anchor, tokens)
+        return Tail(window, anchor, tokens, newest)
 
 
 class _Unfolded:

@@ -14,6 +14,7 @@ from .tags import escape_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from ..policy import Entry, Item
 
@@ -41,6 +42,7 @@ _BASE64 = re.compile(
 # No piece of a text is smaller than this, even if the counter finds it too long.
 _SMALLEST_PIECE_CHARS = 100
 _INDENT = "  "
+_LONGEST_ARGUMENTS = 100_000  # of a call, that are searched for a command
 
 
 def parts(
@@ -82,16 +84,70 @@ def _cut_in_two(text: str) -> list[str]:
     return [text[:cut], _INDENT + text[cut:]]
 
 
+def quoted(item: Item, created_at: datetime, seq: int) -> str:
+    """One item as a paragraph, however long it is: base64 alone is left out."""
+    speaker, text = speaker_and_text(item, {}, shorten=_readable)
+    return _as_paragraph(f"{created_at:%Y-%m-%d %H:%M}, item {seq}", speaker, text or "-")
+
+
+def content_of(item: Item) -> str:
+    """The text of a message, or of an output; empty for any other item."""
+    for field in ("content", "output"):
+        if (content := item.get(field)) is not None:
+            return _utf8(_readable(_content(content)))
+    return ""
+
+
+def commands(item: Item) -> list[str]:
+    """The commands in a call of a tool: its fields ``command``, ``commands`` and ``cmd``."""
+    if not str(item.get("type")).endswith("_call"):
+        return []
+    fields = [item, item.get("action"), _parsed(item.get("arguments"))]
+    values = [
+        value
+        for some in fields
+        if isinstance(some, dict)
+        for name in ("command", "commands", "cmd")
+        if (value := some.get(name))
+    ]
+    return [_utf8(command) for value in values for command in _commands(value)]
+
+
+def _commands(value: Any) -> list[str]:  # noqa: ANN401 - any JSON value
+    """A text, or a list of texts: of several commands if one has a space, otherwise of words."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return []
+    is_one = len(value) > 1 and " " not in value[0]
+    return [" ".join(value)] if is_one else value
+
+
+def _parsed(arguments: object) -> object:
+    if not isinstance(arguments, str) or len(arguments) > _LONGEST_ARGUMENTS:
+        return None
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     """One item; empty for an item without content, such as encrypted reasoning."""
     speaker, text = speaker_and_text(entry.item, names)
-    # JSON can hold a lone surrogate, but no client can send it.
-    text = text.encode("utf-8", "replace").decode()
-    lines = [line for line in text.splitlines() if line.strip()]
+    return _as_paragraph(f"{entry.created_at:%Y-%m-%d %H:%M}", speaker, text)
+
+
+def _utf8(text: str) -> str:
+    """JSON can hold a lone surrogate, but no client can send it, and no database store it."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _as_paragraph(where: str, speaker: str, text: str) -> str:
+    lines = [line for line in _utf8(text).splitlines() if line.strip()]
     if not lines:
         return ""
-    heading = f"[{entry.created_at:%Y-%m-%d %H:%M}] {' '.join(speaker.split())}: "
-    return escape_tags(heading + f"\n{_INDENT}".join(lines))
+    return escape_tags(f"[{where}] {' '.join(speaker.split())}: " + f"\n{_INDENT}".join(lines))
 
 
 def tool_names(entries: Iterable[Entry]) -> dict[str, str]:
@@ -100,11 +156,14 @@ def tool_names(entries: Iterable[Entry]) -> dict[str, str]:
     return {str(item.get("call_id")): item["name"] for item in called}
 
 
-def speaker_and_text(item: Item, names: dict[str, str]) -> tuple[str, str]:
+def speaker_and_text(
+    item: Item, names: dict[str, str], shorten: Callable[[str], str] | None = None
+) -> tuple[str, str]:
     """The speaker of an item, and its text: empty if it has none, as encrypted reasoning.
 
-    ``names`` is the result of :func:`tool_names`. Calls and outputs are shortened.
+    ``names`` is the result of :func:`tool_names`. By default, what a tool got or gave is shortened.
     """
+    shorten = shorten or _shortened
     kind = str(item.get("type", "message"))
     if "role" in item:
         return str(item["role"]), _readable(_content(item.get("content")))
@@ -112,10 +171,10 @@ def speaker_and_text(item: Item, names: dict[str, str]) -> tuple[str, str]:
         return "assistant thought", _readable(_content(item.get("summary")))
     if kind.endswith("_output"):
         name = names.get(str(item.get("call_id")), kind.removesuffix("_output"))
-        return f"{name} returned", _shortened(_content(item.get("output")) or "-")
+        return f"{name} returned", shorten(_content(item.get("output")) or "-")
     if _is_named_call(item):
-        return f"assistant called {item['name']}", _shortened(_details(item, "name") or "-")
-    return kind, _shortened(_details(item) or "-")
+        return f"assistant called {item['name']}", shorten(_details(item, "name") or "-")
+    return kind, shorten(_details(item) or "-")
 
 
 def _is_named_call(item: Item) -> bool:

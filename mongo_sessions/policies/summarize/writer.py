@@ -84,7 +84,8 @@ class Writer:
     async def _new_segment(self, block: Block) -> Segment:
         """What happened in ``block``, in one segment."""
         first, last = block.entries[0], block.entries[-1]
-        free = self.budget.summary_tokens - self.tokens.summary(block.segments)
+        before = self.tokens.shown(block.segments, self.tokens.fixed)
+        free = self.budget.summary_tokens - before
         wanted = self._wanted(new_segment_tokens(self._room, free))
         room = self.budget.input_tokens - self.budget.context_tokens
         # In a thread: a block may hold megabytes.
@@ -217,7 +218,7 @@ class Writer:
     @property
     def _room(self) -> int:
         """Tokens for text: the budget without the message around it."""
-        return self.budget.summary_tokens - self.tokens.summary([])
+        return self.budget.summary_tokens - self.tokens.empty
 
     def _wanted(self, text_tokens: int) -> int:
         """The length to request: ``text_tokens`` of text, counted as a message of its own."""
