@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from .first_chunks import DEFAULT
 from .leases import Leases
 from .log.documents import decode, in_utc
-from .policies import Claim, Entry, view_of
+from .policies import Claim, Entry, Found, view_of
 from .policies.policy import MOST_FOUND
+from .ranked_search import rank
 from .session_log import LARGEST_CHUNK
 from .telemetry import note_view
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # Documents of a first chunk beyond the need of the last view: a turn is added between two views.
 _MOST_ROOM = 16
+# Places beyond the limit of a search: a place beside a match may hold no item.
+_SPARE_PLACES = 8
 
 
 class SessionHistory:
@@ -46,6 +49,7 @@ class SessionHistory:
         first_chunks: FirstChunks,
         count_check: CountCheck,
     ) -> None:
+        self._session_log = log
         self._log = log.log
         self._newest = log.newest
         self._state = log.state
@@ -107,6 +111,18 @@ class SessionHistory:
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
         return list(await self._entries(documents[::-1]))
+
+    async def search(
+        self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
+    ) -> list[Found]:
+        ranking = await rank(self._session_log, query, before_seq=before_seq, seconds=seconds)
+        best = {one.seq: one for one in ranking.best[: limit + _SPARE_PLACES]}
+        documents = await self._log.search.documents(self.session_id, ranking.scope, best)
+        found = [
+            Found(entry, best[entry.seq].score, best[entry.seq].share)
+            for entry in await self._entries(documents)
+        ]
+        return sorted(found, key=lambda one: (-one.score, -one.entry.seq))[:limit]
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.claims.latest_summary(self.session_id)

@@ -17,13 +17,15 @@ class Deployment(NamedTuple):
     """A replica set whose members the client knows. A mongos does not report on its shards."""
     has_clock: bool = True
     """Whether expressions may use ``$$NOW``."""
+    has_regex: bool = True
+    """Whether expressions may use ``$regexMatch``."""
 
     @classmethod
     async def of(cls, database: AnyDriver) -> Deployment:
         try:
             hello = await database.command("hello")
         except NotImplementedError:  # mongomock
-            return cls(has_transactions=False, has_clock=False)
+            return cls(has_transactions=False, has_clock=False, has_regex=False)
         is_replica_set = "setName" in hello
         return cls(
             has_transactions=is_replica_set or hello.get("msg") == "isdbgrid",

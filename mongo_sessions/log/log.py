@@ -30,6 +30,7 @@ from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_pa
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
+from .search import Search
 from .transactions import MAJORITY
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ class Log:
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
+        self.search = Search(self._lasting)
+        self.has_search = deployment.has_regex
+        """Required by ``search.matches``."""
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
@@ -174,10 +178,10 @@ class Log:
         """
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
         documents = await self._read(query, limit, pymongo.ASCENDING)
-        cleared_to = await self._cleared_to(session_id) if len(documents) == limit else 0
+        cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
 
-    async def _cleared_to(self, session_id: str) -> int:
+    async def cleared_to(self, session_id: str) -> int:
         """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
         query = {"session_id": session_id, **BARRIER}
         found = await self._lasting.find_one(query, {"_id": 0, "seq": 1}, NEWEST_FIRST)

@@ -14,6 +14,7 @@ from .list_history import ListHistory
 from .policy import (
     Claim,
     Entry,
+    Found,
     HasMaintenance,
     History,
     Item,
@@ -60,6 +61,7 @@ __all__ = [
     "FoldResult",
     "FoldState",
     "FoldStatus",
+    "Found",
     "HasFolds",
     "HasInRun",
     "HasMaintenance",

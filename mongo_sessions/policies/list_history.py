@@ -9,7 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from .items import starts_turn
-from .policy import MOST_FOUND, Claim, Entry
+from .policy import MOST_FOUND, Claim, Entry, Found
+from .recall.ranking import ranked
+from .recall.terms import terms_of
+from .recall.texts import matches_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
@@ -76,6 +79,15 @@ class ListHistory:
             )
         ]
         return found[-MOST_FOUND:]
+
+    async def search(
+        self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
+    ) -> list[Found]:
+        entries = self.entries if before_seq is None else self.entries[: max(0, before_seq - 1)]
+        by_seq = {entry.seq: entry for entry in entries}
+        matches = matches_in(entries, terms := terms_of(query))
+        best = [one for one in ranked(terms, matches, len(entries)) if one.seq in by_seq]
+        return [Found(by_seq[one.seq], one.score, one.share) for one in best[:limit]]
 
     async def latest_summary(self) -> Entry | None:
         return next((e for e in reversed(self.entries) if e.summary is not None), None)

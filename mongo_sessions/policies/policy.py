@@ -67,6 +67,18 @@ class Entry:
         return max(0, self.total_tokens - self.tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that a search has found."""
+
+    entry: Entry
+    score: float
+    """Comparable within one search."""
+    share: float
+    """The share of the query's weight that the words of this entry have: from 0, for an entry that
+    stands beside matches, to 1, for one with every word."""
+
+
 class History(Protocol):
     """One session as a policy may read it. Every method reads lazily."""
 
@@ -101,6 +113,20 @@ class History(Protocol):
 
         An id is the ``call_id`` or the ``id`` of an item. ``ids`` is ordered by importance. At most
         :data:`MOST_FOUND` entries are returned.
+        """
+
+    async def search(
+        self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
+    ) -> list[Found]:
+        """The entries that match the words of ``query``, best first.
+
+        A word counts more if it is rare in the session. An entry beside matches may be among them.
+
+        Args:
+            query: Any text; nothing in it is an operator.
+            before_seq: Only entries with a lower seq. None: all.
+            limit: The most entries that are returned.
+            seconds: The most time for the search. Then older entries are not compared.
         """
 
     async def latest_summary(self) -> Entry | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
-    from .policy import Entry, History, Item, Summary
+    from .policy import Entry, Found, History, Item, Summary
 
 
 class WrappedHistory:
@@ -30,6 +30,11 @@ class WrappedHistory:
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         return await self.history.find(ids, before_seq)
+
+    async def search(
+        self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
+    ) -> list[Found]:
+        return await self.history.search(query, before_seq=before_seq, limit=limit, seconds=seconds)
 
     async def latest_summary(self) -> Entry | None:
         return await self.history.latest_summary()

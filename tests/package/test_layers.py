@@ -26,6 +26,7 @@ LAYERS = [
     "connections explain",
     "connection prompts",
     "history session_summary",
+    "ranked_search",
     "segment_ranges token_kinds",
     "explanation",
     "explanation_parts explanation_rich",

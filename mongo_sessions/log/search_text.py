@@ -1,0 +1,104 @@
+"""The text of an item as an expression of the server: the fields that a search compares.
+
+``mongo_sessions/policies/recall/texts.py`` reads the same fields in memory; a test compares the
+two. No shape of an item makes an expression fail: each value is used only if it is a string.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Expression: TypeAlias = "dict[str, Any] | str"
+
+MOST_PARTS = 64
+"""The parts of a list that are read: the server copies the text of all parts before each one."""
+
+_PART_FIELDS = ("text", "refusal", "transcript", "stdout", "stderr", "logs", "filename")
+_OBJECT_FIELDS = ("text", "command", "commands", "query", "queries", "path", "diff")
+_STRINGS_OR_LISTS = ("content", "output", "arguments", "input", "name", "summary", "code")
+_LISTS = ("queries", "results", "outputs")
+_OBJECTS = ("action", "operation", "output")
+
+TEXT_PATHS = (
+    "item",
+    *(f"item.{field}" for field in (*_STRINGS_OR_LISTS, *_LISTS)),
+    *(f"item.{field}.{part}" for field in ("content", "output") for part in _PART_FIELDS),
+    *(f"item.{field}.text" for field in ("summary", "results")),
+    "item.outputs.logs",
+    *(f"item.{field}.{inner}" for field in _OBJECTS[:2] for inner in _OBJECT_FIELDS),
+)
+"""The paths of the same fields, for an index of words."""
+
+
+def item_text() -> Expression:
+    """The texts of an item, one a line. An item that is stored as JSON text is one text.
+
+    The common shapes come first: most of the time of a search is spent here.
+    """
+    call = {"$concat": [_if_string("$item.name"), "\n", "$item.arguments"]}
+    others = [
+        *(_string_or_list(f"$item.{field}") for field in (*_STRINGS_OR_LISTS, *_LISTS)),
+        *(_object(f"$item.{field}") for field in _OBJECTS),
+    ]
+    plain = [{"$eq": [{"$type": f"$item.{field}"}, "missing"]} for field in ("output", "action")]
+    return _switch(
+        (_is("string", "$item.content"), "$item.content"),
+        ({"$and": [_is("string", "$item.arguments"), *plain]}, call),
+        (_is("string", "$item.output"), _lines([*others[:1], "$item.output", *others[2:]])),
+        (_is("string", "$item"), "$item"),
+        default=_lines(others),
+    )
+
+
+def _string_or_list(value: str) -> Expression:
+    return _switch((_is("string", value), value), ({"$isArray": [value]}, _list(value)))
+
+
+def _list(value: str) -> Expression:
+    """The strings of a list, and the texts of its objects."""
+    texts = [_if_string(f"$$this.{field}") for field in _PART_FIELDS]
+    # One of these in most lists.
+    part = _switch(
+        (_is("string", "$$this"), "$$this"),
+        default=_lines(texts),
+    )
+    return {
+        "$reduce": {
+            "input": {"$slice": [value, MOST_PARTS]},
+            "initialValue": "",
+            "in": {"$concat": ["$$value", part, "\n"]},
+        }
+    }
+
+
+def _object(value: str) -> Expression:
+    fields = [_string_or_strings(f"{value}.{field}") for field in _OBJECT_FIELDS]
+    return {"$cond": [_is("object", value), _lines(fields), ""]}
+
+
+def _string_or_strings(value: str) -> Expression:
+    strings = {
+        "$reduce": {
+            "input": {"$slice": [value, MOST_PARTS]},
+            "initialValue": "",
+            "in": {"$concat": ["$$value", _if_string("$$this"), "\n"]},
+        }
+    }
+    return _switch((_is("string", value), value), ({"$isArray": [value]}, strings))
+
+
+def _lines(texts: list[Expression]) -> Expression:
+    return {"$concat": [part for text in texts for part in (text, "\n")]}
+
+
+def _if_string(value: str) -> Expression:
+    return {"$cond": [_is("string", value), value, ""]}
+
+
+def _switch(*branches: tuple[Expression, Expression], default: Expression = "") -> Expression:
+    cases = [{"case": case, "then": then} for case, then in branches]
+    return {"$switch": {"branches": cases, "default": default}}
+
+
+def _is(kind: str, value: str) -> Expression:
+    return {"$eq": [{"$type": value}, kind]}
