@@ -42,6 +42,7 @@ from .policies import (
 from .policy_session import PolicySession
 from .readiness import StoreCheck
 from .recount import RecountProgress
+from .search import Hit, SearchResult
 from .session import MongoSession
 from .session_info import SessionInfo
 from .session_summary import SessionSummary
@@ -60,6 +61,7 @@ __all__ = [
     "ForeignCollection",
     "Found",
     "History",
+    "Hit",
     "IndexesMissing",
     "InvalidItem",
     "Item",
@@ -71,6 +73,7 @@ __all__ = [
     "PolicySession",
     "RecountProgress",
     "RetrievalPolicy",
+    "SearchResult",
     "ServerUnavailable",
     "SessionInfo",
     "SessionSummary",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .first_chunks import FirstChunks
     from .log.documents import Document
     from .log.places import Page
+    from .log.search import Scope
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter, View
     from .session_log import SessionLog
 
@@ -49,7 +50,7 @@ class SessionHistory:
         first_chunks: FirstChunks,
         count_check: CountCheck,
     ) -> None:
-        self._session_log = log
+        self.session_log = log
         self._log = log.log
         self._newest = log.newest
         self._state = log.state
@@ -115,14 +116,18 @@ class SessionHistory:
     async def search(
         self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
     ) -> list[Found]:
-        ranking = await rank(self._session_log, query, before_seq=before_seq, seconds=seconds)
+        ranking = await rank(self.session_log, query, before_seq=before_seq, seconds=seconds)
         best = {one.seq: one for one in ranking.best[: limit + _SPARE_PLACES]}
-        documents = await self._log.search.documents(self.session_id, ranking.scope, best)
         found = [
             Found(entry, best[entry.seq].score, best[entry.seq].share)
-            for entry in await self._entries(documents)
+            for entry in await self.at(ranking.scope, best)
         ]
         return sorted(found, key=lambda one: (-one.score, -one.entry.seq))[:limit]
+
+    async def at(self, scope: Scope, places: Collection[int]) -> Iterator[Entry]:
+        """The entries at these places, newest first, in one find."""
+        documents = await self._log.search.documents(self.session_id, scope, places)
+        return await self._entries(documents)
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.claims.latest_summary(self.session_id)

@@ -50,7 +50,7 @@ async def rank(
         seconds: The most time for the comparison.
     """
     terms = terms_of(query)
-    scope = Scope(await log.log.cleared_to(log.session_id), before_seq, dates or {})
+    scope = Scope(await log.log.cleared_to(log.session_id), before_seq, dates)
     if not terms:
         return Ranking([], Searched([], 0, scope.after_seq + 1, is_complete=True), scope)
     if log.log.has_search:

@@ -17,6 +17,7 @@ from .own_clients import OwnClients
 from .policies.checks import check_whole_number
 from .policy_checks import check_policy
 from .runs import Runs
+from .search import Searches
 from .session_state import SessionState
 from .settings import HasSettings, checked
 from .tracing import traced
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, Inspection, CompactionHooks):
+class MongoSession(HasSettings, Inspection, CompactionHooks, Searches):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor

@@ -17,11 +17,18 @@ from .places import NEWEST_FIRST, OLDEST_FIRST
 from .search_text import item_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .documents import Document
     from .drivers import AnyDriver
     from .lasting import LastingReads
+
+_SHAPE = [
+    *("seq", "turn", "created_at", "item.role", "item.type", "item.id", "item.call_id"),
+    *("item.approval_request_id", "item.caller"),
+]
+_LONGEST_TURN = 2_000
+_BATCH = 10_000
 
 # Places of the first aggregation, and of any: the first ends within any time, and a few cover a
 # session of a hundred thousand items.
@@ -69,8 +76,8 @@ class Scope(NamedTuple):
     after_seq: int
     """Of a clear: nothing up to here is found."""
     before_seq: int | None = None
-    dates: Document = {}
-    """A condition on ``created_at``; may be empty."""
+    dates: Document | None = None
+    """A condition on ``created_at``."""
 
     def query(self, session_id: str) -> dict[str, Any]:
         """The documents with items in this part."""
@@ -127,11 +134,43 @@ class Search:
         query["seq"] = {**query["seq"], "$in": list(places)}
         return await self._find(query, len(places)) if places else []
 
-    async def _find(self, query: Document, limit: int) -> list[Document]:
+    async def shapes(
+        self, session_id: str, scope: Scope, places: Collection[int], reach: int
+    ) -> list[Document]:
+        """The documents around these places, oldest first, with no more than their structure.
+
+        An item that is stored as JSON text comes whole.
+        """
+        around = [{"seq": {"$gte": start, "$lte": end}} for start, end in _ranges(places, reach)]
+        if not around:
+            return []
+        found = await self._find({**scope.query(session_id), "$or": around}, 0, _SHAPE)
+        in_text = [document["seq"] for document in found if "item" not in document]
+        whole = {one["seq"]: one for one in await self.documents(session_id, scope, in_text)}
+        return [whole.get(document["seq"], document) for document in found[::-1]]
+
+    async def questions(
+        self, session_id: str, scope: Scope, answers: Mapping[int, int]
+    ) -> list[Document]:
+        """The user messages that began the turns of these answers: ``answers`` has turn by place.
+
+        Each is looked for in the 2,000 places before its answer.
+        """
+        turns = [
+            {"seq": {"$lt": seq, "$gt": seq - _LONGEST_TURN}, "turn": turn, "item.role": "user"}
+            for seq, turn in answers.items()
+        ]
+        if not turns:
+            return []
+        return await self._find({**scope.query(session_id), "$or": turns}, 0, _SHAPE)
+
+    async def _find(
+        self, query: Document, limit: int, fields: list[str] | None = None
+    ) -> list[Document]:
         async def find(items: AnyDriver) -> list[Document]:
-            # batch_size: by default, the first answer of the server has 101 documents at most.
-            cursor = items.find(query).sort(NEWEST_FIRST).limit(limit).batch_size(limit)
-            found: list[Document] = await cursor.to_list(None)
+            cursor = items.find(query, fields).sort(NEWEST_FIRST).limit(limit)
+            # By default, the first answer of the server has 101 documents at most.
+            found: list[Document] = await cursor.batch_size(limit or _BATCH).to_list(None)
             return found
 
         return await self._lasting.retry(find)
@@ -162,8 +201,19 @@ async def rows_within(
     return await lasting.retry(aggregate)
 
 
+def _ranges(places: Collection[int], reach: int) -> list[tuple[int, int]]:
+    """The ranges of places within ``reach`` of any of these; they do not overlap."""
+    ranges: list[tuple[int, int]] = []
+    for seq in sorted(places):
+        start, end = seq - reach, seq + reach
+        if ranges and start <= ranges[-1][1]:
+            start = ranges.pop()[0]
+        ranges.append((start, end))
+    return ranges
+
+
 def pipeline(query: Document, patterns: Sequence[Pattern]) -> list[dict[str, Any]]:
-    """The stages: the text of each item, which patterns it matches, and the items that match any."""
+    """The stages: the text of each item, the patterns in it, and the items with any."""
     bits = [{"$cond": [_matches(pattern), 1 << bit, 0]} for bit, pattern in enumerate(patterns)]
     return [
         {"$match": query},

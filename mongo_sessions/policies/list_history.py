@@ -83,6 +83,8 @@ class ListHistory:
     async def search(
         self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
     ) -> list[Found]:
+        """All entries are compared: ``seconds`` has no effect."""
+        del seconds
         entries = self.entries if before_seq is None else self.entries[: max(0, before_seq - 1)]
         by_seq = {entry.seq: entry for entry in entries}
         matches = matches_in(entries, terms := terms_of(query))

@@ -45,6 +45,11 @@ def drop_unpaired(items: Sequence[Item]) -> list[Item]:
     return [item for item, is_kept in zip(items, kept, strict=True) if is_kept]
 
 
+def pairs_of(items: Sequence[Item]) -> dict[int, int]:
+    """The index of each answered call in ``items``, with the index of its output."""
+    return _pairs([traits_of(item) for item in items])
+
+
 class Structure:
     """The pairs and responses in a list of items, looked up once."""
 

@@ -22,7 +22,7 @@ LAYERS = [
     "__init__",
     "store",
     "input_filter pending policy_session readiness recount session",
-    "compaction inspection settings tracing",
+    "compaction inspection search settings tracing",
     "connections explain",
     "connection prompts",
     "history session_summary",

@@ -1,4 +1,4 @@
-"""The terms of a query: the beginnings of words, and pairs of characters where words have no spaces.
+"""The terms of a query: beginnings of words, and pairs of characters of scripts without spaces.
 
 A term is text, never an operator. Its pattern holds letters, digits and marks of the query alone.
 """
@@ -21,7 +21,7 @@ _LONGEST_QUERY = 20_000
 _LONGEST_WORD = 64
 
 _IN_WORD = r"[\p{L}\p{N}\p{M}]"
-# No letter or digit before it, unless that is an escape of JSON: a line end is two characters there.
+# Behind no letter or digit, unless that escapes a line end in JSON text.
 _ASCII_BEGIN = r"(?<!(?<!\\)[a-z0-9])"
 _CASES = (
     ("\u0131", "(?:[i\u0131\u0130]\u0307?)"),
@@ -36,7 +36,7 @@ _STOP_WORDS = frozenset(
     into is it its just me more most my no nor not now of off on once only or other our out over own
     please s same she should so some such t than that the their them then there these they this
     those through to too under until up us very was we were what when where which while who whom
-    whose why will with would you your""".split()
+    whose why will with would you your""".split()  # noqa: SIM905 - a hundred quoted words are no list to read
 )
 
 # Endings that English words of one meaning differ in, longest first.
@@ -69,14 +69,14 @@ class Term(NamedTuple):
 
     @property
     def is_ascii(self) -> bool:
-        """Whether it is compared with the text in lower case. Any other is compared ignoring case."""
+        """Whether it is compared with a text in lower case, and not by ignoring the case."""
         return self.text.isascii()
 
     @property
     def pattern(self) -> str:
         """A regular expression (PCRE) that matches the term in a text.
 
-        It also matches as JSON escapes it (``\\u00e9``): calls and outputs often are JSON.
+        It also matches the escapes of JSON for letters: calls and outputs often are JSON.
         """
         if self.is_ascii:
             end = r"(?![0-9])" if self.text.isdecimal() else ""
@@ -162,7 +162,7 @@ def _texts(word: str, stop_words: frozenset[str]) -> Iterator[str]:
 
 
 def _stem(word: str) -> str:
-    """The part that the forms of a word have in common: an item matches if a word begins with it."""
+    """The part that the forms of a word have in common: the words of an item may begin with it."""
     if word.isascii():
         for ending in _ENDINGS:
             if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
