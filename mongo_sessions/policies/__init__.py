@@ -23,6 +23,7 @@ from .policy import (
     Summary,
 )
 from .read_only_history import ReadOnlyHistory
+from .recall.recall import HasRecall, Recall, newest_message
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -65,6 +66,7 @@ __all__ = [
     "HasFolds",
     "HasInRun",
     "HasMaintenance",
+    "HasRecall",
     "HasView",
     "History",
     "Item",
@@ -73,6 +75,7 @@ __all__ = [
     "NeedsTokenCounts",
     "PastHistory",
     "ReadOnlyHistory",
+    "Recall",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",
@@ -90,6 +93,7 @@ __all__ = [
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
+    "newest_message",
     "policy_in_run",
     "recounted_summary",
     "starts_turn",

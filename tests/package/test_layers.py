@@ -21,8 +21,10 @@ ROOMS = ("log", "policies", "testing")
 LAYERS = [
     "__init__",
     "store",
-    "input_filter pending policy_session readiness recount session",
-    "compaction inspection search settings tracing",
+    "pending policy_session readiness recount session",
+    "compaction inspection run_filters search settings tracing",
+    "input_filter",
+    "run_blocks",
     "connections explain",
     "connection prompts",
     "history session_summary",

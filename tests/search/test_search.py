@@ -182,6 +182,8 @@ async def test_the_server_gets_a_limit_of_time(database, sent):
     await session.add_items(FILLER)
     sent.clear()
     await session.search("row", seconds=1.5)
-    [aggregate] = [event.command for event in sent.started_events if event.command_name == "aggregate"]
+    [aggregate] = [
+        event.command for event in sent.started_events if event.command_name == "aggregate"
+    ]
     assert 0 < aggregate["maxTimeMS"] <= 1500
     assert aggregate["pipeline"][0]["$match"]["session_id"] == "a"

@@ -30,7 +30,7 @@ _CASES = (
 
 # English words that say nothing about a topic. A rare word of another language gains more by its
 # rarity than a list could give.
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     """a about after all also an and any are as at be been before being but by can could did do does
     doing down during each for from further had has have having he her here hers him his how i if in
     into is it its just me more most my no nor not now of off on once only or other our out over own
@@ -117,7 +117,7 @@ def terms_of(query: str) -> list[Term]:
     that say little ("who are you") has these words.
     """
     text = unicodedata.normalize("NFC", query[:_LONGEST_QUERY])
-    return _terms(text, _STOP_WORDS) or _terms(text, frozenset())
+    return _terms(text, STOP_WORDS) or _terms(text, frozenset())
 
 
 def _terms(query: str, stop_words: frozenset[str]) -> list[Term]:

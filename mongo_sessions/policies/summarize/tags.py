@@ -9,8 +9,9 @@ from functools import lru_cache
 CONVERSATION_SUMMARY = "conversation_summary"
 EARLIER_SUMMARY = "earlier_summary"
 TRANSCRIPT = "transcript"
+CONVERSATION_RECORD = "conversation_record"
 
-_TAGS = (CONVERSATION_SUMMARY, EARLIER_SUMMARY, TRANSCRIPT)
+_TAGS = (CONVERSATION_RECORD, CONVERSATION_SUMMARY, EARLIER_SUMMARY, TRANSCRIPT)
 _NAMES = frozenset(tag.replace("_", "") for tag in _TAGS)
 _BEGINNINGS = frozenset(name[:length] for name in _NAMES for length in range(1, len(name) + 1))
 
