@@ -110,20 +110,23 @@ class Term(NamedTuple):
         return [text.replace("\\", r"\\") for text in escaped if "\\" in text]
 
 
-def terms_of(query: str) -> list[Term]:
+def terms_of(
+    query: str, *, stop_words: frozenset[str] = STOP_WORDS, has_stems: bool = True
+) -> list[Term]:
     """The terms of ``query``: at most :data:`MOST_TERMS`, without those that say little.
 
     Of a longer query, the longest words are taken, and numbers first. A query of nothing but words
     that say little ("who are you") has these words.
     """
     text = unicodedata.normalize("NFC", query[:_LONGEST_QUERY])
-    return _terms(text, STOP_WORDS) or _terms(text, frozenset())
+    found = _terms(text, stop_words, has_stems=has_stems)
+    return found or _terms(text, None, has_stems=False)
 
 
-def _terms(query: str, stop_words: frozenset[str]) -> list[Term]:
+def _terms(query: str, stop_words: frozenset[str] | None, *, has_stems: bool) -> list[Term]:
     found: dict[str, Term] = {}
     for word, begins_sentence in _words(query):
-        for text in _texts(word, stop_words):
+        for text in _texts(word, stop_words, has_stems=has_stems):
             is_name = word[0].isupper() and not begins_sentence
             known = found.get(text)
             if known is None or (is_name and not known.is_name):
@@ -150,15 +153,16 @@ def _is_in_word(char: str) -> bool:
     return char != "" and unicodedata.category(char)[0] in "LNM"
 
 
-def _texts(word: str, stop_words: frozenset[str]) -> Iterator[str]:
+def _texts(word: str, stop_words: frozenset[str] | None, *, has_stems: bool) -> Iterator[str]:
+    """The terms of a word. None: every word is one, as it is."""
     if is_unspaced(word[0]):
         yield from map("".join, pairwise(word)) if len(word) > 1 else (word,)
         return
     text = word.lower().replace("i\u0307", "\u0131")  # of the Turkish capital with a dot
-    if not stop_words:
+    if stop_words is None:
         yield text[:_LONGEST_WORD]
     elif text not in stop_words and (len(text) > 1 or text.isdecimal()):
-        yield _stem(text)[:_LONGEST_WORD]
+        yield (_stem(text) if has_stems else text)[:_LONGEST_WORD]
 
 
 def _stem(word: str) -> str:
