@@ -89,7 +89,9 @@ class Term(NamedTuple):
     def is_in(self, text: str) -> bool:
         """Whether ``pattern`` matches, for a history in memory."""
         if self.is_ascii:
-            return re.search(self.pattern, text.lower()) is not None
+            lower = text.lower()
+            # To look for a text first takes a fraction of the time of an expression.
+            return self.text in lower and re.search(self.pattern, lower) is not None
         patterns = (*map(_flexible, self._forms), *self._escaped)
         found = re.finditer("|".join(patterns), text, re.IGNORECASE)
         anywhere = is_unspaced(self.text[0])
