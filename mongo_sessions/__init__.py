@@ -18,6 +18,7 @@ from .errors import (
 )
 from .explanation import Explanation
 from .input_filter import input_filter
+from .log.word_indexes import AtlasSearch, TextIndex
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -48,11 +49,13 @@ from .session import MongoSession
 from .session_info import SessionInfo
 from .session_summary import SessionSummary
 from .store import MongoSessionStore
+from .tools import read_tool, search_tool
 
 __version__ = version("mongo-sessions")
 
 __all__ = [
     "AgentSummarizer",
+    "AtlasSearch",
     "CannotExplain",
     "Entry",
     "Explanation",
@@ -85,6 +88,7 @@ __all__ = [
     "Summarizer",
     "SummarizerUsage",
     "SummaryRequest",
+    "TextIndex",
     "TiktokenCounter",
     "TokenCounter",
     "TokenLimit",
@@ -92,4 +96,6 @@ __all__ = [
     "WrongEventLoop",
     "__version__",
     "input_filter",
+    "read_tool",
+    "search_tool",
 ]

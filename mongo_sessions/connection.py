@@ -30,7 +30,8 @@ class Connection:
         options = state.options
         self.database = client.database
         self.client = client
-        self.indexes = Indexes(self.database, options.collection, options.retention)
+        specs = options.search.specs if options.search is not None else []
+        self.indexes = Indexes(self.database, options.collection, options.retention, specs)
         self.background = Background()
         """Runs the maintenance of policies."""
         self.cleaning = Background()
@@ -93,6 +94,7 @@ class Connection:
             deployment=state.deployment,
             retries=self._retries,
             run_later=self.cleaning.start,
+            word_index=options.search,
         )
         return self._log
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .first_chunks import FirstChunks
     from .log.documents import Document
     from .log.places import Page
-    from .log.search import Scope
+    from .log.search_scope import Scope
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter, View
     from .session_log import SessionLog
 
@@ -123,7 +123,7 @@ class SessionHistory:
 
     async def at(self, scope: Scope, places: Collection[int]) -> Iterator[Entry]:
         """The entries at these places, newest first, in one find."""
-        documents = await self._log.search.documents(self.session_id, scope, places)
+        documents = await self._log.group_reads.documents(self.session_id, scope, places)
         return await self._entries(documents)
 
     async def latest_summary(self) -> Entry | None:

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .log.places import MARK_SECONDS
+from .log.word_indexes import AtlasSearch, TextIndex
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 
@@ -30,6 +31,7 @@ class StoreOptions(TypedDict, total=False):
     retention: timedelta | None
     create_indexes: bool
     retry_for: float
+    search: TextIndex | AtlasSearch | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,14 @@ class Options:
     retention: timedelta | None = None
     create_indexes: bool = True
     retry_for: float = 30.0
+    search: TextIndex | AtlasSearch | None = None
 
     def __post_init__(self) -> None:
         check_seconds("retry_for", self.retry_for)
         if not isinstance(self.retention, (timedelta, NoneType)):
             raise TypeError(f"retention must be a timedelta or None, got {self.retention!r}")
+        if not isinstance(self.search, (TextIndex, AtlasSearch, NoneType)):
+            raise TypeError(f"search must be TextIndex, AtlasSearch or None, got {self.search!r}")
         if self.retry_for > _LONGEST_RETRY:
             raise ValueError(
                 f"retry_for must be at most {_LONGEST_RETRY:g}, got {self.retry_for!r}"

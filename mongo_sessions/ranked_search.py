@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from .log.documents import decode
-from .log.search import Matching, Pattern, Scope, Searched
+from .log.search_scope import Asked, Matching, Pattern, Scope, Searched
 from .policies.recall.ranking import Match, ranked
-from .policies.recall.terms import terms_of
+from .policies.recall.terms import terms_of, words_of
 from .policies.recall.texts import bits_of, text_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ async def rank(
         return Ranking([], Searched([], 0, scope.after_seq + 1, is_complete=True), scope)
     if log.log.has_search:
         patterns = [Pattern(one.pattern, one.text if one.is_ascii else None) for one in terms]
-        searched = await log.log.search.matches(log.session_id, patterns, scope, seconds)
+        asked = Asked(patterns, words_of(query))
+        searched = await log.log.search.matches(log.session_id, asked, scope, seconds)
     else:
         searched = await _compared_here(log, terms, scope)
     matches = [Match(found.seq, found.bits, found.tokens) for found in searched.found]
@@ -69,7 +70,7 @@ async def rank(
 
 async def _compared_here(log: SessionLog, terms: Sequence[Term], scope: Scope) -> Searched:
     """The matches without a server that can compare: with mongomock."""
-    documents = await log.log.search.all_documents(log.session_id, scope)
+    documents = await log.log.group_reads.all_documents(log.session_id, scope)
     found = [
         Matching(document["seq"], bits, document.get("tokens") or 0)
         for document in documents

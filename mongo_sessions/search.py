@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_HITS = 100
 # Items to either side of a hit among which its group is looked for first.
-_REACH = 32
+_REACH = 16
 _NO_END = 2**62
 
 
@@ -90,7 +90,7 @@ class Searches(ABC):
             after: Only items that were added at this time or later. It must have a time zone.
             limit: The most hits, 1 to 100. Two items of one group are one hit.
             max_tokens: The most tokens of all entries. A hit that does not fit is left out.
-            neighbours: Items on either side of a hit to return with it, 0 to 32.
+            neighbours: Items on either side of a hit to return with it, 0 to 16.
             seconds: The most time for the comparison. Then ``is_complete`` is False.
 
         Raises:
@@ -126,12 +126,12 @@ async def _hits(
     scope = ranking.scope._replace(dates=None)  # a group may have begun before
     # Several of the best are often in one group.
     best = {one.seq: one.score for one in ranking.best[: 4 * limit + 8]}
-    found = await log.search.shapes(session_id, scope, best, _REACH)
+    found = await log.group_reads.shapes(session_id, scope, best, _REACH)
     dated = {shape["seq"] for shape in found if _is_within(shape["created_at"], ranking)}
     seqs = [seq for seq in best if seq in dated]
     groups = Groups(map(_shape, found))
     merged = groups.merged(seqs, limit)
-    far = await log.search.questions(session_id, scope, groups.lacking_question(merged))
+    far = await log.group_reads.questions(session_id, scope, groups.lacking_question(merged))
     if ids := groups.lacking_counterpart(merged):
         far += await log.find(session_id, ids, _NO_END, _MOST_HITS)
     if far:
@@ -197,5 +197,10 @@ def _dates(before: datetime | None, after: datetime | None) -> dict[str, datetim
             raise TypeError(f"{name} must be a datetime, got {value!r}")
         if value.utcoffset() is None:
             raise ValueError(f"{name} must have a time zone, got {value!r}")
-        dates[operator] = value.astimezone(timezone.utc).replace(tzinfo=None)
+        try:
+            dates[operator] = value.astimezone(timezone.utc).replace(tzinfo=None)
+        except OverflowError as error:
+            raise ValueError(
+                f"{name} must be between the years 1 and 9999 in UTC, got {value!r}"
+            ) from error
     return dates

@@ -56,6 +56,7 @@ class MongoSessionStore:
             the client other than the driver's default (30 seconds) ends the search earlier. If a
             process is killed between a batch and its commit, other writers of the session may wait
             60 seconds (``transactionLifetimeLimitSeconds``), until the server aborts it.
+        search: The index that searches use, a TextIndex or AtlasSearch; None: they compare all.
 
     The constructor does no I/O. The first operation checks the indexes, once per store: an index
     that is dropped later is not noticed. If the unique index, the index of removed items or the
@@ -238,8 +239,8 @@ class MongoSessionStore:
         """Close the clients that :meth:`from_uri` made. A closed store refuses every operation.
 
         First, the background work of this event loop is finished, as by :meth:`MongoSession.flush`.
-        Work that takes longer than ``timeout`` seconds is cancelled, and a warning names the
-        sessions. Close a client of your own after the store.
+        After ``timeout`` seconds, the rest is cancelled, and a warning names the sessions. Close a
+        client of your own after the store.
         """
         await self._connections.close(timeout)
 

@@ -1,4 +1,4 @@
-"""What a question needs of a long conversation: how much of it a prompt has, with and without Recall.
+"""What a question needs of a long conversation: how much of it a prompt has.
 
 Without a model. Each question has the items that answer it, its evidence; the share of them that
 the prompt has is counted, on the average over the questions.

@@ -110,9 +110,7 @@ async def prompts(
 ) -> Prompts:
     """What the first prompt of a run has, for each question.
 
-    Args:
-        max_tokens: Of the window.
-        recalled_tokens: Of the block; None for no Recall.
+    ``recalled_tokens`` of None is a session without Recall.
     """
     found = Prompts()
     watched = Watched(TokenLimit(max_tokens))

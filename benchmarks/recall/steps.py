@@ -62,6 +62,7 @@ async def recalled(
     step: Step,
     max_tokens: int,
     block_tokens: int,
+    *,
     every: int,
     tick: Callable[[], None],
 ) -> Prompts:

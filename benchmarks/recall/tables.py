@@ -85,7 +85,7 @@ async def steps_table(
     table.add_column("evidence", justify="right")
     for name, step in STEPS.items():
         found = [
-            await recalled(one, step, _STEP_WINDOW, BLOCK_TOKENS, every, tick)
+            await recalled(one, step, _STEP_WINDOW, BLOCK_TOKENS, every=every, tick=tick)
             for one in conversations
         ]
         table.add_row(name, f"{_sum(found).share:.1%}")

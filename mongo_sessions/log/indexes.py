@@ -4,118 +4,46 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from ..errors import ForeignCollection, IndexesMissing
-from .places import MARK_SECONDS
+from .index_specs import index_specs
 from .retries import DUPLICATE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from .drivers import AnyDriver
-
-    Existing = Mapping[str, Mapping[str, Any]]  # the options of each index, by its name
+    from .index_specs import Existing, IndexSpec
 
 logger = logging.getLogger("mongo_sessions")
 
 _UNAUTHORIZED = 13
-_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 85, 86
-
-# Two indexes with the same key are equivalent if these are equal. A hidden index serves no query,
-# and a collation may treat "A" and "a" as equal.
-_OPTIONS = [
-    "unique",
-    "partialFilterExpression",
-    "sparse",
-    "expireAfterSeconds",
-    "hidden",
-    "collation",
-]
+_CANNOT_CREATE, _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 67, 85, 86
 
 # Every document of a session has these fields, whatever its state.
 _FIELDS = {"session_id": str, "seq": int, "turn": int, "created_at": datetime}
 
 
-@dataclass(frozen=True)
-class IndexSpec:
-    """An index that the collection must have."""
-
-    name: str
-    key: list[tuple[str, int]]
-    options: Mapping[str, Any]
-    without_it: str
-    """The consequence of its absence, for the error message."""
-    is_required: bool = True
-    """False if its absence only makes queries slower."""
-
-    def is_among(self, existing: Existing) -> bool:
-        """Whether an equivalent index exists, under any name."""
-        return any(
-            self._has_key_of(index)
-            and all((index.get(option) or None) == self.options.get(option) for option in _OPTIONS)
-            for index in existing.values()
-        )
-
-    @property
-    def coll_mod(self) -> dict[str, Any] | None:
-        """The argument of ``collMod`` that changes the expiry of a TTL index; None for others."""
-        seconds = self.options.get("expireAfterSeconds")
-        return seconds and {"keyPattern": dict(self.key), "expireAfterSeconds": seconds}
-
-    def needs_coll_mod(self, existing: Existing) -> bool:
-        """Whether a TTL index with this key exists, with another expiry."""
-        return self.coll_mod is not None and any(map(self._has_key_of, existing.values()))
-
-    def with_its_name(self, existing: Existing) -> list[str]:
-        """The index to drop first because it has this name, if any."""
-        return [self.name] if self.name in existing and not self.needs_coll_mod(existing) else []
-
-    def with_its_key(self, existing: Existing) -> list[str]:
-        """The indexes to drop first before MongoDB 5.0; later versions allow both."""
-        return [
-            name
-            for name, index in existing.items()
-            if self._has_key_of(index) and "partialFilterExpression" not in index
-        ]
-
-    def _has_key_of(self, index: Mapping[str, Any]) -> bool:
-        return list(index["key"]) == self.key
-
-
-def index_specs(retention: timedelta | None) -> list[IndexSpec]:
-    by_session = [("session_id", ASCENDING), ("seq", DESCENDING)]
-    marks = {"expireAfterSeconds": MARK_SECONDS, "sparse": True}  # empty if nothing is removed
-    left = "what was popped or cleared stays in the database"
-    specs = [
-        IndexSpec("session_seq", by_session, {"unique": True}, "concurrent writes get lost"),
-        IndexSpec("gone_at_1h", [("gone_at", ASCENDING)], marks, left),
-    ]
-    if retention is not None:
-        expiry = {"expireAfterSeconds": int(retention.total_seconds())}
-        kept = "items are not deleted at the age that was asked for"
-        specs.append(IndexSpec("created_at_retention", [("created_at", ASCENDING)], expiry, kept))
-    with_summary = {"partialFilterExpression": {"summary": {"$exists": True}}}
-    slow = "the newest summary of a session is found more slowly"
-    # Last: the check stops at the first required index that is missing.
-    specs.append(IndexSpec("session_summary", by_session, with_summary, slow, is_required=False))
-    return specs
-
-
 class Indexes:
     """The indexes of one collection, through one client."""
 
-    def __init__(self, database: AnyDriver, collection: str, retention: timedelta | None) -> None:
+    def __init__(
+        self,
+        database: AnyDriver,
+        collection: str,
+        retention: timedelta | None,
+        more: Sequence[IndexSpec] = (),
+    ) -> None:
         self._database = database
         self._collection = collection
         self._items = database.get_collection(collection)
-        self._specs = index_specs(retention)
+        self._specs = [*more, *index_specs(retention)]
 
     def __str__(self) -> str:
         return ".".join(self.namespace)
@@ -204,7 +132,9 @@ class Indexes:
                 reason = "this user may not create it"
                 if existing is None:
                     reason += ", nor see whether it is there (if it is, pass create_indexes=False)"
-            elif error.code in (_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT):
+            elif error.code in (_OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT) or (
+                error.code == _CANNOT_CREATE and spec.with_its_key(known)  # a second text index
+            ):
                 reason = "another one is in its way"
                 to_drop = to_drop or spec.with_its_key(known)
             elif error.code == DUPLICATE_KEY:

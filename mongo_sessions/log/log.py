@@ -22,6 +22,7 @@ from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
+from .group_reads import GroupReads
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .drivers import AnyDriver
     from .listing import Listed
     from .retries import Retries
+    from .word_indexes import WordIndex
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
 
@@ -71,6 +73,7 @@ class Log:
         deployment: Deployment,
         retries: Retries,
         run_later: RunLater,
+        word_index: WordIndex | None = None,
     ) -> None:
         # These override the URI. The SDK compares its reads with its writes, so reads go to the
         # primary, and an acknowledged write must survive an election. Not with_options, which
@@ -100,7 +103,8 @@ class Log:
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
-        self.search = Search(self._lasting)
+        self.search = Search(self._lasting, self._items, retries, word_index)
+        self.group_reads = GroupReads(self._lasting)
         self.has_search = deployment.has_regex
         """Required by ``search.matches``."""
         self.has_transactions = deployment.has_transactions

@@ -13,19 +13,24 @@ Expression: TypeAlias = "dict[str, Any] | str"
 MOST_PARTS = 64
 """The parts of a list that are read: the server copies the text of all parts before each one."""
 
+OWN_TOOLS = ("search_history", "read_history")
+OWN_RECORD = "<conversation_record>"
+"""The tools of this package, and the beginning of their outputs: they repeat what is found."""
+
 _PART_FIELDS = ("text", "refusal", "transcript", "stdout", "stderr", "logs", "filename")
 _OBJECT_FIELDS = ("text", "command", "commands", "query", "queries", "path", "diff")
-_STRINGS_OR_LISTS = ("content", "output", "arguments", "input", "name", "summary", "code")
-_LISTS = ("queries", "results", "outputs")
-_OBJECTS = ("action", "operation", "output")
+_FIELDS = (
+    *("content", "output", "arguments", "input", "name", "summary", "action", "operation"),
+    *("queries", "results", "code", "outputs"),
+)
 
 TEXT_PATHS = (
     "item",
-    *(f"item.{field}" for field in (*_STRINGS_OR_LISTS, *_LISTS)),
+    *(f"item.{field}" for field in _FIELDS),
     *(f"item.{field}.{part}" for field in ("content", "output") for part in _PART_FIELDS),
     *(f"item.{field}.text" for field in ("summary", "results")),
     "item.outputs.logs",
-    *(f"item.{field}.{inner}" for field in _OBJECTS[:2] for inner in _OBJECT_FIELDS),
+    *(f"item.{field}.{inner}" for field in ("action", "operation") for inner in _OBJECT_FIELDS),
 )
 """The paths of the same fields, for an index of words."""
 
@@ -35,33 +40,37 @@ def item_text() -> Expression:
 
     The common shapes come first: most of the time of a search is spent here.
     """
-    call = {"$concat": [_if_string("$item.name"), "\n", "$item.arguments"]}
-    others = [
-        *(_string_or_list(f"$item.{field}") for field in (*_STRINGS_OR_LISTS, *_LISTS)),
-        *(_object(f"$item.{field}") for field in _OBJECTS),
-    ]
-    plain = [{"$eq": [{"$type": f"$item.{field}"}, "missing"]} for field in ("output", "action")]
+    call: Expression = {"$concat": [_if_string("$item.name"), "\n", "$item.arguments"]}
+    is_own = {"$in": ["$item.name", list(OWN_TOOLS)]}
+    missing = [{"$eq": [{"$type": f"$item.{field}"}, "missing"]} for field in ("output", "action")]
     return _switch(
         (_is("string", "$item.content"), "$item.content"),
-        ({"$and": [_is("string", "$item.arguments"), *plain]}, call),
-        (_is("string", "$item.output"), _lines([*others[:1], "$item.output", *others[2:]])),
+        ({"$isArray": ["$item.content"]}, _list("$item.content")),
+        ({"$and": [_is("string", "$item.arguments"), *missing]}, {"$cond": [is_own, "", call]}),
+        (_is_own_output(), ""),
         (_is("string", "$item"), "$item"),
-        default=_lines(others),
+        default=_lines([_value(f"$item.{field}") for field in _FIELDS]),
     )
 
 
-def _string_or_list(value: str) -> Expression:
-    return _switch((_is("string", value), value), ({"$isArray": [value]}, _list(value)))
+def _is_own_output() -> Expression:
+    beginning = {"$substrCP": ["$item.output", 0, len(OWN_RECORD)]}
+    return {"$and": [_is("string", "$item.output"), {"$eq": [beginning, OWN_RECORD]}]}
+
+
+def _value(value: str) -> Expression:
+    fields = [_string_or_strings(f"{value}.{field}") for field in _OBJECT_FIELDS]
+    return _switch(
+        (_is("string", value), value),
+        ({"$isArray": [value]}, _list(value)),
+        (_is("object", value), _lines(fields)),
+    )
 
 
 def _list(value: str) -> Expression:
     """The strings of a list, and the texts of its objects."""
     texts = [_if_string(f"$$this.{field}") for field in _PART_FIELDS]
-    # One of these in most lists.
-    part = _switch(
-        (_is("string", "$$this"), "$$this"),
-        default=_lines(texts),
-    )
+    part = _switch((_is("string", "$$this"), "$$this"), default=_lines(texts))
     return {
         "$reduce": {
             "input": {"$slice": [value, MOST_PARTS]},
@@ -69,11 +78,6 @@ def _list(value: str) -> Expression:
             "in": {"$concat": ["$$value", part, "\n"]},
         }
     }
-
-
-def _object(value: str) -> Expression:
-    fields = [_string_or_strings(f"{value}.{field}") for field in _OBJECT_FIELDS]
-    return {"$cond": [_is("object", value), _lines(fields), ""]}
 
 
 def _string_or_strings(value: str) -> Expression:

@@ -20,7 +20,7 @@ ROOMS = ("log", "policies", "testing")
 # From the top. A module may import from the lines below its own; a room is one layer.
 LAYERS = [
     "__init__",
-    "store",
+    "store tools",
     "pending policy_session readiness recount session",
     "compaction inspection run_filters search settings tracing",
     "input_filter",

@@ -132,7 +132,7 @@ async def test_dates_bound_the_hits_and_must_have_a_time_zone(session):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("limit", 0), ("limit", 101), ("neighbours", 33), ("seconds", 0), ("max_tokens", 0)],
+    [("limit", 0), ("limit", 101), ("neighbours", 17), ("seconds", 0), ("max_tokens", 0)],
 )
 async def test_an_argument_out_of_range_is_named(session, option, value):
     with pytest.raises(ValueError, match=f"{option} must be .*, got {value}"):

@@ -66,6 +66,8 @@ class Term(NamedTuple):
     """In lower case and NFC: letters, digits and marks."""
     is_name: bool = False
     """Whether the query capitalises it within a sentence."""
+    is_whole: bool = False
+    """Whether a word must be equal to it, and not only begin with it."""
 
     @property
     def is_ascii(self) -> bool:
@@ -79,7 +81,8 @@ class Term(NamedTuple):
         It also matches the escapes of JSON for letters: calls and outputs often are JSON.
         """
         if self.is_ascii:
-            end = r"(?![0-9])" if self.text.isdecimal() else ""
+            end = "(?![a-z0-9])" if self.is_whole else ""
+            end = "(?![0-9])" if self.text.isdecimal() else end
             begin = r"(?<![0-9])" if self.text.isdecimal() else _ASCII_BEGIN
             return f"{begin}{self.text}{end}"
         forms = "|".join(dict.fromkeys(map(_flexible, self._forms)))
@@ -125,6 +128,15 @@ def terms_of(
     return found or _terms(text, None, has_stems=False)
 
 
+def words_of(query: str) -> list[str]:
+    """The words of the same query, as they are: for an index of words. At most 24."""
+    text = unicodedata.normalize("NFC", query[:_LONGEST_QUERY])
+    words = [word[:_LONGEST_WORD] for word, _ in _words(text)]
+    telling = [word for word in words if word.lower() not in STOP_WORDS]
+    longest = sorted(dict.fromkeys(telling or words), key=len, reverse=True)
+    return longest[:MOST_TERMS]
+
+
 def _terms(query: str, stop_words: frozenset[str] | None, *, has_stems: bool) -> list[Term]:
     found: dict[str, Term] = {}
     for word, begins_sentence in _words(query):
@@ -132,7 +144,7 @@ def _terms(query: str, stop_words: frozenset[str] | None, *, has_stems: bool) ->
             is_name = word[0].isupper() and not begins_sentence
             known = found.get(text)
             if known is None or (is_name and not known.is_name):
-                found[text] = Term(text, is_name=is_name)
+                found[text] = Term(text, is_name=is_name, is_whole=not stop_words)
     if len(found) <= MOST_TERMS:
         return list(found.values())
     best = sorted(found.values(), key=lambda term: (not term.text.isdecimal(), -len(term.text)))

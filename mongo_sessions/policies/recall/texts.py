@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..summarize.tags import CONVERSATION_RECORD
 from .ranking import Match
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .terms import Term
 
 _MOST_PARTS = 64
+# They repeat what is found.
+_OWN_TOOLS = ("search_history", "read_history")
+_RECORD = f"<{CONVERSATION_RECORD}>"
 _FIELDS = (
     *("content", "output", "arguments", "input", "name", "summary", "action", "operation"),
     *("queries", "results", "code", "outputs"),
@@ -39,8 +43,17 @@ def bits_of(terms: Sequence[Term], text: str) -> int:
 
 
 def text_of(item: Item) -> str:
-    """The texts of an item, one a line; empty for an item without text."""
-    return "\n".join(text for field in _FIELDS for text in _texts(item.get(field)) if text)
+    """The texts of an item, one a line; empty for an item without text, and for our own tools."""
+    content, output, arguments = (item.get(one) for one in ("content", "output", "arguments"))
+    if isinstance(content, (str, list)):
+        fields: tuple[str, ...] = ("content",)
+    elif isinstance(arguments, str) and not item.keys() & {"output", "action"}:
+        fields = () if item.get("name") in _OWN_TOOLS else ("name", "arguments")
+    elif isinstance(output, str) and output.startswith(_RECORD):
+        fields = ()
+    else:
+        fields = _FIELDS
+    return "\n".join(text for field in fields for text in _texts(item.get(field)))
 
 
 def _texts(value: Any) -> list[str]:  # noqa: ANN401 - any JSON value

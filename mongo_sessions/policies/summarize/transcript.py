@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .tags import escape_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..policy import Entry, Item
 
@@ -54,8 +54,7 @@ def parts(
 
     ``calls`` are earlier entries. They are not transcribed: they name the tools of late outputs.
     """
-    called = [entry.item for entry in (*calls, *entries) if _is_named_call(entry.item)]
-    names = {str(item.get("call_id")): item["name"] for item in called}
+    names = tool_names((*calls, *entries))
     paragraphs = [p for entry in entries if (p := _paragraph(entry, names))]
     return list(split_to_fit(paragraphs, max_tokens, count_tokens))
 
@@ -85,7 +84,7 @@ def _cut_in_two(text: str) -> list[str]:
 
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     """One item; empty for an item without content, such as encrypted reasoning."""
-    speaker, text = _speaker_and_text(entry.item, names)
+    speaker, text = speaker_and_text(entry.item, names)
     # JSON can hold a lone surrogate, but no client can send it.
     text = text.encode("utf-8", "replace").decode()
     lines = [line for line in text.splitlines() if line.strip()]
@@ -95,8 +94,17 @@ def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     return escape_tags(heading + f"\n{_INDENT}".join(lines))
 
 
-def _speaker_and_text(item: Item, names: dict[str, str]) -> tuple[str, str]:
-    """The speaker of an item, and its text."""
+def tool_names(entries: Iterable[Entry]) -> dict[str, str]:
+    """The names of the called tools, by the ids of the calls."""
+    called = [entry.item for entry in entries if _is_named_call(entry.item)]
+    return {str(item.get("call_id")): item["name"] for item in called}
+
+
+def speaker_and_text(item: Item, names: dict[str, str]) -> tuple[str, str]:
+    """The speaker of an item, and its text: empty if it has none, as encrypted reasoning.
+
+    ``names`` is the result of :func:`tool_names`. Calls and outputs are shortened.
+    """
     kind = str(item.get("type", "message"))
     if "role" in item:
         return str(item["role"]), _readable(_content(item.get("content")))
@@ -155,10 +163,14 @@ def _readable(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = _readable(text)
-    left_out = len(text) - SHORTENED_CHARS
+    return shortened(_readable(text), SHORTENED_CHARS)
+
+
+def shortened(text: str, characters: int) -> str:
+    """The beginning and the end of a text, if it has more than so many characters."""
+    left_out = len(text) - characters
     if left_out <= 0:
         return text
-    beginning = SHORTENED_CHARS * 3 // 5
-    end = SHORTENED_CHARS - beginning
+    beginning = characters * 3 // 5
+    end = characters - beginning
     return f"{text[:beginning]} [… {left_out:,} characters left out …] {text[-end:]}"
