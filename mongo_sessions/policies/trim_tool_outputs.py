@@ -12,6 +12,7 @@ from .list_history import ListHistory
 from .names import name_of
 from .outputs import shorten_output
 from .policy import HasMaintenance
+from .recall.recall import HasRecall
 from .turn_blocks import TurnBlocks
 from .view import Added, Changed, entry_of, view_of
 
@@ -67,6 +68,8 @@ class TrimToolOutputs:
     if TYPE_CHECKING:
         maintain: Callable[[History], Awaitable[bool]]
         """The one of ``policy``; missing if it has none."""
+        recalled: Callable[..., Awaitable[Item | None]]
+        """The one of ``policy``, such as :class:`Recall`; missing if it has none."""
 
     def __init__(
         self,
@@ -92,6 +95,8 @@ class TrimToolOutputs:
         self.newest_max_tokens = newest_max_tokens
         if isinstance(policy, HasMaintenance):
             self.maintain = policy.maintain
+        if isinstance(policy, HasRecall):
+            self.recalled = policy.recalled
 
     def __repr__(self) -> str:
         return (
