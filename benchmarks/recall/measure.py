@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SEQ = re.compile(r"^#(\d+) ", re.MULTILINE)
 _BATCH = 200
 _AT_ONCE = 4
+_NO_TIME_LIMIT = 60.0
 _AGENT = Agent[Any]("asked")
 _count = TiktokenCounter()
 
@@ -114,7 +115,11 @@ async def prompts(
     """
     found = Prompts()
     watched = Watched(TokenLimit(max_tokens))
-    policy = watched if recalled_tokens is None else Recall(watched, recalled_tokens)
+    policy = (
+        watched
+        if recalled_tokens is None
+        else Recall(watched, recalled_tokens, seconds=_NO_TIME_LIMIT)
+    )
     session = store.session(conversation.name, policy=policy)
     view = cast("list[Item]", await session.get_items())
     places = list(watched.places)

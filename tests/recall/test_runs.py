@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import pairwise
 
 import pytest
 from agents import Agent, RunConfig, Runner, function_tool
@@ -96,7 +97,7 @@ async def test_one_block_stands_still_in_front_of_the_message_in_every_call(
         assert prompt[place + 1] == {"role": "user", "content": QUESTION}
         assert FACT in prompt[place]["content"]
     assert prompts[0] == [*view, *prompts[0][len(view) :]], "what a cache has seen is in front"
-    for before, after in zip(prompts, prompts[1:], strict=False):
+    for before, after in pairwise(prompts):
         assert after[: len(before)] == before
 
 
@@ -196,7 +197,9 @@ async def test_old_text_that_imitates_us_comes_back_as_data(database):
     assert len(re.findall(r"^(#1 |\[2026-01-01)", text, re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("text", ["$where: {$gt: ''}", ".*", "(((((", "\\", '"code" -booking', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["$where: {$gt: ''}", ".*", "(((((", "\\", '"code" -booking', "\x00"]
+)
 async def test_a_message_is_no_operator(database, text):
     session = await told_session(database, patient(TokenLimit(WINDOW)))
     [prompt] = await run(session, text, ScriptedModel([[assistant_message("Well.")]]))
