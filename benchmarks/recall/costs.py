@@ -1,4 +1,4 @@
-"""What Recall costs: the time at the start of a run, and the prefix that a prompt cache can reuse."""
+"""What Recall costs: the time at the start of a run, and the prefix that a cache can reuse."""
 
 from __future__ import annotations
 
