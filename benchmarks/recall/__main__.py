@@ -42,7 +42,7 @@ class Costs(NamedTuple):
     turns: int
 
 
-FULL = Costs((1_000, 10_000), (4_000, 16_000, 64_000), (1, 4, 8), 150)
+FULL = Costs((1_000, 10_000), (4_000, 16_000, 64_000), (2, 4, 8), 150)
 QUICK = Costs((40,), (4_000,), (2,), 30)
 
 _DATABASE = "benchmark_of_recall"
