@@ -101,10 +101,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
 
     @property
     def overhead_tokens(self) -> int:
-        """Tokens of a prompt outside the history, by the last read or response; 0 if unknown.
-
-        See :attr:`~mongo_sessions.History.overhead_tokens`.
-        """
+        """See :attr:`History.overhead_tokens`; by the last read or response, 0 if unknown."""
         return self._state.overhead_tokens or 0
 
     @traced
