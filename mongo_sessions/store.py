@@ -48,8 +48,7 @@ class MongoSessionStore:
             a token budget is refused.
         retention: The server deletes each item that is older. At least an hour. A new value changes
             the index. None leaves it as it is (drop ``created_at_retention`` to end retention).
-        create_indexes: Whether the first operation creates missing indexes. It needs the right to
-            do so only if one is missing.
+        create_indexes: Whether the first operation creates missing indexes, if there are any.
         retry_for: Seconds for which an operation is retried through network errors and elections;
             at most 600. While no server is reached, a warning after two seconds says what to check,
             and :class:`ServerUnavailable` is raised at the end. A ``serverSelectionTimeoutMS`` of

@@ -41,21 +41,23 @@ def item_text() -> Expression:
     The common shapes come first: most of the time of a search is spent here.
     """
     call: Expression = {"$concat": [_if_string("$item.name"), "\n", "$item.arguments"]}
-    is_own = {"$in": ["$item.name", list(OWN_TOOLS)]}
-    missing = [{"$eq": [{"$type": f"$item.{field}"}, "missing"]} for field in ("output", "action")]
+    is_own_call = {"$in": ["$item.name", list(OWN_TOOLS)]}
+    beginning = {"$substrCP": ["$item.output", 0, len(OWN_RECORD)]}
+    is_own_output = {"$eq": [beginning, OWN_RECORD]}
+    is_call = [_is("string", "$item.arguments"), *_missing("output", "action")]
+    is_output = [_is("string", "$item.output"), *_missing("arguments", "action")]
     return _switch(
         (_is("string", "$item.content"), "$item.content"),
         ({"$isArray": ["$item.content"]}, _list("$item.content")),
-        ({"$and": [_is("string", "$item.arguments"), *missing]}, {"$cond": [is_own, "", call]}),
-        (_is_own_output(), ""),
+        ({"$and": is_call}, {"$cond": [is_own_call, "", call]}),
+        ({"$and": is_output}, {"$cond": [is_own_output, "", "$item.output"]}),
         (_is("string", "$item"), "$item"),
         default=_lines([_value(f"$item.{field}") for field in _FIELDS]),
     )
 
 
-def _is_own_output() -> Expression:
-    beginning = {"$substrCP": ["$item.output", 0, len(OWN_RECORD)]}
-    return {"$and": [_is("string", "$item.output"), {"$eq": [beginning, OWN_RECORD]}]}
+def _missing(*fields: str) -> list[Expression]:
+    return [{"$eq": [{"$type": f"$item.{field}"}, "missing"]} for field in fields]
 
 
 def _value(value: str) -> Expression:
@@ -70,7 +72,11 @@ def _value(value: str) -> Expression:
 def _list(value: str) -> Expression:
     """The strings of a list, and the texts of its objects."""
     texts = [_if_string(f"$$this.{field}") for field in _PART_FIELDS]
-    part = _switch((_is("string", "$$this"), "$$this"), default=_lines(texts))
+    part = _switch(
+        (_is("string", "$$this.text"), "$$this.text"),
+        (_is("string", "$$this"), "$$this"),
+        default=_lines(texts),
+    )
     return {
         "$reduce": {
             "input": {"$slice": [value, MOST_PARTS]},

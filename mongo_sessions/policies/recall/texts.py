@@ -49,8 +49,8 @@ def text_of(item: Item) -> str:
         fields: tuple[str, ...] = ("content",)
     elif isinstance(arguments, str) and not item.keys() & {"output", "action"}:
         fields = () if item.get("name") in _OWN_TOOLS else ("name", "arguments")
-    elif isinstance(output, str) and output.startswith(_RECORD):
-        fields = ()
+    elif isinstance(output, str) and not item.keys() & {"arguments", "action"}:
+        fields = () if output.startswith(_RECORD) else ("output",)
     else:
         fields = _FIELDS
     return "\n".join(text for field in fields for text in _texts(item.get(field)))
@@ -71,6 +71,8 @@ def _part(part: Any) -> list[str]:  # noqa: ANN401 - any JSON value
     if isinstance(part, str):
         return [part]
     fields = part if isinstance(part, dict) else {}
+    if isinstance(text := fields.get("text"), str):
+        return [text]
     return [text for field in _PART_FIELDS if isinstance(text := fields.get(field), str)]
 
 
