@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: test test-lowest coverage check torture torture-standalone bench facts demo docs
+.PHONY: test test-lowest coverage check torture torture-standalone bench facts recall demo docs
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -44,7 +44,10 @@ bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the b
 facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: two minutes
 	$(BIN)/python -m benchmarks.facts
 
-demo: $(VENV)/installed  ## a long conversation, three policies: no key, no network, no server needed
+recall: $(VENV)/installed  ## what a prompt has of what is asked for; LOCOMO=PATH: on LoCoMo
+	$(BIN)/python -m benchmarks.recall $(if $(LOCOMO),--locomo $(LOCOMO))
+
+demo: $(VENV)/installed  ## a long conversation, four ways: no key, no network, no server needed
 	$(BIN)/python examples/demo/long_running_assistant.py --picture docs/images/tokens_per_turn.svg
 
 docs: $(VENV)/installed-docs  ## the documentation, in site/: a warning is an error

@@ -120,10 +120,7 @@ class SessionHistory:
     ) -> list[Found]:
         ranking = await rank(self.session_log, query, before_seq=before_seq, seconds=seconds)
         best = {one.seq: one for one in ranking.best[: limit + _SPARE_PLACES]}
-        found = [
-            Found(entry, best[entry.seq].score, best[entry.seq].share)
-            for entry in await self.at(ranking.scope, best)
-        ]
+        found = [Found(entry, *best[entry.seq][1:]) for entry in await self.at(ranking.scope, best)]
         return sorted(found, key=lambda one: (-one.score, -one.entry.seq))[:limit]
 
     async def at(self, scope: Scope, places: Collection[int]) -> Iterator[Entry]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from .cached_counts import CachedCounts
-from .policies import TiktokenCounter, policy_in_run, view_in_run
+from .policies import HasRecall, TiktokenCounter, policy_in_run, view_in_run
 from .policies.checks import check_callable
 from .policies.names import name_of
 from .policy_checks import check_policy
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from agents.run_config import CallModelData, CallModelInputFilter, ModelInputData
 
     from .policies import Item, RetrievalPolicy, TokenCounter
+    from .run_blocks import RunBlocks
+
+RunFilter: TypeAlias = "Callable[[CallModelData[Any]], Awaitable[ModelInputData]]"
 
 _DEFAULT_COUNTER = TiktokenCounter()
 
@@ -31,13 +34,27 @@ class HasOverhead(Protocol):
         """Tokens of instructions, tools and additions of the provider; 0 while unknown."""
 
 
+@runtime_checkable
+class HasInputFilter(Protocol):
+    """A session that makes filters of its own, such as a ``MongoSession``."""
+
+    def input_filter(
+        self,
+        policy: RetrievalPolicy | None = None,
+        *,
+        token_counter: TokenCounter | None = None,
+        after: CallModelInputFilter | None = None,
+    ) -> RunFilter:
+        """The filter of a policy that may search this session."""
+
+
 def input_filter(
     policy: RetrievalPolicy,
     *,
     token_counter: TokenCounter = _DEFAULT_COUNTER,
     session: HasOverhead | None = None,
     after: CallModelInputFilter | None = None,
-) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+) -> RunFilter:
     """Bound the input of every model call of a run: for ``RunConfig(call_model_input_filter=…)``.
 
     A session is asked for its view once, at the beginning of a run. Then the input grows with each
@@ -54,6 +71,7 @@ def input_filter(
 
     :class:`TokenLimit` and :class:`LastTurns` cut. :class:`SummarizeOlder` keeps the summary that
     the run began with, and cuts; it does not summarise. :class:`TrimToolOutputs` shortens.
+    :class:`Recall` adds a block in front of the newest user message.
 
     Do not use it with a conversation that the server stores (``conversation_id`` or
     ``previous_response_id``): there, each call has only the new items.
@@ -63,12 +81,33 @@ def input_filter(
         token_counter: Use that of the store. Counts are kept by the content of an item, up to
             10,000 of them.
         session: Its ``overhead_tokens`` are deducted by ``TokenLimit(…, whole_prompt=True)``.
+            :class:`Recall` searches it, and needs it: ``session.input_filter()`` is shorter.
         after: A filter of yours, which runs first. This one bounds its result.
 
     Raises:
-        TypeError: the policy is not a coroutine function, or another argument not a callable.
+        TypeError: the policy is not a coroutine function, or another argument not a callable; or
+            the policy is a :class:`Recall`, and ``session`` is not a :class:`MongoSession`.
     """
     check_policy(policy, has_token_counts=True)
+    if isinstance(policy, HasRecall):
+        if not isinstance(session, HasInputFilter):
+            raise TypeError(
+                f"session must be the MongoSession that {name_of(policy)} searches, "
+                f"got {name_of(session)}"
+            )
+        return session.input_filter(policy, token_counter=token_counter, after=after)
+    return run_filter(policy, token_counter=token_counter, session=session, after=after)
+
+
+def run_filter(
+    policy: RetrievalPolicy,
+    *,
+    token_counter: TokenCounter,
+    session: HasOverhead | None,
+    after: CallModelInputFilter | None,
+    blocks: RunBlocks | None = None,
+) -> RunFilter:
+    """The filter of :func:`input_filter`. ``blocks`` are added in front of the newest message."""
     check_callable("token_counter", token_counter)
     if after is not None and not callable(after):
         raise TypeError(f"after must be a callable, got {name_of(after)}")
@@ -85,6 +124,8 @@ def input_filter(
             count_tokens=counts,
             overhead_tokens=0 if session is None else session.overhead_tokens,
         )
+        if blocks is not None:
+            shown = await blocks.added_to(shown, items, counts)
         return replace(model_data, input=cast("list[TResponseInputItem]", shown))
 
     return bounded

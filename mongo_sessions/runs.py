@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .bypass import is_encrypted
-from .policies import Added
+from .policies import Added, CutReason
 from .policies.items import traits_of
 from .telemetry import note_usage
 
@@ -57,6 +57,7 @@ class Runs:
 
         Items that are not stored, such as a summary, are counted here.
         """
+        self._state.view_start = _start_of(view)
         if wrapper is None:
             return
         added = [part.item for part in view.parts if isinstance(part, Added)]
@@ -81,6 +82,7 @@ class Runs:
         """
         if wrapper is None or not (is_whole or self._of(wrapper) is None):
             return
+        self._state.view_start = None
         shown = Shown(None, None, None, None)
         if is_whole:
             first, last = (documents[0]["seq"], documents[-1]["seq"]) if documents else (None, 0)
@@ -152,7 +154,8 @@ class _Run:
         if request is not None:
             is_first, self._has_responded = not self._has_responded, True
             if is_first and self.prompt_tokens is not None:
-                state.observe_overhead(max(0, request["input"] - self.prompt_tokens))
+                counted = self.prompt_tokens + state.recalled_tokens
+                state.observe_overhead(max(0, request["input"] - counted))
         optional = {
             "cut": shown.cut,
             "seen": shown.seen,
@@ -188,6 +191,13 @@ class _Run:
         wrapper = self.wrapper()
         usage: Any = None if wrapper is None else wrapper.usage
         return () if usage is None else usage.request_usage_entries or ()
+
+
+def _start_of(view: View) -> int | None:
+    """See :attr:`SessionState.view_start`."""
+    if view.reason is CutReason.WHOLE:
+        return 0
+    return None if view.reason is CutReason.UNKNOWN else view.start_seq
 
 
 def _is_from_model(item: Item) -> bool:

@@ -16,6 +16,7 @@ from .options import Options
 from .own_clients import OwnClients
 from .policies.checks import check_whole_number
 from .policy_checks import check_policy
+from .run_filters import RunFilters
 from .runs import Runs
 from .search import Searches
 from .session_state import SessionState
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, Inspection, CompactionHooks, Searches):
+class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searches):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
@@ -100,11 +101,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, Searches):
 
     @property
     def overhead_tokens(self) -> int:
-        """Tokens of a prompt outside the history, by the last read or response; 0 if unknown.
-
-        Instructions, tool schemas and what the provider adds: see
-        :attr:`~mongo_sessions.History.overhead_tokens`.
-        """
+        """See :attr:`History.overhead_tokens`; by the last read or response, 0 if unknown."""
         return self._state.overhead_tokens or 0
 
     @traced
@@ -220,8 +217,8 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, Searches):
     async def flush(self) -> None:
         """Wait for the background work of the policy, such as a summary, in this event loop.
 
-        For a serverless handler, before it returns. Work that a write has asked for is completed.
-        If the session needs more than one summary, no further one is begun.
+        For a serverless handler, before it returns. Work that a write has asked for is completed,
+        and no further summary is begun.
         """
         if connection := self._connections.existing():
             await connection.background.finish(self.session_id)

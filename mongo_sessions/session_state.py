@@ -24,6 +24,11 @@ class SessionState:
         """Whether the newest item was counted again: see count_check.py."""
         self.overhead_tokens: int | None = None
         """Tokens of a prompt outside the history; None before a response has reported its usage."""
+        self.view_start: int | None = None
+        """Items below this place are not in the view that was read last. 0: the view has all items.
+        None: not known."""
+        self.recalled_tokens = 0
+        """Of the block that a filter has added to the input of the last model call."""
         self._head: Head | None = None
         self._told_at = _clocks()
 

@@ -1,4 +1,4 @@
-"""One measured conversation per session, and the three columns of the demo."""
+"""One measured conversation per session, and the four columns of the demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from meters import MeteredSummarizer, PromptMeter
 from offline import ScriptedAssistant, extract
 from script import FACTS
 
-from mongo_sessions import MongoSession, MongoSessionStore, SummarizeOlder, TokenLimit
+from mongo_sessions import MongoSession, MongoSessionStore, Recall, SummarizeOlder, TokenLimit
 
 if TYPE_CHECKING:
     from script import Turn
@@ -28,7 +28,8 @@ def find_order(number: int) -> str:
 class Conversation:
     def __init__(self, session: MongoSession, model: Model | str) -> None:
         self.session = session
-        self.meter = PromptMeter()
+        is_recalling = isinstance(session.policy, Recall)
+        self.meter = PromptMeter(session.input_filter() if is_recalling else None)
         self._agent = Agent("assistant", model=model, tools=[find_order])
 
     async def turn(self, text: str) -> str:
@@ -71,8 +72,11 @@ class Column:
 def columns_of(store: MongoSessionStore, prefix: str, max_tokens: int) -> list[Column]:
     summarizer = MeteredSummarizer(extract)
     summarize = SummarizeOlder(summarizer, max_tokens=max_tokens)
+    # On a busy machine, too, every run of the demo gives the same figures.
+    recall = Recall(TokenLimit(max_tokens), seconds=60)
     return [
         Column("everything", store, f"{prefix}/everything", None),
         Column("TokenLimit", store, f"{prefix}/limit", TokenLimit(max_tokens)),
         Column("SummarizeOlder", store, f"{prefix}/summary", summarize, summarizer),
+        Column("Recall", store, f"{prefix}/recall", recall),
     ]

@@ -1,4 +1,4 @@
-"""One conversation of more than 200 turns, three times: sent whole, cut off, and summarised.
+"""One conversation of more than 200 turns, four times: whole, cut off, summarised, and recalled.
 
     make demo
 

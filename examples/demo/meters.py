@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,14 +12,17 @@ from mongo_sessions import AgentSummarizer
 
 if TYPE_CHECKING:
     from agents.items import TResponseInputItem
-    from agents.run_config import CallModelData, ModelInputData
+    from agents.run_config import CallModelData, CallModelInputFilter, ModelInputData
 
     from mongo_sessions import Item, Summarizer, SummaryRequest
 
 
 @dataclass
 class PromptMeter:
-    """A ``call_model_input_filter`` that counts tokens and changes nothing."""
+    """A ``call_model_input_filter`` that counts the tokens of what ``inner`` makes of the input."""
+
+    inner: CallModelInputFilter | None = None
+    """None changes nothing."""
 
     calls: int = 0
     sent: int = 0
@@ -32,8 +36,10 @@ class PromptMeter:
     _latest: list[TResponseInputItem] = field(default_factory=list)
     _counts: list[int] = field(default_factory=list)
 
-    def __call__(self, data: CallModelData[Any]) -> ModelInputData:
-        prompt = data.model_data.input
+    async def __call__(self, data: CallModelData[Any]) -> ModelInputData:
+        result = data.model_data if self.inner is None else self.inner(data)
+        model_data = await result if inspect.isawaitable(result) else result
+        prompt = model_data.input
         same = _common_length(prompt, self._latest)
         new = [count_tokens(cast("Item", item)) for item in prompt[same:]]
         self._latest, self._counts = list(prompt), self._counts[:same] + new
@@ -46,7 +52,7 @@ class PromptMeter:
         self.sent += sent
         self.sent_by_turn[-1] += sent
         self.same += sum(self._counts[:same])
-        return data.model_data
+        return model_data
 
 
 def _common_length(prompt: list[TResponseInputItem], before: list[TResponseInputItem]) -> int:

@@ -26,6 +26,7 @@ from .policy import (
     Summary,
 )
 from .read_only_history import ReadOnlyHistory
+from .recall.recall import HasRecall, Recall, newest_message
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -70,6 +71,7 @@ __all__ = [
     "HasInRun",
     "HasMaintenance",
     "HasPins",
+    "HasRecall",
     "HasView",
     "History",
     "Item",
@@ -79,6 +81,7 @@ __all__ = [
     "PastHistory",
     "PinnedItem",
     "ReadOnlyHistory",
+    "Recall",
     "RetrievalPolicy",
     "SummarizeOlder",
     "Summarizer",
@@ -96,6 +99,7 @@ __all__ = [
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
+    "newest_message",
     "policy_in_run",
     "recounted_summary",
     "starts_turn",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .items import starts_turn
 from .policy import MOST_FOUND, Claim, Entry, Found, PinnedItem
-from .recall.ranking import ranked
+from .recall.ranking import CONSTANTS, ranked
 from .recall.terms import terms_of
 from .recall.texts import matches_in
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 
     from .policy import Item, Summary
+    from .recall.terms import Term
     from .tokens import TokenCounter
 
 
@@ -31,6 +32,8 @@ class ListHistory:
     session_id = "in memory"
     pinned_tokens = 0
     overhead_tokens = 0
+    constants = CONSTANTS
+    """Of the ranking of a search."""
 
     def __init__(self, items: Iterable[Item], *, token_counter: TokenCounter) -> None:
         self.count_tokens = token_counter
@@ -80,6 +83,10 @@ class ListHistory:
         ]
         return found[-MOST_FOUND:]
 
+    def terms_of(self, query: str) -> list[Term]:
+        """What a search looks for."""
+        return terms_of(query)
+
     async def search(
         self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
     ) -> list[Found]:
@@ -87,9 +94,10 @@ class ListHistory:
         del seconds
         entries = self.entries if before_seq is None else self.entries[: max(0, before_seq - 1)]
         by_seq = {entry.seq: entry for entry in entries}
-        matches = matches_in(entries, terms := terms_of(query))
-        best = [one for one in ranked(terms, matches, len(entries)) if one.seq in by_seq]
-        return [Found(by_seq[one.seq], one.score, one.share) for one in best[:limit]]
+        matches = matches_in(entries, terms := self.terms_of(query))
+        best = ranked(terms, matches, len(entries), self.constants)
+        best = [one for one in best if one.seq in by_seq]
+        return [Found(by_seq[one.seq], *one[1:]) for one in best[:limit]]
 
     async def latest_summary(self) -> Entry | None:
         return next((e for e in reversed(self.entries) if e.summary is not None), None)

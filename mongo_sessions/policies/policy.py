@@ -89,6 +89,8 @@ class Found:
     share: float
     """The share of the query's weight that the words of this entry have: from 0, for an entry that
     stands beside matches, to 1, for one with every word."""
+    rarity: float = 0.0
+    """The weight of its words in this session: 1 is that of a word that no other entry has."""
 
 
 class History(Protocol):

@@ -13,6 +13,7 @@ from .list_history import ListHistory
 from .names import name_of
 from .outputs import shorten_output
 from .policy import HasMaintenance
+from .recall.recall import HasRecall
 from .turn_blocks import TurnBlocks
 from .view import Added, Changed, entry_of, view_of
 
@@ -71,6 +72,8 @@ class TrimToolOutputs:
         """The one of ``policy``; missing if it has none."""
         fold_state: Callable[[History], Awaitable[FoldState | None]]
         """The same."""
+        recalled: Callable[..., Awaitable[Item | None]]
+        """The one of ``policy``, such as :class:`Recall`; missing if it has none."""
 
     def __init__(
         self,
@@ -98,6 +101,8 @@ class TrimToolOutputs:
             self.maintain = policy.maintain
         if isinstance(policy, HasFolds):
             self.fold_state = policy.fold_state
+        if isinstance(policy, HasRecall):
+            self.recalled = policy.recalled
 
     def __repr__(self) -> str:
         return (

@@ -48,15 +48,16 @@ def test_every_column_has_the_same_turns_and_the_last_one_is_shown(totals):
 
 
 def test_the_policies_stay_within_the_budget_that_sending_everything_exceeds(totals):
-    everything, limited, summarised = numbers(totals["largest view"])
+    everything, limited, summarised, recalled = numbers(totals["largest view"])
     assert 0 < limited <= MAX_TOKENS
     assert 0 < summarised <= MAX_TOKENS
+    assert limited < recalled <= MAX_TOKENS + 1_000
     assert everything > MAX_TOKENS
 
 
-def test_a_summary_keeps_facts_that_a_window_drops(totals):
-    everything, limited, summarised = numbers(totals["facts still known"])
-    assert everything == summarised == 8
+def test_a_summary_keeps_facts_that_a_window_drops_and_recall_finds_them(totals):
+    everything, limited, summarised, recalled = numbers(totals["facts still known"])
+    assert everything == summarised == recalled == 8
     assert limited < 8
 
 

@@ -21,9 +21,10 @@ ROOMS = ("explanations", "log", "policies", "testing")
 LAYERS = [
     "__init__",
     "store tools",
-    "input_filter pending policy_session readiness recount session",
-    "compaction inspection search settings tracing",
-    "pinning",
+    "pending policy_session readiness recount session",
+    "compaction inspection run_filters search settings tracing",
+    "input_filter pinning",
+    "run_blocks",
     "connections explanations",
     "connection",
     "history",

@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 
     from .terms import Term
 
-_NAME_WEIGHT = 1.25
-_LENGTH_POWER = 0.15
 _USUAL_TOKENS = 40
-_NEIGHBOURS = {1: 0.6, 2: 0.3}
-"""The share that an item gains of the scores of the items at this distance."""
+
+
+class Constants(NamedTuple):
+    """What the ranking weighs."""
+
+    name_weight: float = 1.25
+    """Of a term that is a name."""
+    length_power: float = 0.15
+    """0: the length of an item does not count."""
+    neighbours: tuple[float, ...] = (0.6, 0.3)
+    """The share that an item gains of the scores of the items at distance 1, 2, …"""
+
+
+CONSTANTS = Constants()
 
 
 class Match(NamedTuple):
@@ -40,50 +50,60 @@ class Ranked(NamedTuple):
     score: float
     share: float = 0.0
     """The share of the weight of all terms that its own terms have."""
+    rarity: float = 0.0
+    """The weight of its own terms, in terms that only one item has."""
 
 
-def ranked(terms: Sequence[Term], matches: Sequence[Match], items: int) -> list[Ranked]:
+def ranked(
+    terms: Sequence[Term],
+    matches: Sequence[Match],
+    items: int,
+    constants: Constants = CONSTANTS,
+) -> list[Ranked]:
     """Items in the order of their scores, best first; those beside a match, too.
 
     Args:
         terms: The terms of the query.
         matches: The items that match any of them.
         items: How many items were compared.
+        constants: What counts how much.
     """
-    weights = _weights(terms, matches, items)
-    scores = {match.seq: _score(match, weights) for match in matches}
+    weights = _weights(terms, matches, items, constants.name_weight)
+    own = {match.seq: _own_weight(match, weights) for match in matches}
+    scores = {m.seq: own[m.seq] / _length_norm(m, constants.length_power) for m in matches}
     spread: dict[int, float] = dict(scores)
     for seq, score in scores.items():
-        for distance, share in _NEIGHBOURS.items():
+        for distance, share in enumerate(constants.neighbours, 1):
             for beside in (seq - distance, seq + distance):
                 spread[beside] = spread.get(beside, 0.0) + share * score
-    shares = _shares(matches, weights)
+    # A term that no item has counts in the total, too.
+    total, rarest = sum(weights) or 1.0, _idf(1, items)
     found = [
-        Ranked(seq, score, shares.get(seq, 0.0))
+        Ranked(seq, score, own.get(seq, 0.0) / total, own.get(seq, 0.0) / rarest)
         for seq, score in spread.items()
         if score > 0 and seq > 0
     ]
     return sorted(found, key=lambda one: (-one.score, -one.seq))
 
 
-def _weights(terms: Sequence[Term], matches: Sequence[Match], items: int) -> list[float]:
-    weights = []
-    for bit, term in enumerate(terms):
-        number = sum(match.terms >> bit & 1 for match in matches)
-        rarity = math.log(1 + (max(items, number) - number + 0.5) / (number + 0.5))
-        weights.append(rarity * (_NAME_WEIGHT if term.is_name else 1.0))
-    return weights
+def _weights(
+    terms: Sequence[Term], matches: Sequence[Match], items: int, name_weight: float
+) -> list[float]:
+    return [
+        _idf(sum(match.terms >> bit & 1 for match in matches), items)
+        * (name_weight if term.is_name else 1.0)
+        for bit, term in enumerate(terms)
+    ]
 
 
-def _shares(matches: Sequence[Match], weights: Sequence[float]) -> dict[int, float]:
-    """The share of ``weights`` that each match has. A term that no item has counts, too."""
-    total = sum(weights) or 1.0
-    return {
-        match.seq: sum(w for bit, w in enumerate(weights) if match.terms >> bit & 1) / total
-        for match in matches
-    }
+def _idf(number: int, items: int) -> float:
+    """The weight of a term that ``number`` of ``items`` have."""
+    return math.log(1 + (max(items, number) - number + 0.5) / (number + 0.5))
 
 
-def _score(match: Match, weights: Sequence[float]) -> float:
-    total = sum(weight for bit, weight in enumerate(weights) if match.terms >> bit & 1)
-    return total / float((1 + match.tokens / _USUAL_TOKENS) ** _LENGTH_POWER)
+def _own_weight(match: Match, weights: Sequence[float]) -> float:
+    return sum(weight for bit, weight in enumerate(weights) if match.terms >> bit & 1)
+
+
+def _length_norm(match: Match, power: float) -> float:
+    return float((1 + match.tokens / _USUAL_TOKENS) ** power)

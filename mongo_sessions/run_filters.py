@@ -1,0 +1,69 @@
+"""The filter of a session for the model calls of its runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from .input_filter import run_filter
+from .policies import HasRecall, TiktokenCounter
+from .policy_checks import check_policy
+from .run_blocks import RunBlocks
+
+if TYPE_CHECKING:
+    from agents.run_config import CallModelInputFilter
+
+    from .connections import Connections
+    from .history import SessionHistory
+    from .input_filter import RunFilter
+    from .policies import RetrievalPolicy, TokenCounter
+    from .session_state import SessionState
+
+_DEFAULT_COUNTER = TiktokenCounter()
+
+
+class RunFilters(ABC):
+    """The method of a session that makes filters."""
+
+    policy: RetrievalPolicy | None
+    _connections: Connections
+    _state: SessionState
+
+    @property
+    @abstractmethod
+    def overhead_tokens(self) -> int: ...
+
+    @abstractmethod
+    async def _history(self) -> SessionHistory: ...
+
+    def input_filter(
+        self,
+        policy: RetrievalPolicy | None = None,
+        *,
+        token_counter: TokenCounter | None = None,
+        after: CallModelInputFilter | None = None,
+    ) -> RunFilter:
+        """The filter for ``RunConfig(call_model_input_filter=…)``: see :func:`input_filter`.
+
+        It does no I/O. Use it for runs with this session object: :class:`Recall` recalls what the
+        view that was read last does not show.
+
+        Args:
+            policy: By default the one of the session.
+            token_counter: By default that of the store.
+            after: A filter of yours, which runs first.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: neither ``policy`` nor the session has a policy.
+        """
+        chosen = self.policy if policy is None else policy
+        if chosen is None:
+            raise ValueError("policy must be given, because the session has none")
+        check_policy(chosen, has_token_counts=True)
+        counting = self._connections.state.counting
+        counter = token_counter or (counting.one if counting.is_on else _DEFAULT_COUNTER)
+        blocks = (
+            RunBlocks(chosen, self._history, self._state) if isinstance(chosen, HasRecall) else None
+        )
+        return run_filter(chosen, token_counter=counter, session=self, after=after, blocks=blocks)
