@@ -34,6 +34,9 @@ from mongo_sessions import AgentSummarizer, MongoSessionStore, SessionInfo, Summ
 from mongo_sessions.testing import EmbeddedMongo
 
 
+COLUMNS_NEEDED = 100
+
+
 async def run_script(
     console: Console,
     store: MongoSessionStore,
@@ -102,6 +105,8 @@ def read_options() -> argparse.Namespace:
 async def main() -> None:
     options = read_options()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=COLUMNS_NEEDED)
     session_id = f"demo-{uuid.uuid4()}"
     async with (
         EmbeddedMongo() as uri,
