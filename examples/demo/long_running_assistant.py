@@ -33,7 +33,6 @@ from tables import Row, totals_table, turns_table
 from mongo_sessions import AgentSummarizer, MongoSessionStore, SessionInfo, SummarizeOlder
 from mongo_sessions.testing import EmbeddedMongo
 
-
 COLUMNS_NEEDED = 100
 
 
