@@ -33,6 +33,8 @@ from tables import Row, totals_table, turns_table
 from mongo_sessions import AgentSummarizer, MongoSessionStore, SessionInfo, SummarizeOlder
 from mongo_sessions.testing import EmbeddedMongo
 
+COLUMNS_NEEDED = 100
+
 
 async def run_script(
     console: Console,
@@ -102,6 +104,8 @@ def read_options() -> argparse.Namespace:
 async def main() -> None:
     options = read_options()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=COLUMNS_NEEDED)
     session_id = f"demo-{uuid.uuid4()}"
     async with (
         EmbeddedMongo() as uri,

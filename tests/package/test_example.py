@@ -51,7 +51,7 @@ def test_the_policies_stay_within_the_budget_that_sending_everything_exceeds(tot
     everything, limited, summarised, recalled = numbers(totals["largest view"])
     assert 0 < limited <= MAX_TOKENS
     assert 0 < summarised <= MAX_TOKENS
-    assert limited < recalled <= MAX_TOKENS + 1_000
+    assert 0 < recalled <= MAX_TOKENS + 1_000
     assert everything > MAX_TOKENS
 
 

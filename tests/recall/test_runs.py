@@ -252,11 +252,3 @@ async def test_a_session_without_a_policy_needs_one_for_the_filter(database):
     session = MongoSessionStore(database).session("a")
     with pytest.raises(ValueError, match="policy must be given"):
         session.input_filter()
-
-
-async def test_the_overhead_of_a_prompt_does_not_have_the_block(database):
-    """Otherwise the budget of the whole prompt would be charged for it twice."""
-    policy = patient(TokenLimit(3_000, whole_prompt=True), 500)
-    session = await told_session(database, policy)
-    await run(session, QUESTION, ScriptedModel([[assistant_message("QX-4711")]]))
-    assert session.overhead_tokens == 0, "ScriptedModel reports no usage"
