@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .chunked import Chunked
 from .first_chunks import DEFAULT
 from .leases import Leases
 from .log.documents import decode, in_utc
@@ -12,14 +13,11 @@ from .log.pins import to_pins
 from .policies import Claim, Entry, Found, PinnedItem, view_of
 from .policies.policy import MOST_FOUND
 from .ranked_search import rank
-from .session_log import LARGEST_CHUNK
 from .telemetry import note_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
     from datetime import datetime
-
-    from typing_extensions import Self
 
     from .background import Background
     from .count_check import CountCheck
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from .policies import Item, RetrievalPolicy, Summary, TokenCounter, View
     from .session_log import SessionLog
 
-# Documents of a first chunk beyond the need of the last view: a turn is added between two views.
-_MOST_ROOM = 16
 # Places beyond the limit of a search: a place beside a match may hold no item.
 _SPARE_PLACES = 8
 
@@ -66,7 +62,7 @@ class SessionHistory:
         self._count_check = count_check
         self._leases = Leases(log.log.claims, log.session_id)
         self._first_chunk = DEFAULT
-        self._newest_read: _Chunked | None = None
+        self._newest_read: Chunked | None = None
 
     @property
     def overhead_tokens(self) -> int:
@@ -88,7 +84,7 @@ class SessionHistory:
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         if before_seq is not None:
-            return _Chunked(self._newest, self._entries, before_seq, DEFAULT)
+            return Chunked(self._newest, self._entries, before_seq, DEFAULT)
 
         async def read(chunk: int, before: int | None) -> Page:
             page = await self._newest(chunk, before)
@@ -102,14 +98,14 @@ class SessionHistory:
                 )
             return page
 
-        self._newest_read = _Chunked(read, self._entries, None, self._first_chunk)
+        self._newest_read = Chunked(read, self._entries, None, self._first_chunk)
         return self._newest_read
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         async def read(chunk: int, after: int | None) -> Page:
             return await self._log.oldest(self.session_id, chunk, after or 0)
 
-        return _Chunked(read, self._entries, after_seq, DEFAULT)
+        return Chunked(read, self._entries, after_seq, DEFAULT)
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
@@ -166,62 +162,6 @@ class SessionHistory:
         if all("tokens" in document for document in documents):
             return entries
         return iter(await asyncio.to_thread(list, entries))  # counting may load a vocabulary
-
-
-class _Chunked:
-    """Entries, read a chunk at a time.
-
-    Not a generator: an unfinished one has to be closed by its event loop, which may have ended.
-    """
-
-    def __init__(
-        self,
-        read: Callable[[int, int | None], Awaitable[Page]],
-        convert: Callable[[list[Document]], Awaitable[Iterator[Entry]]],
-        seq: int | None,
-        first_chunk: int,
-    ) -> None:
-        self._read = read
-        self._convert = convert
-        self._chunk = first_chunk
-        self._entries: Iterator[Entry] = iter(())
-        self._seq = seq
-        self._has_ended = False
-        self._asked_for = self._found = self._taken = 0
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Entry:
-        entry = next(self._entries, None)
-        while entry is None and not self._has_ended:
-            await self._read_chunk()
-            entry = next(self._entries, None)
-        if entry is None:
-            raise StopAsyncIteration
-        self._taken += 1
-        return entry
-
-    async def _read_chunk(self) -> None:
-        page = await self._read(self._chunk, self._seq)
-        self._seq, self._has_ended = page.last_seq, page.last_seq is None
-        self._asked_for += self._chunk
-        self._found += len(page.documents)
-        # After a first chunk that was too small, no more round trips than after the default.
-        self._chunk = min(max(2 * self._chunk, DEFAULT), LARGEST_CHUNK)
-        self._entries = await self._convert(page.documents)
-
-    @property
-    def size_in_one_chunk(self) -> int:
-        """The size of a first chunk that makes this one round trip, with room for a turn."""
-        unread = self._found - self._taken
-        if self._has_ended and not unread:
-            return min(
-                self._asked_for, LARGEST_CHUNK
-            )  # more than a shorter session has, which costs nothing
-        # Documents without an item count if they are in front of the items.
-        needed = self._taken if self._has_ended else self._asked_for - unread
-        return min(needed + min(needed // 2 + 4, _MOST_ROOM), LARGEST_CHUNK)
 
 
 def _to_entry(document: Document, count_tokens: TokenCounter) -> Entry:

@@ -8,7 +8,7 @@ copies follow them:
 * a fold stores the copies of all marks that it finds, and looks at the marks again after that.
 
 Whichever comes second sees what the first has written. If a worker dies between the two steps of a
-fold, the next pin, unpin or fold corrects the copies.
+fold while an item is pinned, the copy of that item may be missing. Pinning the item again adds it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ LAYERS = [
     "connections explanations",
     "connection",
     "history",
-    "leases ranked_search",
+    "chunked leases ranked_search",
     "new_items own_clients policy_checks runs session_info session_log store_state",
     "clients testing",
     "background bypass count_check first_chunks options session_state single_flight",
