@@ -2,7 +2,7 @@
 
 Prints:
 
-    folded items 1 to 36: 504 tokens into 110
+    folded items 1 to 36: 504 tokens into 118
     shown: 1 summary and 54 items; stored: 90 items
 """
 

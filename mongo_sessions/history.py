@@ -138,7 +138,7 @@ class SessionHistory:
         await self._leases.release(entry.id)
 
     async def save_summary(self, entry: Entry, summary: Summary) -> bool:
-        pins = await self._log.pins.pinned(self.session_id, entry.seq)
+        pins = await self._log.pins.covered(self.session_id, entry.seq)
         if not await self._leases.save_summary(entry.id, summary, to_pins(pins)):
             return False
         await self._log.pins.settle(self.session_id, pins, entry.seq)

@@ -54,11 +54,12 @@ class Pinning:
                 f"session {self.session_id!r} has {given}: SummarizeOlder shows pinned items"
             )
         log, history = await self._pins_of()
-        if seq in {pin.seq for pin in await self._all(log)}:
-            return
+        was_pinned = seq in {pin.seq for pin in await self._all(log)}
         # Marked first, and counted then: of two pins at the same time, one counts both.
         if not await run_to_completion(log.log.pins.pin(self.session_id, seq)):
             raise CannotPin(f"there is no item {seq} in session {self.session_id!r}")
+        if was_pinned:
+            return
         pins = await self._all(log)
         tokens = policy.tokens_of_pins(history, pins)
         characters = sum(len(str(pin.item)) for pin in pins)
@@ -91,4 +92,4 @@ class Pinning:
         return log, connection.history(log)
 
     async def _all(self, log: SessionLog) -> list[PinnedItem]:
-        return [*to_pinned(await log.log.pins.pinned(self.session_id))]
+        return [*to_pinned(await log.log.pins.all(self.session_id))]

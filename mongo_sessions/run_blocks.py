@@ -8,7 +8,8 @@ from hashlib import blake2b
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING
 
-from .policies import newest_message, starts_turn
+from .policies import starts_turn
+from .policies.recall.recall import newest_message
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

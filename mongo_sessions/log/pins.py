@@ -29,6 +29,7 @@ MOST_PINS = 100
 """Of a session. Their room in tokens is smaller, with any real token counter."""
 
 _FIELDS = ["seq", "item", "created_at"]
+_MARKED = {"pinned": True, "item": {"$exists": True}}
 # A further round needs a fold that ends within one.
 _ROUNDS = 10
 
@@ -54,14 +55,19 @@ class Pins:
         await self._settle(session_id)
         return is_there
 
-    async def pinned(self, session_id: str, up_to: int | None = None) -> list[Document]:
-        """The pinned items, oldest first: all, or those up to a place that gets a summary."""
+    async def all(self, session_id: str) -> list[Document]:
+        """Every pinned item, oldest first, by its mark. The server scans the session."""
+        after = {"$gt": await self._cleared_to(session_id)}
+        return await self._find({"session_id": session_id, "seq": after, **_MARKED})
+
+    async def covered(self, session_id: str, up_to: int) -> list[Document]:
+        """The pinned items up to a place that gets a summary, oldest first: without a scan."""
         anchor = await self._anchor(session_id, up_to)
         return await self._marked(session_id, anchor, up_to)
 
     async def settle(self, session_id: str, stored: Sequence[Document], seq: int) -> None:
         """Correct the copies that a fold has stored at this place, if a mark was changed since."""
-        marked = await self.pinned(session_id, seq)
+        marked = await self.covered(session_id, seq)
         if [one["seq"] for one in marked] != [one["seq"] for one in stored]:
             await self._settle(session_id)
 
@@ -86,10 +92,7 @@ class Pins:
                 await self._change(session_id, anchor, change, {"pins.seq": {"$ne": new}})
 
     async def _mark(self, session_id: str, seq: int, change: Document) -> bool:
-        barrier = await self._lasting.find_one(
-            {"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST
-        )
-        if barrier is not None and barrier["seq"] >= seq:
+        if await self._cleared_to(session_id) >= seq:
             return False  # cleared, and perhaps not removed yet
         query = {"session_id": session_id, "seq": seq, "item": {"$exists": True}}
         result = await self._retries.run(lambda: self._items.update_one(query, change))
@@ -125,22 +128,24 @@ class Pins:
         """The marked items that ``anchor`` carries, those after it, and those at ``seqs``."""
         after = {"$gt": anchor["seq"] if anchor else 0}
         carried = [one["seq"] for one in (anchor or {}).get("pins", ())]
-        query = {
-            "session_id": session_id,
-            "pinned": True,
-            "item": {"$exists": True},
-            "$or": [
-                {"seq": after if up_to is None else {**after, "$lte": up_to}},
-                {"seq": {"$in": [*carried, *seqs]}},
-            ],
-        }
+        places = [
+            {"seq": after if up_to is None else {**after, "$lte": up_to}},
+            {"seq": {"$in": [*carried, *seqs]}},
+        ]
+        return await self._find({"session_id": session_id, "$or": places, **_MARKED})
 
+    async def _find(self, query: Document) -> list[Document]:
         async def find(items: AnyDriver) -> list[Document]:
             cursor = items.find(query, _FIELDS).sort(OLDEST_FIRST).limit(2 * MOST_PINS)
             found: list[Document] = await cursor.to_list(None)
             return found
 
         return await self._lasting.retry(find)
+
+    async def _cleared_to(self, session_id: str) -> int:
+        query = {"session_id": session_id, **BARRIER}
+        barrier = await self._lasting.find_one(query, ["seq"], NEWEST_FIRST)
+        return 0 if barrier is None else barrier["seq"]
 
 
 def to_pins(marked: Sequence[Document]) -> list[Document]:

@@ -26,7 +26,7 @@ from .policy import (
     Summary,
 )
 from .read_only_history import ReadOnlyHistory
-from .recall.recall import HasRecall, Recall, newest_message
+from .recall.recall import HasRecall, Recall
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,
@@ -99,7 +99,6 @@ __all__ = [
     "drop_unpaired",
     "estimate_tokens",
     "may_start",
-    "newest_message",
     "policy_in_run",
     "recounted_summary",
     "starts_turn",
