@@ -15,6 +15,7 @@ from mongo_sessions import (
     FoldFailure,
     FoldProgress,
     FoldReport,
+    GapMarkers,
     History,
     Item,
     LastTurns,
@@ -22,18 +23,23 @@ from mongo_sessions import (
     MongoSession,
     MongoSessionStore,
     PolicySession,
+    Recall,
     RecountProgress,
     RetrievalPolicy,
+    SearchResult,
     SessionInfo,
     SessionSummary,
     SummarizeOlder,
     Summarizer,
     SummaryRequest,
+    TextIndex,
     TiktokenCounter,
     TokenCounter,
     TokenLimit,
     TrimToolOutputs,
     input_filter,
+    read_tool,
+    search_tool,
 )
 from mongo_sessions.testing import EmbeddedMongo
 
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 def both_drivers(motor: AsyncIOMotorDatabase[Any], pymongo: AsyncDatabase[Any]) -> None:
     MongoSessionStore(motor)
     MongoSessionStore(pymongo, collection="items", retention=timedelta(days=90))
+    MongoSessionStore(motor, search=TextIndex())
 
 
 async def newest_item(log: History) -> list[Item]:
@@ -131,6 +138,18 @@ async def session_is_the_sdks(store: MongoSessionStore) -> None:
     if own.session_settings is not None:
         own.session_settings.limit = 7
     own.session_settings = None
+
+
+async def recalled(store: MongoSessionStore) -> None:
+    session = store.session("a", policy=Recall(GapMarkers(TokenLimit(4_000)), max_tokens=500))
+    config = RunConfig(call_model_input_filter=session.input_filter())
+    agent = Agent("assistant", tools=[search_tool(session), read_tool(session, max_tokens=1_000)])
+    await Runner.run(agent, "hello", session=session, run_config=config)
+    found: SearchResult = await session.search("order 4711", limit=3, max_tokens=500)
+    for hit in found.hits:
+        await session.pin(hit.seq)
+    pinned: list[int] = [pin.seq for pin in await session.pinned()]
+    await session.unpin(pinned[0])
 
 
 async def script(uri: str) -> None:
