@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from .places import MARK_OR_BARRIER, NUMBERS, OLDEST_FIRST, REMOVAL, is_live
+from .places import CONTENT, MARK_OR_BARRIER, NUMBERS, OLDEST_FIRST, REMOVAL, is_live
 
 if TYPE_CHECKING:
     from .documents import Document
@@ -97,5 +97,5 @@ def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
                 "summary": None,
             }
         },
-        {"$project": dict.fromkeys(["item", "claim", "receipt", "pinned", "pins"], 0)},
+        {"$project": dict.fromkeys([field for field in CONTENT if field != "summary"], 0)},
     ]

@@ -44,8 +44,11 @@ Both fields are indexed, and few documents have either."""
 NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_at", "barrier"]
 """The fields with the state and the numbers of a document, without its item."""
 
+CONTENT = ("item", "summary", "claim", "receipt", "pinned", "pins")
+"""The fields that a removal takes from a document."""
+
 REMOVAL: dict[str, Any] = {
-    "$unset": {"item": "", "summary": "", "claim": "", "receipt": "", "pinned": "", "pins": ""},
+    "$unset": dict.fromkeys(CONTENT, ""),
     "$currentDate": {"gone_at": True},
 }
 """The update that turns an item into a mark."""

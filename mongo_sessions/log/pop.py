@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from .places import LIVE_OR_BARRIER, MARK_OR_BARRIER, is_barrier
+from .places import CONTENT, LIVE_OR_BARRIER, MARK_OR_BARRIER, is_barrier
 
 if TYPE_CHECKING:
     from .documents import Encoded
     from .marks import Marker
 
-_REMOVED = ["item", "summary", "claim", "receipt", "pinned", "pins"]
 _FIELDS = ["item", "barrier", "popped"]
 
 
@@ -46,7 +45,7 @@ def _to_popped(token: ObjectId, now: object) -> list[dict[str, Any]]:
                 "gone_at": {"$cond": [is_item, now, "$gone_at"]},
             }
         },
-        {"$project": dict.fromkeys(_REMOVED, 0)},
+        {"$project": dict.fromkeys(CONTENT, 0)},
         # A barrier keeps the field: barriers are found through the index of summaries.
         {"$set": {"summary": {"$cond": ["$barrier", None, "$$REMOVE"]}}},
     ]

@@ -8,7 +8,7 @@ from .bounded_history import BoundedHistory, PastHistory
 from .cuts import Cut, CutKind, may_start
 from .folds import FoldPhase, FoldState, HasFolds
 from .gap_markers import GapMarkers
-from .in_run import HasInRun, policy_in_run, view_in_run
+from .in_run import HasInRun, HasRecall, policy_in_run, view_in_run
 from .items import starts_turn
 from .last_turns import LastTurns
 from .list_history import ListHistory
@@ -26,7 +26,7 @@ from .policy import (
     Summary,
 )
 from .read_only_history import ReadOnlyHistory
-from .recall.recall import HasRecall, Recall
+from .recall.recall import Recall
 from .structure import allowed_cuts, drop_unpaired
 from .summarize import (
     AgentSummarizer,

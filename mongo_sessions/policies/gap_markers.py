@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .checks import check_coroutine_function
-from .folds import HasFolds
+from .around import PolicyAround
+from .in_run import policy_in_run
 from .names import name_of
-from .policy import HasMaintenance, HasPins, NeedsTokenCounts
+from .policy import NeedsTokenCounts
 from .structure import allowed_cuts
 from .view import Added, Changed, view_of
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from .folds import FoldState
-    from .policy import History, Item, PinnedItem, RetrievalPolicy
+    from .policy import History, Item, RetrievalPolicy
     from .view import Part, View
 
 
-class GapMarkers:
+class GapMarkers(PolicyAround):
     """Show what another policy shows, with a marker in front of a turn after a long pause.
 
     A marker is a user message of one line: ``(Note: 2 days later, 2026-11-24)``. It depends on the
@@ -44,12 +43,11 @@ class GapMarkers:
     def __init__(
         self, policy: RetrievalPolicy, *, longer_than: timedelta = timedelta(hours=6)
     ) -> None:
-        check_coroutine_function("policy", policy)
+        super().__init__(policy)
         if not isinstance(longer_than, timedelta):
             raise TypeError(f"longer_than must be a timedelta, got {longer_than!r}")
         if longer_than < timedelta(minutes=1):
             raise ValueError(f"longer_than must be at least a minute, got {longer_than!r}")
-        self.policy = policy
         self.longer_than = longer_than
         if isinstance(policy, NeedsTokenCounts):
             self.max_tokens = policy.max_tokens
@@ -57,32 +55,14 @@ class GapMarkers:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.policy)}, longer_than={self.longer_than})"
 
-    async def __call__(self, history: History) -> list[Item]:
-        return (await self.view(history)).items
-
-    async def view(self, history: History) -> View:
+    async def view(self, history: History, /) -> View:
         """The view, with its markers as added items of the kind ``"gap"``."""
         shown = await view_of(self.policy, history)
         return replace(shown, parts=self._marked(shown.parts))
 
-    async def maintain(self, history: History) -> bool:
-        """The slow work of the policy inside, if it has any."""
-        return isinstance(self.policy, HasMaintenance) and await self.policy.maintain(history)
-
-    async def fold_state(self, history: History) -> FoldState | None:
-        """The state of the next fold of the policy inside; None if it makes none."""
-        return await self.policy.fold_state(history) if isinstance(self.policy, HasFolds) else None
-
-    @property
-    def pin_tokens(self) -> int:
-        """Room for pinned items; 0 if the policy inside shows none."""
-        return self.policy.pin_tokens if isinstance(self.policy, HasPins) else 0
-
-    def tokens_of_pins(self, history: History, pins: Sequence[PinnedItem]) -> int:
-        """Tokens of these items as the policy inside shows them."""
-        if not isinstance(self.policy, HasPins):
-            return 1  # more than there is room for
-        return self.policy.tokens_of_pins(history, pins)
+    def in_run(self) -> RetrievalPolicy:
+        """What ``policy`` does inside a run, where the items have no dates: no marker is added."""
+        return policy_in_run(self.policy)
 
     def _marked(self, parts: Sequence[Part]) -> list[Part]:
         items = [part.item for part in parts]

@@ -16,7 +16,7 @@ from .view import Added, Changed, CutReason, entry_of, view_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .policy import Entry, Item, RetrievalPolicy
+    from .policy import Entry, History, Item, RetrievalPolicy
     from .tokens import TokenCounter
     from .view import Part, View
 
@@ -27,6 +27,22 @@ class HasInRun(Protocol):
 
     def in_run(self) -> RetrievalPolicy:
         """The policy for the model calls of a run. It must not do slow work."""
+
+
+@runtime_checkable
+class HasRecall(Protocol):
+    """A policy that adds a block to the input of a run."""
+
+    async def recalled(
+        self, history: History, items: Sequence[Item], /, *, before_seq: int | None = None
+    ) -> Item | None:
+        """The block for the newest user message of ``items``; None for no block.
+
+        Args:
+            history: The whole session.
+            items: The input of the run. What is in it is not recalled.
+            before_seq: Only items with a lower seq are recalled. None: all.
+        """
 
 
 def policy_in_run(policy: RetrievalPolicy) -> RetrievalPolicy:

@@ -5,22 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .checks import check_coroutine_function, check_whole_number
-from .folds import HasFolds
+from .around import PolicyAround
+from .checks import check_whole_number
 from .in_run import policy_in_run
 from .items import starts_turn, traits_of
 from .list_history import ListHistory
 from .names import name_of
 from .outputs import shorten_output
-from .policy import HasMaintenance
-from .recall.recall import HasRecall
 from .turn_blocks import TurnBlocks
 from .view import Added, Changed, entry_of, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from .folds import FoldState
     from .policy import Entry, History, Item, RetrievalPolicy
     from .view import Part, View
 
@@ -31,7 +26,7 @@ LEAST_TOKENS = 50
 _LARGEST_BLOCK = 16
 
 
-class TrimToolOutputs:
+class TrimToolOutputs(PolicyAround):
     """Show the view of ``policy``, with large tool outputs shortened in the middle.
 
     An output is shortened if it has more than ``max_tokens`` and is older than the newest
@@ -67,14 +62,6 @@ class TrimToolOutputs:
         ValueError: a number is too small.
     """
 
-    if TYPE_CHECKING:
-        maintain: Callable[[History], Awaitable[bool]]
-        """The one of ``policy``; missing if it has none."""
-        fold_state: Callable[[History], Awaitable[FoldState | None]]
-        """The same."""
-        recalled: Callable[..., Awaitable[Item | None]]
-        """The one of ``policy``, such as :class:`Recall`; missing if it has none."""
-
     def __init__(
         self,
         policy: RetrievalPolicy,
@@ -84,7 +71,7 @@ class TrimToolOutputs:
         block_turns: int | None = None,
         newest_max_tokens: int | None = None,
     ) -> None:
-        check_coroutine_function("policy", policy)
+        super().__init__(policy)
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
         if newest_max_tokens is not None:
             check_whole_number("newest_max_tokens", newest_max_tokens, at_least=max_tokens)
@@ -92,26 +79,16 @@ class TrimToolOutputs:
         self._blocks = TurnBlocks(
             keep_turns, _LARGEST_BLOCK if is_growing else block_turns, growing=is_growing
         )
-        self.policy = policy
         self.max_tokens = max_tokens
         self.keep_turns = self._blocks.keep_turns
         self.block_turns = self._blocks.block_turns
         self.newest_max_tokens = newest_max_tokens
-        if isinstance(policy, HasMaintenance):
-            self.maintain = policy.maintain
-        if isinstance(policy, HasFolds):
-            self.fold_state = policy.fold_state
-        if isinstance(policy, HasRecall):
-            self.recalled = policy.recalled
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({name_of(self.policy)}, max_tokens={self.max_tokens}, "
             f"keep_turns={self.keep_turns})"
         )
-
-    async def __call__(self, history: History, /) -> list[Item]:
-        return (await self.view(history)).items
 
     async def view(self, history: History, /) -> View:
         """The view of ``policy``. A shortened output is :class:`Changed`."""

@@ -6,8 +6,17 @@ import asyncio
 
 import pytest
 
-from mongo_sessions import CannotPin, MongoSessionStore, TokenLimit
+from mongo_sessions import (
+    CannotPin,
+    GapMarkers,
+    MongoSessionStore,
+    Recall,
+    TokenLimit,
+    TrimToolOutputs,
+)
 from mongo_sessions.leases import Leases
+from mongo_sessions.policies import HasFolds, HasMaintenance, policy_in_run, view_in_run
+from mongo_sessions.policies.policy import HasPins
 from tests.support.folding import anchors, is_summary, policy_of, raw, store_of
 from tests.support.scribes import HeldScribe, Scribe, tokens, turns
 
@@ -195,3 +204,29 @@ async def test_a_change_between_the_last_look_of_a_fold_and_its_end_is_not_lost(
     content = await summary_of(session)
     assert ("horse" in content) is (change == "pin")
     assert await anchors(any_database)
+
+
+@pytest.mark.parametrize("around", [Recall, GapMarkers, TrimToolOutputs])
+async def test_a_policy_around_one_with_pins_and_folds_passes_them_on(database, around):
+    policy = around(policy_of(forgetful))
+    store = MongoSessionStore(database, token_counter=tokens, policy=policy)
+    session = store.session("a")
+    await session.add_items([PINNED, *turns(1, 12)])
+    await session.pin(1)
+    await session.flush()
+    assert (await session.explain()).fold is not None
+    assert "correct horse battery staple" in await summary_of(session)
+
+
+@pytest.mark.parametrize("around", [Recall, GapMarkers, TrimToolOutputs])
+def test_a_policy_around_one_without_slow_work_has_none(around):
+    policy = around(TokenLimit(1_000))
+    assert not isinstance(policy, (HasMaintenance, HasFolds, HasPins))
+
+
+async def test_gap_markers_around_a_summary_do_not_summarise_inside_a_run():
+    scribe = Scribe()
+    policy = GapMarkers(policy_of(scribe, background=False))
+    shown = await view_in_run(policy_in_run(policy), turns(1, 200), count_tokens=tokens)
+    assert shown
+    assert scribe.requests == []

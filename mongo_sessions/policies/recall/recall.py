@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from ..checks import check_coroutine_function, check_seconds, check_whole_number
-from ..folds import HasFolds
+from ..around import PolicyAround
+from ..checks import check_seconds, check_whole_number
 from ..in_run import policy_in_run
 from ..items import starts_turn, traits_of
 from ..logger import logger
 from ..names import describe_error, name_of
-from ..policy import HasMaintenance
 from ..summarize.message import is_summary_message
 from ..view import CutReason, view_of
 from ..wrapped_history import WrappedHistory
@@ -21,9 +20,8 @@ from .terms import terms_of
 from .texts import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from ..folds import FoldState
     from ..policy import Entry, Found, History, Item, RetrievalPolicy
     from ..view import View
 
@@ -38,23 +36,7 @@ _MOST_ITEMS = 100
 _VIEWS_WITHOUT_FILTER = 5
 
 
-@runtime_checkable
-class HasRecall(Protocol):
-    """A policy that adds a block to the input of a run."""
-
-    async def recalled(
-        self, history: History, items: Sequence[Item], /, *, before_seq: int | None = None
-    ) -> Item | None:
-        """The block for the newest user message of ``items``; None for no block.
-
-        Args:
-            history: The whole session.
-            items: The input of the run. What is in it is not recalled.
-            before_seq: Only items with a lower seq are recalled. None: all.
-        """
-
-
-class Recall:
+class Recall(PolicyAround):
     """Show the view of ``policy``, and recall older items that the new message refers to.
 
     The new user message is the query of a search among the items that are *not* in the view. What
@@ -88,28 +70,18 @@ class Recall:
         ValueError: a number is too small.
     """
 
-    if TYPE_CHECKING:
-        maintain: Callable[[History], Awaitable[bool]]
-        """The one of ``policy``; missing if it has none."""
-
     def __init__(
         self, policy: RetrievalPolicy, max_tokens: int = 1_000, *, seconds: float = 1.0
     ) -> None:
-        check_coroutine_function("policy", policy)
+        super().__init__(policy)
         check_whole_number("max_tokens", max_tokens, at_least=LEAST_TOKENS)
         check_seconds("seconds", seconds)
-        self.policy = policy
         self.max_tokens = max_tokens
         self.seconds = seconds
         self._views_without_filter = 0
-        if isinstance(policy, HasMaintenance):
-            self.maintain = policy.maintain
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.policy)}, max_tokens={self.max_tokens})"
-
-    async def __call__(self, history: History, /) -> list[Item]:
-        return (await self.view(history)).items
 
     async def view(self, history: History, /) -> View:
         """The view of ``policy``: the block is not a part of it."""
@@ -121,10 +93,6 @@ class Recall:
     def in_run(self) -> RetrievalPolicy:
         """What ``policy`` does inside a run."""
         return _InRun(policy_in_run(self.policy), self.max_tokens)
-
-    async def fold_state(self, history: History, /) -> FoldState | None:
-        """That of ``policy``."""
-        return await self.policy.fold_state(history) if isinstance(self.policy, HasFolds) else None
 
     async def recalled(
         self, history: History, items: Sequence[Item], /, *, before_seq: int | None = None
