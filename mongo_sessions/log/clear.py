@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from .places import CONTENT, MARK_OR_BARRIER, NUMBERS, OLDEST_FIRST, REMOVAL, is_live
+from .places import (
+    BARRIER,
+    CONTENT,
+    MARK_OR_BARRIER,
+    NEWEST_FIRST,
+    NUMBERS,
+    OLDEST_FIRST,
+    REMOVAL,
+    is_live,
+)
 
 if TYPE_CHECKING:
     from .documents import Document
     from .drivers import AnyDriver
+    from .lasting import LastingReads
     from .marks import Marker
     from .retries import Retries
 
@@ -99,3 +109,9 @@ def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
         },
         {"$project": dict.fromkeys([field for field in CONTENT if field != "summary"], 0)},
     ]
+
+
+async def cleared_to(lasting: LastingReads, session_id: str) -> int:
+    """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
+    found = await lasting.find_one({"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST)
+    return 0 if found is None else found["seq"]

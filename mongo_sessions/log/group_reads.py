@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from .documents import Document
-    from .drivers import AnyDriver
     from .lasting import LastingReads
     from .search_scope import Scope
 
@@ -20,7 +19,6 @@ _SHAPE = [
     *("item.approval_request_id", "item.caller"),
 ]
 _LONGEST_TURN = 2_000
-_BATCH = 10_000
 
 
 class GroupReads:
@@ -31,7 +29,7 @@ class GroupReads:
 
     async def all_documents(self, session_id: str, scope: Scope) -> list[Document]:
         """Every document with an item, newest first: for a server that cannot compare."""
-        return await self._find(scope.query(session_id), 0)
+        return await self._lasting.find(scope.query(session_id), None, NEWEST_FIRST, 0)
 
     async def documents(
         self, session_id: str, scope: Scope, places: Collection[int]
@@ -82,15 +80,4 @@ class GroupReads:
         # The list alone bounds the index: one key is read for each place.
         wanted = [seq for seq in places if seq > scope.after_seq]
         query["seq"] = {**query["seq"], "$in": wanted}
-        return await self._find(query, len(places), fields)
-
-    async def _find(
-        self, query: Document, limit: int, fields: list[str] | None = None
-    ) -> list[Document]:
-        async def find(items: AnyDriver) -> list[Document]:
-            cursor = items.find(query, fields).sort(NEWEST_FIRST).limit(limit)
-            # By default, the first answer of the server has 101 documents at most.
-            found: list[Document] = await cursor.batch_size(limit or _BATCH).to_list(None)
-            return found
-
-        return await self._lasting.retry(find)
+        return await self._lasting.find(query, fields, NEWEST_FIRST, len(places))

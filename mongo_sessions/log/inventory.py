@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .drivers import AnyDriver, maybe_await
-from .places import BARRIER, NEWEST_FIRST
+from .clear import cleared_to
+from .places import OLDEST_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,10 +47,8 @@ class Inventory:
 
     async def totals(self, session_id: str, *, split_seq: int, last_seq: int) -> Totals:
         """Count the items up to ``last_seq``: up to ``split_seq``, and after it."""
-        barrier = await self._lasting.find_one(
-            {"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST
-        )
-        seqs = {"$gt": barrier["seq"] if barrier else 0, "$lte": last_seq}
+        after_seq = await cleared_to(self._lasting, session_id)
+        seqs = {"$gt": after_seq, "$lte": last_seq}
         pipeline: list[Document] = [
             {"$match": {"session_id": session_id, "seq": seqs, "item": {"$exists": True}}},
             {
@@ -64,13 +62,7 @@ class Inventory:
                 }
             },
         ]
-
-        async def aggregate(items: AnyDriver) -> list[Document]:
-            cursor = await maybe_await(items.aggregate(pipeline))
-            found: list[Document] = await cursor.to_list(None)
-            return found
-
-        groups = await self._lasting.retry(aggregate)
+        groups = await self._lasting.aggregate(pipeline)
         if not groups:
             return Totals()
         counted = {group["_id"]: Counted(group["items"], group["tokens"]) for group in groups}
@@ -88,10 +80,6 @@ class Inventory:
         if not wanted:
             return {}
         query: Document = {"session_id": session_id, "seq": {"$in": wanted}}
-
-        async def find(items: AnyDriver) -> list[Document]:
-            cursor = items.find(query, {"_id": 0, "seq": 1, "created_at": 1}).limit(len(wanted))
-            found: list[Document] = await cursor.to_list(None)
-            return found
-
-        return {found["seq"]: found["created_at"] for found in await self._lasting.retry(find)}
+        fields = ["seq", "created_at"]
+        found = await self._lasting.find(query, fields, OLDEST_FIRST, len(wanted))
+        return {one["seq"]: one["created_at"] for one in found}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from .drivers import maybe_await
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 # For the read of another task. A reader has a deadline of its own, which this must not exceed far.
 _WAIT_SECONDS = 2.0
+_BATCH = 10_000
 
 
 class _Election(NamedTuple):
@@ -74,6 +77,33 @@ class LastingReads:
             lambda items: items.find_one(query, fields, sort=sort)
         )
         return found
+
+    async def find(
+        self,
+        query: Document,
+        fields: Document | list[str] | None,
+        sort: list[tuple[str, int]],
+        limit: int,
+    ) -> list[Document]:
+        """The first ``limit`` documents (0: all) that match ``query``; retried."""
+
+        async def find(items: AnyDriver) -> list[Document]:
+            cursor = items.find(query, fields).sort(sort).limit(limit)
+            # By default, the first answer of the server has 101 documents at most.
+            found: list[Document] = await cursor.batch_size(limit or _BATCH).to_list(None)
+            return found
+
+        return await self.retry(find)
+
+    async def aggregate(self, pipeline: list[Document]) -> list[Document]:
+        """The result of ``pipeline``; retried."""
+
+        async def aggregate(items: AnyDriver) -> list[Document]:
+            cursor = await maybe_await(items.aggregate(pipeline))
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
+        return await self.retry(aggregate)
 
     async def read(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
         """Call ``command`` with the collection, perhaps twice, and return its result."""

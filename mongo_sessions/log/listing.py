@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pymongo
 
 from .documents import Head
-from .drivers import AnyDriver, maybe_await
 from .places import (
     BARRIER,
     LIVE_OR_BARRIER,
@@ -131,13 +130,8 @@ class Listing:
             {"$sort": {"_id": 1}},
             {"$limit": limit},
         ]
-
-        async def aggregate(items: AnyDriver) -> list[Document]:
-            cursor = await maybe_await(items.aggregate(pipeline))
-            found: list[Document] = await cursor.to_list(None)
-            return [_without_nulls(document) for document in found]
-
-        return await self._lasting.retry(aggregate)
+        found = await self._lasting.aggregate(pipeline)
+        return [_without_nulls(document) for document in found]
 
 
 def _is_surely_there(first: Document, newest: Document) -> bool:

@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from .append import Appender
 from .claims import Claims
-from .clear import Clearer
+from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
 from .counts import Counts
 from .documents import STORED, in_utc, is_utf8
@@ -29,7 +29,7 @@ from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
 from .pins import Pins
-from .places import BARRIER, NEWEST_FIRST, Page, head_of, newest_page, oldest_page
+from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
@@ -198,10 +198,8 @@ class Log:
         return in_utc(told["localTime"])
 
     async def cleared_to(self, session_id: str) -> int:
-        """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
-        query = {"session_id": session_id, **BARRIER}
-        found = await self._lasting.find_one(query, {"_id": 0, "seq": 1}, NEWEST_FIRST)
-        return 0 if found is None else found["seq"]
+        """See :func:`.clear.cleared_to`."""
+        return await cleared_to(self._lasting, session_id)
 
     async def find(
         self, session_id: str, ids: Collection[str], before_seq: int, limit: int
@@ -221,14 +219,8 @@ class Log:
         return newest_page(documents, limit)[0].documents
 
     async def _read(self, query: Document, limit: int, direction: int) -> list[Document]:
-        async def find(items: AnyDriver) -> list[Document]:
-            # batch_size: by default, the first answer of the server has 101 documents at most.
-            cursor = items.find(query).sort("seq", direction).limit(limit).batch_size(limit)
-            found: list[Document] = await cursor.to_list(None)
-            return found
-
         # Lasting: appends are numbered after these documents, and pollers resume after them.
-        return await self._lasting.retry(find)
+        return await self._lasting.find(query, None, [("seq", direction)], limit)
 
     def _clean(self, session_id: str, barrier: Document) -> None:
         async def clean() -> bool:

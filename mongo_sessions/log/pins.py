@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .places import BARRIER, NEWEST_FIRST, OLDEST_FIRST, is_barrier
+from .clear import cleared_to
+from .places import NEWEST_FIRST, OLDEST_FIRST, is_barrier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ class Pins:
 
     async def all(self, session_id: str) -> list[Document]:
         """Every pinned item, oldest first, by its mark. The server scans the session."""
-        after = {"$gt": await self._cleared_to(session_id)}
+        after = {"$gt": await cleared_to(self._lasting, session_id)}
         return await self._find({"session_id": session_id, "seq": after, **_MARKED})
 
     async def covered(self, session_id: str, up_to: int) -> list[Document]:
@@ -92,7 +93,7 @@ class Pins:
                 await self._change(session_id, anchor, change, {"pins.seq": {"$ne": new}})
 
     async def _mark(self, session_id: str, seq: int, change: Document) -> bool:
-        if await self._cleared_to(session_id) >= seq:
+        if await cleared_to(self._lasting, session_id) >= seq:
             return False  # cleared, and perhaps not removed yet
         query = {"session_id": session_id, "seq": seq, "item": {"$exists": True}}
         result = await self._retries.run(lambda: self._items.update_one(query, change))
@@ -135,17 +136,7 @@ class Pins:
         return await self._find({"session_id": session_id, "$or": places, **_MARKED})
 
     async def _find(self, query: Document) -> list[Document]:
-        async def find(items: AnyDriver) -> list[Document]:
-            cursor = items.find(query, _FIELDS).sort(OLDEST_FIRST).limit(2 * MOST_PINS)
-            found: list[Document] = await cursor.to_list(None)
-            return found
-
-        return await self._lasting.retry(find)
-
-    async def _cleared_to(self, session_id: str) -> int:
-        query = {"session_id": session_id, **BARRIER}
-        barrier = await self._lasting.find_one(query, ["seq"], NEWEST_FIRST)
-        return 0 if barrier is None else barrier["seq"]
+        return await self._lasting.find(query, _FIELDS, OLDEST_FIRST, 2 * MOST_PINS)
 
 
 def to_pins(marked: Sequence[Document]) -> list[Document]:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .documents import Document
-    from .drivers import AnyDriver
     from .lasting import LastingReads
 
 # The most documents that one search examines: a session may have no receipt at all, and a batch of
@@ -90,13 +89,9 @@ class Receipts:
         if seq is not None:
             query["seq"] = seq
 
-        async def find(items: AnyDriver) -> list[Document]:
-            # Not a filter for receipts, with which a session without any would be scanned whole.
-            cursor = items.find(query, _FIELDS).sort(NEWEST_FIRST).limit(_MOST_EXAMINED)
-            found: list[Document] = await cursor.batch_size(_MOST_EXAMINED).to_list(None)
-            return found
-
-        for document in await self._lasting.retry(find):
+        # Not a filter for receipts, with which a session without any would be scanned whole.
+        found = await self._lasting.find(query, _FIELDS, NEWEST_FIRST, _MOST_EXAMINED)
+        for document in found:
             if is_barrier(document):
                 return None
             if is_live(document) and (receipt := receipt_of(document)):

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..summarize.tags import CONVERSATION_RECORD, wrap_in_tag
+from ..summarize.transcript import utf8
 from .excerpts import excerpt
 from .texts import text_of
 
@@ -95,8 +96,7 @@ def _line(
     names: Mapping[str, str],
 ) -> _Line | None:
     speaker, text = _speaker_and_text(entry.item, names)
-    # JSON can hold a lone surrogate, but no client can send it.
-    text = text.encode("utf-8", "replace").decode().strip()
+    text = utf8(text).strip()
     if not text:
         return None
     heading = f"#{entry.seq} {speaker}: "
@@ -127,4 +127,4 @@ def _speaker_and_text(item: Item, names: Mapping[str, str]) -> tuple[str, str]:
 
 def _clean(name: object) -> str:
     """A name in one line: an application may store any text as a role or a name."""
-    return " ".join(str(name)[:_LONGEST_SPEAKER].encode("utf-8", "replace").decode().split())
+    return " ".join(utf8(str(name)[:_LONGEST_SPEAKER]).split())

@@ -1,7 +1,6 @@
 """Items of a conversation as a record for the model: data with seq, date and speaker, no request.
 
-Each item is one paragraph. Its first line starts with seq, date and speaker, its further lines are
-indented: so no text inside an item can imitate another item.
+Each item is one paragraph, whose first line starts with seq, date and speaker.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..summarize.tags import CONVERSATION_RECORD, wrap_in_tag
-from ..summarize.transcript import shortened, speaker_and_text, tool_names
+from ..summarize.transcript import as_paragraph, shortened, speaker_and_text, tool_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,11 +47,6 @@ def fitted(text: str, max_tokens: int, count: Callable[[str], int]) -> str:
 
 
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
-    speaker, text = speaker_and_text(entry.item, names)
-    # JSON can hold a lone surrogate, but no client can send it.
-    text = text.encode("utf-8", "replace").decode()
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    heading = f"[{entry.seq}, {entry.created_at:%Y-%m-%d %H:%M}] {' '.join(speaker.split())}: "
-    return heading + "\n  ".join(lines)
+    return as_paragraph(
+        f"{entry.seq}, {entry.created_at:%Y-%m-%d %H:%M}", *speaker_and_text(entry.item, names)
+    )

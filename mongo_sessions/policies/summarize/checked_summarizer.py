@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..names import describe_error
 from .summarizers import SummaryError
 from .tags import escape_tags
+from .transcript import utf8
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -64,7 +65,7 @@ class CheckedSummarizer:
             raise SummaryFailedError(f"the answer was of type {type(answer).__name__}, not str")
         self.meter.count_answer(answer)
         # A model can write a lone surrogate in JSON; it cannot be stored as UTF-8.
-        text = answer.strip().encode("utf-8", "replace").decode()
+        text = utf8(answer.strip())
         if not text:
             raise SummaryFailedError("the answer was empty")
         # An answer within wanted_tokens is never refused: the retries would never end.

@@ -87,14 +87,14 @@ def _cut_in_two(text: str) -> list[str]:
 def quoted(item: Item, created_at: datetime, seq: int) -> str:
     """One item as a paragraph, however long it is: base64 alone is left out."""
     speaker, text = speaker_and_text(item, {}, shorten=_readable)
-    return _as_paragraph(f"{created_at:%Y-%m-%d %H:%M}, item {seq}", speaker, text or "-")
+    return as_paragraph(f"{created_at:%Y-%m-%d %H:%M}, item {seq}", speaker, text or "-")
 
 
 def content_of(item: Item) -> str:
     """The text of a message, or of an output; empty for any other item."""
     for field in ("content", "output"):
         if (content := item.get(field)) is not None:
-            return _utf8(_readable(_content(content)))
+            return utf8(_readable(_content(content)))
     return ""
 
 
@@ -110,7 +110,7 @@ def commands(item: Item) -> list[str]:
         for name in ("command", "commands", "cmd")
         if (value := some.get(name))
     ]
-    return [_utf8(command) for value in values for command in _commands(value)]
+    return [utf8(command) for value in values for command in _commands(value)]
 
 
 def _commands(value: Any) -> list[str]:  # noqa: ANN401 - any JSON value
@@ -135,16 +135,21 @@ def _parsed(arguments: object) -> object:
 def _paragraph(entry: Entry, names: dict[str, str]) -> str:
     """One item; empty for an item without content, such as encrypted reasoning."""
     speaker, text = speaker_and_text(entry.item, names)
-    return _as_paragraph(f"{entry.created_at:%Y-%m-%d %H:%M}", speaker, text)
+    return as_paragraph(f"{entry.created_at:%Y-%m-%d %H:%M}", speaker, text)
 
 
-def _utf8(text: str) -> str:
+def utf8(text: str) -> str:
     """JSON can hold a lone surrogate, but no client can send it, and no database store it."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _as_paragraph(where: str, speaker: str, text: str) -> str:
-    lines = [line for line in _utf8(text).splitlines() if line.strip()]
+def as_paragraph(where: str, speaker: str, text: str) -> str:
+    """A paragraph with the place and the speaker in front; empty for an empty text.
+
+    Its further lines are indented, so no text inside an item can imitate another item, and tags of
+    ours in it are escaped.
+    """
+    lines = [line for line in utf8(text).splitlines() if line.strip()]
     if not lines:
         return ""
     return escape_tags(f"[{where}] {' '.join(speaker.split())}: " + f"\n{_INDENT}".join(lines))
