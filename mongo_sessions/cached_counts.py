@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from .counting import Counting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .policies import Item, TokenCounter
 
-# A counter takes about 25 µs per KB: more would block the event loop.
-_COUNT_IN_THREAD_BYTES = 64 * 1024
 _MOST_COUNTS = 10_000
 """About a megabyte."""
 
@@ -22,36 +21,48 @@ class CachedCounts:
     """A token counter that remembers the counts of ``counter``. An item is known by its JSON."""
 
     def __init__(self, counter: TokenCounter) -> None:
-        self._counter = counter
+        self._counting = Counting(counter)
         self._counts: dict[bytes, int] = {}
-        self._counter_is_loaded = False
 
     def __call__(self, item: Item, /) -> int:
         key = _key(_encoded(item))
         if (count := self._counts.get(key)) is None:
-            count = self._counter(item)
+            count = self._counting.one(item)
             self._remember({key: count})
         return count
 
-    async def prepare(self, items: Iterable[Item]) -> None:
-        """Count the items that are not known: many or long ones in a thread."""
+    async def prepare(self, items: Iterable[Item]) -> TokenCounter:
+        """Count the items that are not known: many or long ones in a thread.
+
+        Returns a counter that knows these objects without encoding them again. Keep it no longer
+        than them.
+
+        Raises:
+            ValueError: the counter returned anything but a whole number from 0 up.
+        """
+        keys: dict[int, bytes] = {}
+        counts: dict[bytes, int] = {}
         new: dict[bytes, Item] = {}
         size = 0
         for item in items:
             encoded = _encoded(item)
-            key = _key(encoded)
-            if key not in self._counts and key not in new:
+            key = keys[id(item)] = _key(encoded)
+            if (known := self._counts.get(key)) is not None:
+                counts[key] = known
+            elif key not in new:
                 new[key] = item
                 size += len(encoded)
-        if self._counter_is_loaded and size < _COUNT_IN_THREAD_BYTES:
-            counts = self._count(new)
-        else:
-            counts = await asyncio.to_thread(self._count, new)
-            self._counter_is_loaded = True
-        self._remember(counts)
+        counted = cast("list[int]", await self._counting.all(list(new.values()), size))
+        made = dict(zip(new, counted, strict=True))
+        self._remember(made)
+        counts |= made
+        by_object = {one: counts[key] for one, key in keys.items()}
 
-    def _count(self, items: dict[bytes, Item]) -> dict[bytes, int]:
-        return {key: self._counter(item) for key, item in items.items()}
+        def count(item: Item, /) -> int:
+            tokens = by_object.get(id(item))
+            return self(item) if tokens is None else tokens
+
+        return count
 
     def _remember(self, counts: dict[bytes, int]) -> None:
         if len(self._counts) + len(counts) > _MOST_COUNTS:

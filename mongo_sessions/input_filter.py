@@ -117,11 +117,11 @@ def run_filter(
     async def bounded(data: CallModelData[Any]) -> ModelInputData:
         model_data = data.model_data if after is None else await _result_of(after, data)
         items = cast("list[Item]", model_data.input)
-        await counts.prepare(items)
+        count_tokens = await counts.prepare(items)
         shown = await view_in_run(
             run_policy,
             items,
-            count_tokens=counts,
+            count_tokens=count_tokens,
             overhead_tokens=0 if session is None else session.overhead_tokens,
         )
         if blocks is not None:
