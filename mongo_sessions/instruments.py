@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _SCOPE = "mongo_sessions"
 
-# Those of db.client.operation.duration, and some more: an operation may retry for ten minutes.
+# The buckets of db.client.operation.duration, and more: an operation may retry for ten minutes.
 _OPERATION_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 600]
-# Those of gen_ai.client.operation.duration, rounded: most of a fold is requests to a model.
+# The buckets of gen_ai.client.operation.duration, rounded: most of a fold is a model's answers.
 _FOLD_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320]
 # Powers of two as in gen_ai.client.token.usage, up to the largest context of a model.
 _TOKENS = [64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 1048576]

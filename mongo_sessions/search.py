@@ -85,7 +85,7 @@ class Searches(ABC):
 
         Args:
             query: Any text; nothing in it is an operator. Its first 20,000 characters count. Words
-                such as "the" count only if there are no others. Empty: nothing is found.
+                such as "the" count only if there is no other word. Empty: nothing is found.
             before: Only items that were added before this time. It must have a time zone.
             after: Only items that were added at this time or later. It must have a time zone.
             limit: The most hits, 1 to 100. Two items of one group are one hit.

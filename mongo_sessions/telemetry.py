@@ -62,7 +62,7 @@ def note_added(items: Sequence[NewItem], head: Head | None) -> None:
 
 
 def note_removed(items: int) -> None:
-    """The operation has removed so many items."""
+    """The operation has removed this number of items."""
     if IS_ON and (recording := spans.recording.get()):
         recording.attributes["mongo_sessions.items"] = items
 

@@ -104,7 +104,7 @@ async def _search(session: MongoSession, max_tokens: int, arguments: Arguments) 
             "compared. To search older ones, give before."
         )
     if not found.hits:
-        return " ".join(["Nothing in the record matches these words. Try others.", *notes])
+        return " ".join(["Nothing in the record matches these words. Try other words.", *notes])
     page = _Page(max_tokens)
     shown = 0
     for hit in found.hits:

@@ -24,7 +24,7 @@ Method = TypeVar("Method", bound="Callable[..., Awaitable[Any]]")
 def traced(method: Method) -> Method:
     """Decorate a method of a session: each call is an operation, named after the method.
 
-    Its errors are those of :func:`explaining`.
+    Its errors are the ones of :func:`explaining`.
     """
     method = explaining(method)
     if not IS_ON:

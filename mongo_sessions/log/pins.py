@@ -126,7 +126,7 @@ class Pins:
         up_to: int | None,
         seqs: Sequence[int] = (),
     ) -> list[Document]:
-        """The marked items that ``anchor`` carries, those after it, and those at ``seqs``."""
+        """The marked items that ``anchor`` carries, after it, and at ``seqs``."""
         after = {"$gt": anchor["seq"] if anchor else 0}
         carried = [one["seq"] for one in (anchor or {}).get("pins", ())]
         places = [

@@ -74,7 +74,7 @@ async def view_in_run(
     summary_tokens = count_tokens(items[0]) if has_summary else 0
     view = await run.view(policy, pinned_tokens=summary_tokens)
     if view.budget is not None and 4 * summary_tokens > 3 * view.budget:
-        # Not a summary of ours: those leave room for the newest items.
+        # A summary of ours leaves room for the newest items: this is none.
         has_summary, summary_tokens = False, 0
         run = _Run(items, count_tokens, overhead_tokens)
         view = await run.view(policy, pinned_tokens=0)

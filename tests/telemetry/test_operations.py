@@ -136,7 +136,7 @@ async def test_an_error_is_recorded_by_its_type(database, recorded):
     [("get_items", ()), ("add_items", (turns(1, 2),)), ("pop_item", ()), ("clear_session", ())],
 )
 async def test_retries_are_counted(operation, arguments, database, recorded):
-    """Also those of a group commit, whose task runs in a context of its own."""
+    """Also the retries of a group commit, whose task runs in a context of its own."""
     session = MongoSessionStore(database, token_counter=tokens).session("a")
     await session.add_items(turns(1, 2))
     await recorded.clear()

@@ -60,7 +60,7 @@ def ranked(
     items: int,
     constants: Constants = CONSTANTS,
 ) -> list[Ranked]:
-    """Items in the order of their scores, best first; those beside a match, too.
+    """Items in the order of their scores, best first; the items beside a match, too.
 
     Args:
         terms: The terms of the query.

@@ -118,7 +118,7 @@ class Term(NamedTuple):
 def terms_of(
     query: str, *, stop_words: frozenset[str] = STOP_WORDS, has_stems: bool = True
 ) -> list[Term]:
-    """The terms of ``query``: at most :data:`MOST_TERMS`, without those that say little.
+    """The terms of ``query``: at most :data:`MOST_TERMS`, without words that say little.
 
     Of a longer query, the longest words are taken, and numbers first. A query of nothing but words
     that say little ("who are you") has these words.

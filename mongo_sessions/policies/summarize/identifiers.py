@@ -111,7 +111,7 @@ class Span(NamedTuple):
 
 
 def identifiers(text: str, *, with_quotes: bool = True) -> list[Span]:
-    """The identifiers in the first :data:`MOST_CHARS`, in order; those inside longer ones left out.
+    """The identifiers in the first :data:`MOST_CHARS`, in order, without any inside a longer one.
 
     ``with_quotes``: whether a quoted string is one. In JSON, every name would be.
     """

@@ -103,7 +103,7 @@ def within(
 ) -> list[Keepsake]:
     """The newest that have ``tokens`` together, oldest first: the longest unused leaves first.
 
-    Standing instructions come first, up to half of the room: nobody repeats them.
+    Standing instructions come first, up to half of the room: a user says them once.
     """
     standing = [one for one in keepsakes if one.is_standing]
     chosen, used = _newest(standing, tokens // 2, count)

@@ -231,7 +231,7 @@ def _shortened(text: str) -> str:
 
 
 def shortened(text: str, characters: int) -> str:
-    """The beginning and the end of a text, if it has more than so many characters."""
+    """The beginning and the end of a text, if it has more characters than this."""
     left_out = len(text) - characters
     if left_out <= 0:
         return text
