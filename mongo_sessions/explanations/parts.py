@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ..policies import CutReason, FoldPhase
-from .rows import date, percent
+from .rows import date, percent, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -164,9 +164,10 @@ class SharedPrefix:
     """Of the tokens of this prompt, from 0 to 1; of its items if the store counts no tokens."""
 
     def __str__(self) -> str:
+        items = f"{self.items:,} {plural('item', self.items)}"
         return (
-            f"{self.items:,} items, {self.tokens:,} tokens ({percent(self.share)}), the same as in "
-            f"the call that wrote item {self.seq:,}"
+            f"{items}, {self.tokens:,} tokens ({percent(self.share)}), the same as in the call that "
+            f"wrote item {self.seq:,}"
         )
 
 

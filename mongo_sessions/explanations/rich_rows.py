@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .rows import BLOCKS, Bar, Numbers, Sentence, Title
+from .rows import BLOCKS, Bar, Numbers, Sentence, Title, plural
 from .text import cells
 
 if TYPE_CHECKING:
@@ -78,5 +78,6 @@ def _add_numbers(table: Table, row: Numbers) -> None:
     else:
         mark = (BLOCKS[row.block], _STYLES[row.block]) if row.block else " "
         label = Text.assemble("  ", mark, f" {row.label}")
-    word = "item" if row.items == 1 else "items"
-    table.add_row(label, f"{row.items:,} {word}", f"{row.tokens:,} tokens", row.note)
+    table.add_row(
+        label, f"{row.items:,} {plural('item', row.items)}", f"{row.tokens:,} tokens", row.note
+    )

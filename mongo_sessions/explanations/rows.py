@@ -54,6 +54,10 @@ Row: TypeAlias = "Title | Bar | Numbers | Sentence | None"
 """None is an empty line."""
 
 
+def plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"
+
+
 def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 

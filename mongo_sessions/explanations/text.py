@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from .rows import BLOCKS, Bar, Numbers, Sentence, Title
+from .rows import BLOCKS, Bar, Numbers, Sentence, Title, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +54,4 @@ def _numbers(row: Numbers) -> str:
     mark = BLOCKS[row.block] if row.block else " "
     label = row.label if row.is_sum else f"  {mark} {row.label}"
     note = f"  ({row.note})" if row.note else ""
-    return f"{label:25}{row.items:>7,} {_plural('item', row.items):5}{row.tokens:>10,} tokens{note}"
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f"{word}s"
+    return f"{label:25}{row.items:>7,} {plural('item', row.items):5}{row.tokens:>10,} tokens{note}"
