@@ -166,8 +166,8 @@ class SharedPrefix:
     def __str__(self) -> str:
         items = f"{self.items:,} {plural('item', self.items)}"
         return (
-            f"{items}, {self.tokens:,} tokens ({percent(self.share)}), the same as in the call that "
-            f"wrote item {self.seq:,}"
+            f"{items}, {self.tokens:,} tokens ({percent(self.share)}), the same as in the call "
+            f"that wrote item {self.seq:,}"
         )
 
 

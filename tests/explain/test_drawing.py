@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mongo_sessions import MongoSessionStore, TokenLimit
 from mongo_sessions.explanations import Explanation
-from mongo_sessions.explanations.parts import Amount
+from mongo_sessions.explanations.parts import Amount, SharedPrefix
 from mongo_sessions.explanations.text import cells
 from tests.support.folding import summarised_session
 from tests.support.policies import POLICIES
@@ -128,3 +128,9 @@ async def test_items_that_an_api_would_reject_are_left_out_for_that_reason(datab
     explained = await session.explain()
     assert (explained.left_out.items, explained.cut.seq) == (1, 2)
     assert "(without a counterpart)" in str(explained)
+
+
+def test_one_item_is_not_called_items():
+    one, two = (SharedPrefix(seq=2, items=items, tokens=9, share=0.56) for items in (1, 2))
+    assert str(one) == "1 item, 9 tokens (56 %), the same as in the call that wrote item 2"
+    assert str(two).startswith("2 items, ")
