@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .cancellation import run_to_completion
 from .explanations import Explainer, Prompts, summary_on
+from .log.places import MAX_SEQ
 from .log.server import explaining
 from .pinning import Pinning
 from .policies.checks import check_whole_number
@@ -50,7 +51,7 @@ class Inspection(Pinning):
             ValueError: ``at_seq`` is below 1.
         """
         if at_seq is not None:
-            check_whole_number("at_seq", at_seq, at_least=1)
+            check_whole_number("at_seq", at_seq, at_least=1, at_most=MAX_SEQ)
         explainer = await self._explainer()
         return await (explainer.now() if at_seq is None else explainer.at(at_seq))
 

@@ -8,6 +8,7 @@ from .cancellation import run_to_completion
 from .errors import CannotPin
 from .history import to_pinned
 from .log.pins import MOST_PINS
+from .log.places import MAX_SEQ
 from .log.server import explaining
 from .policies import HasPins
 from .policies.checks import check_whole_number
@@ -46,7 +47,7 @@ class Pinning:
                 policy shows no pinned items.
             ValueError: ``seq`` is below 1.
         """
-        check_whole_number("seq", seq, at_least=1)
+        check_whole_number("seq", seq, at_least=1, at_most=MAX_SEQ)
         policy = self.policy
         if not isinstance(policy, HasPins):
             given = "no policy" if policy is None else name_of(policy)
@@ -76,7 +77,7 @@ class Pinning:
     @explaining
     async def unpin(self, seq: int) -> None:
         """Show the item as any other again. If it is not pinned, nothing is changed."""
-        check_whole_number("seq", seq, at_least=1)
+        check_whole_number("seq", seq, at_least=1, at_most=MAX_SEQ)
         log, _ = await self._pins_of()
         await run_to_completion(log.log.pins.unpin(self.session_id, seq))
 

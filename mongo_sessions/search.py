@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .log.documents import decode
+from .log.places import MAX_SEQ
 from .log.server import explaining
 from .policies.checks import check_seconds, check_whole_number
 from .policies.recall.groups import Groups, Shape
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _MOST_HITS = 100
 # Items to either side of a hit among which its group is looked for first.
 _REACH = 16
-_NO_END = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,9 @@ class Searches(ABC):
         if not isinstance(query, str):
             raise TypeError(f"query must be a str, got {type(query).__name__}")
         dates = _dates(before, after)
-        check_whole_number("limit", limit, at_least=1)
-        check_whole_number("neighbours", neighbours, at_least=0)
+        check_whole_number("limit", limit, at_least=1, at_most=_MOST_HITS)
+        check_whole_number("neighbours", neighbours, at_least=0, at_most=_REACH)
         check_seconds("seconds", seconds)
-        if limit > _MOST_HITS:
-            raise ValueError(f"limit must be at most {_MOST_HITS}, got {limit!r}")
-        if neighbours > _REACH:
-            raise ValueError(f"neighbours must be at most {_REACH}, got {neighbours!r}")
         if max_tokens is not None:
             check_whole_number("max_tokens", max_tokens, at_least=1)
             if not self._connections.state.counting.is_on:
@@ -133,7 +129,7 @@ async def _hits(
     merged = groups.merged(seqs, limit)
     far = await log.group_reads.questions(session_id, scope, groups.lacking_question(merged))
     if ids := groups.lacking_counterpart(merged):
-        far += await log.find(session_id, ids, _NO_END, _MOST_HITS)
+        far += await log.find(session_id, ids, MAX_SEQ, _MOST_HITS)
     if far:
         known = {document["seq"]: document for document in (*found, *far)}
         groups = Groups(map(_shape, known.values()))

@@ -10,12 +10,16 @@ from .names import name_of
 _YEAR = 365 * 86_400
 
 
-def check_whole_number(name: str, value: object, *, at_least: int) -> None:
-    """Raise TypeError unless ``value`` is an int, ValueError if it is below ``at_least``."""
+def check_whole_number(
+    name: str, value: object, *, at_least: int, at_most: int | None = None
+) -> None:
+    """Raise TypeError unless ``value`` is an int, ValueError if it is out of range."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     if value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {value!r}")
+    if at_most is not None and value > at_most:
+        raise ValueError(f"{name} must be at most {at_most}, got {value!r}")
 
 
 def check_callable(name: str, value: object) -> None:

@@ -105,7 +105,8 @@ async def test_a_limit_must_be_a_whole_number(database, limit):
 
 
 @pytest.mark.parametrize(
-    ("after_seq", "error"), [("3", TypeError), (None, TypeError), (-1, ValueError)]
+    ("after_seq", "error"),
+    [("3", TypeError), (None, TypeError), (-1, ValueError), (10**30, ValueError)],
 )
 async def test_entries_refuses_an_invalid_after_seq(database, after_seq, error):
     with pytest.raises(error, match="after_seq must be"):

@@ -133,6 +133,8 @@ async def test_what_has_no_room_is_refused_and_nothing_is_changed(any_database):
         await session.pin(99)
     with pytest.raises(ValueError, match="seq must be at least 1, got 0"):
         await session.pin(0)
+    with pytest.raises(ValueError, match=r"seq must be at most \d+, got 10{30}$"):
+        await session.pin(10**30)
 
 
 @pytest.mark.parametrize("policy", [None, TokenLimit(1_000)])
