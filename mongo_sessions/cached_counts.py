@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from .counting import Counting
+from .policies.checks import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,20 +16,27 @@ if TYPE_CHECKING:
     from .policies import Item, TokenCounter
 
 _MOST_COUNTS = 10_000
-"""About a megabyte."""
+"""About a megabyte. Twice the items of the longest list, if that is more."""
 
 
 class CachedCounts:
-    """A token counter that remembers the counts of ``counter``. An item is known by its JSON."""
+    """A token counter that remembers the counts of ``counter``. An item is known by its JSON.
+
+    The counts that were used longest ago are forgotten.
+
+    Raises:
+        ValueError: ``counter`` returned anything but a whole number from 0 up.
+    """
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counting = Counting(counter)
         self._counts: dict[bytes, int] = {}
+        self._most = _MOST_COUNTS
 
     def __call__(self, item: Item, /) -> int:
-        key = _key(_encoded(item))
+        key = content_key(item)
         if (count := self._counts.get(key)) is None:
-            count = self._counting.one(item)
+            count = checked_count(self._counting.one(item))
             self._remember({key: count})
         return count
 
@@ -36,9 +45,6 @@ class CachedCounts:
 
         Returns a counter that knows these objects without encoding them again. Keep it no longer
         than them.
-
-        Raises:
-            ValueError: the counter returned anything but a whole number from 0 up.
         """
         keys: dict[int, bytes] = {}
         counts: dict[bytes, int] = {}
@@ -47,11 +53,13 @@ class CachedCounts:
         for item in items:
             encoded = _encoded(item)
             key = keys[id(item)] = _key(encoded)
-            if (known := self._counts.get(key)) is not None:
+            if (known := self._counts.pop(key, None)) is not None:
                 counts[key] = known
-            elif key not in new:
+            elif key not in counts and key not in new:
                 new[key] = item
                 size += len(encoded)
+        self._most = max(self._most, 2 * (len(counts) + len(new)))
+        self._counts |= counts  # at the end, with the newest
         counted = cast("list[int]", await self._counting.all(list(new.values()), size))
         made = dict(zip(new, counted, strict=True))
         self._remember(made)
@@ -65,9 +73,15 @@ class CachedCounts:
         return count
 
     def _remember(self, counts: dict[bytes, int]) -> None:
-        if len(self._counts) + len(counts) > _MOST_COUNTS:
-            self._counts.clear()
         self._counts |= counts
+        excess = max(0, len(self._counts) - self._most)
+        for key in list(islice(self._counts, excess)):
+            del self._counts[key]
+
+
+def content_key(item: Item) -> bytes:
+    """Equal for items with the same JSON, and only for these."""
+    return _key(_encoded(item))
 
 
 def _encoded(item: Item) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .policies.checks import checked_count
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,4 @@ class Counting:
         else:
             counts = await asyncio.to_thread(lambda: [counter(item) for item in items])
             self._counter_is_loaded = True
-        for count in counts:
-            if not isinstance(count, int) or count < 0:
-                raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
-        return counts
+        return [checked_count(count) for count in counts]

@@ -26,6 +26,7 @@ RunFilter: TypeAlias = "Callable[[CallModelData[Any]], Awaitable[ModelInputData]
 _DEFAULT_COUNTER = TiktokenCounter()
 
 
+@runtime_checkable
 class HasOverhead(Protocol):
     """A session that knows what a prompt has besides the history, such as a ``MongoSession``."""
 
@@ -85,8 +86,9 @@ def input_filter(
         after: A filter of yours, which runs first. This one bounds its result.
 
     Raises:
-        TypeError: the policy is not a coroutine function, or another argument not a callable; or
-            the policy is a :class:`Recall`, and ``session`` is not a :class:`MongoSession`.
+        TypeError: the policy is not a coroutine function, or another argument not a callable;
+            ``session`` does not know its overhead; or the policy is a :class:`Recall`, and
+            ``session`` is not a :class:`MongoSession`.
     """
     check_policy(policy, has_token_counts=True)
     if isinstance(policy, HasRecall):
@@ -109,6 +111,10 @@ def run_filter(
 ) -> RunFilter:
     """The filter of :func:`input_filter`. ``blocks`` are added in front of the newest message."""
     check_callable("token_counter", token_counter)
+    if session is not None and not isinstance(session, HasOverhead):
+        raise TypeError(
+            f"session must have overhead_tokens, as a MongoSession does, got {name_of(session)}"
+        )
     if after is not None and not callable(after):
         raise TypeError(f"after must be a callable, got {name_of(after)}")
     run_policy = policy_in_run(policy)
@@ -138,4 +144,7 @@ async def _result_of(after: CallModelInputFilter, data: CallModelData[Any]) -> M
     model_data = await result if inspect.isawaitable(result) else result
     if not isinstance(model_data, ModelInputData):
         raise TypeError(f"after must return a ModelInputData, got {type(model_data).__name__}")
+    items: object = model_data.input
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise TypeError("after must return a ModelInputData whose input is a list of dicts")
     return model_data

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from .cancellation import run_to_completion
 from .explanations import Explainer, Prompts, summary_on
-from .log.places import MAX_SEQ
 from .log.server import explaining
 from .pinning import Pinning
-from .policies.checks import check_whole_number
+from .policies.checks import check_seq
 
 if TYPE_CHECKING:
     from agents.memory import SessionSettings
@@ -48,10 +47,10 @@ class Inspection(Pinning):
         Raises:
             CannotExplain: there is no such item, no model wrote it in a run, or the summary that
                 was shown is removed.
-            ValueError: ``at_seq`` is below 1.
+            ValueError: ``at_seq`` is below 1, or has more than 64 bits.
         """
         if at_seq is not None:
-            check_whole_number("at_seq", at_seq, at_least=1, at_most=MAX_SEQ)
+            check_seq("at_seq", at_seq)
         explainer = await self._explainer()
         return await (explainer.now() if at_seq is None else explainer.at(at_seq))
 

@@ -8,10 +8,9 @@ from .cancellation import run_to_completion
 from .errors import CannotPin
 from .history import to_pinned
 from .log.pins import MOST_PINS
-from .log.places import MAX_SEQ
 from .log.server import explaining
 from .policies import HasPins
-from .policies.checks import check_whole_number
+from .policies.checks import check_seq
 from .policies.names import name_of
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Pinning:
                 policy shows no pinned items.
             ValueError: ``seq`` is below 1.
         """
-        check_whole_number("seq", seq, at_least=1, at_most=MAX_SEQ)
+        check_seq("seq", seq)
         policy = self.policy
         if not isinstance(policy, HasPins):
             given = "no policy" if policy is None else name_of(policy)
@@ -77,7 +76,7 @@ class Pinning:
     @explaining
     async def unpin(self, seq: int) -> None:
         """Show the item as any other again. If it is not pinned, nothing is changed."""
-        check_whole_number("seq", seq, at_least=1, at_most=MAX_SEQ)
+        check_seq("seq", seq)
         log, _ = await self._pins_of()
         await run_to_completion(log.log.pins.unpin(self.session_id, seq))
 

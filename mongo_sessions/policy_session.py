@@ -10,7 +10,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .background import Background
-from .cached_counts import CachedCounts
+from .cached_counts import CachedCounts, content_key
 from .policies import HasMaintenance, ListHistory, TiktokenCounter, view_of
 from .policies.checks import check_callable
 from .policies.names import name_of
@@ -76,6 +76,8 @@ class PolicySession:
         self._takes_wrapper = _takes_wrapper(session)
         self._counts = CachedCounts(token_counter)
         self._history = _KnownItems(session.session_id, self._counts, self._run_in_background)
+        self._known: list[bytes] = []
+        """The contents of its items. Not the items: the session may have changed them in place."""
         self._in_loop: _InLoop | None = None
         self._has_warned = False
 
@@ -136,16 +138,18 @@ class PolicySession:
         """All items. What is known of the first ones is kept, up to the first one that changed."""
         async with self._here().reading:
             stored = cast("list[Item]", await self.session.get_items(**self._passed_on(wrapper)))
-            await self._counts.prepare(stored)
-            known = self._history.entries
-            pairs = zip(known, stored, strict=False)
+            contents = list(map(content_key, stored))
+            pairs = zip(self._known, contents, strict=False)
             same = next(
-                (n for n, (entry, item) in enumerate(pairs) if entry.item != item),
-                min(len(known), len(stored)),
+                (n for n, (known, content) in enumerate(pairs) if known != content),
+                min(len(self._known), len(contents)),
             )
+            await self._counts.prepare(stored[same:])
             self._history.keep(same)
+            del self._known[same:]
             for item in stored[same:]:
                 self._history.append(item)
+            self._known = contents
         return self._history
 
     def _passed_on(self, wrapper: RunContextWrapper[Any] | None) -> dict[str, Any]:

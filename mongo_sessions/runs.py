@@ -25,6 +25,11 @@ _MOST_RUNS = 64
 """Concurrent runs of one session object. Beyond them, the oldest run writes no more receipts."""
 
 
+_MOST_TOKENS = 100_000_000
+"""Far above any model's context. A larger report is an error of a provider, and would leave no room
+for the history."""
+
+
 class Shown(NamedTuple):
     """The view that a run began with. None: not known."""
 
@@ -180,17 +185,24 @@ class _Run:
         requests = self._usage()[self._requests :]
         if not requests:
             return None
-        tokens, details = requests[0].input_tokens, requests[0].input_tokens_details
-        if not isinstance(tokens, int) or tokens <= 0:
+        tokens, details = _reported(requests[0].input_tokens), requests[0].input_tokens_details
+        if not tokens:
             return None
-        cached = None if details is None else details.cached_tokens
-        return {"input": tokens, "cached": cached, "output": requests[0].output_tokens}
+        cached = None if details is None else _reported(details.cached_tokens)
+        return {"input": tokens, "cached": cached, "output": _reported(requests[0].output_tokens)}
 
     def _usage(self) -> Sequence[Any]:
         """The requests so far. Any: a provider may set None where the types do not say so."""
         wrapper = self.wrapper()
         usage: Any = None if wrapper is None else wrapper.usage
         return () if usage is None else usage.request_usage_entries or ()
+
+
+def _reported(tokens: object) -> int | None:
+    """A provider's number of tokens; None if it cannot be one."""
+    if not isinstance(tokens, int) or isinstance(tokens, bool):
+        return None
+    return tokens if 0 <= tokens <= _MOST_TOKENS else None
 
 
 def _start_of(view: View) -> int | None:

@@ -8,9 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .log.documents import decode
-from .log.places import MAX_SEQ
 from .log.server import explaining
-from .policies.checks import check_seconds, check_whole_number
+from .policies.checks import MAX_SEQ, check_seconds, check_whole_number
 from .policies.recall.groups import Groups, Shape
 from .ranked_search import rank
 

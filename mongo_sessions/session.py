@@ -9,13 +9,12 @@ from .compaction import CompactionHooks
 from .connections import Connections
 from .inspection import Inspection
 from .log.documents import decode
-from .log.places import MAX_SEQ
 from .log.server import Explained, explaining
 from .log.session_ids import check_session_id
 from .new_items import from_sdk, to_new_items, to_sdk
 from .options import Options
 from .own_clients import OwnClients
-from .policies.checks import check_whole_number
+from .policies.checks import check_seq, check_whole_number
 from .policy_checks import check_policy
 from .run_filters import RunFilters
 from .runs import Runs
@@ -207,7 +206,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         has a larger one, whatever other workers append, pop and clear. One exception: if every item
         from there on was removed over an hour ago and none was added since, seqs are reused.
         """
-        check_whole_number("after_seq", after_seq, at_least=0, at_most=MAX_SEQ)
+        check_seq("after_seq", after_seq, at_least=0)
         with Explained():
             history = await self._history()
         read = explaining(history.oldest_first(after_seq).__anext__)

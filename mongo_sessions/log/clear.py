@@ -113,5 +113,7 @@ def to_barrier(token: ObjectId) -> list[dict[str, Any]]:
 
 async def cleared_to(lasting: LastingReads, session_id: str) -> int:
     """The place of the newest barrier; 0 if there is none. Uses the index of summaries."""
-    found = await lasting.find_one({"session_id": session_id, **BARRIER}, ["seq"], NEWEST_FIRST)
+    # Without ``_id``, the index of the summaries answers alone.
+    query, fields = {"session_id": session_id, **BARRIER}, {"_id": 0, "seq": 1}
+    found = await lasting.find_one(query, fields, NEWEST_FIRST)
     return 0 if found is None else found["seq"]

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 MARK_SECONDS = 3_600
 """How long the server keeps a mark: longer than any operation, or any remembered head."""
 
-MAX_SEQ = 2**62
-"""No place is above it, and the numbers beside it fit into an int64."""
-
 NEWEST_FIRST = [("seq", pymongo.DESCENDING)]
 OLDEST_FIRST = [("seq", pymongo.ASCENDING)]
 

@@ -8,6 +8,8 @@ from inspect import iscoroutinefunction
 from .names import name_of
 
 _YEAR = 365 * 86_400
+MAX_SEQ = 2**63 - 1
+"""A seq has 64 bits."""
 
 
 def check_whole_number(
@@ -20,6 +22,22 @@ def check_whole_number(
         raise ValueError(f"{name} must be at least {at_least}, got {value!r}")
     if at_most is not None and value > at_most:
         raise ValueError(f"{name} must be at most {at_most}, got {value!r}")
+
+
+def check_seq(name: str, value: object, *, at_least: int = 1) -> None:
+    """Check a seq as :func:`check_whole_number` does. Raise ValueError if no item can have it."""
+    check_whole_number(name, value, at_least=at_least, at_most=MAX_SEQ)
+
+
+def checked_count(count: object) -> int:
+    """Return ``count`` of a token counter.
+
+    Raises:
+        ValueError: it is anything but a whole number from 0 up.
+    """
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"token_counter returned {count!r}, not a whole number from 0 up")
+    return count
 
 
 def check_callable(name: str, value: object) -> None:

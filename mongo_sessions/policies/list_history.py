@@ -73,11 +73,12 @@ class ListHistory:
             yield entry
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
+        wanted = frozenset(ids)
         found = [
             entry
             for entry in self.entries[: before_seq - 1]
             if any(
-                isinstance(one, str) and one in ids
+                isinstance(one, str) and one in wanted
                 for one in (entry.item.get("call_id"), entry.item.get("id"))
             )
         ]

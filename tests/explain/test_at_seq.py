@@ -140,6 +140,8 @@ async def test_an_item_that_no_model_wrote_is_refused_by_name(database):
         await session.explain(at_seq=1)
     with pytest.raises(CannotExplain, match="item 3 in session 'a' is the output of a tool"):
         await session.explain(at_seq=3)
+    with pytest.raises(ValueError, match="at_seq must be at most 9223372036854775807, got 1180"):
+        await session.explain(at_seq=2**70)
     with pytest.raises(CannotExplain, match="there is no item 1000 in session 'a'"):
         await session.explain(at_seq=1_000)
     for wrong in (0, -1):

@@ -189,3 +189,23 @@ async def test_huge_outputs_of_parallel_calls_are_bounded():
     for call in model.calls:
         assert sum(map(counter, call.input)) <= BUDGET
         assert rejections(call.input) == []
+
+
+@pytest.mark.parametrize("given", ["a text", None, ["a text"]])
+async def test_a_filter_before_ours_that_returns_no_list_of_items_is_named(given):
+    bounded = input_filter(LastTurns(1), after=lambda data: ModelInputData(given, None))
+    with pytest.raises(TypeError, match="after must return a ModelInputData whose input is a list"):
+        await bounded(SimpleNamespace(model_data=ModelInputData([], None)))
+
+
+@pytest.mark.parametrize("count", [None, -1, 1.5, "many"])
+async def test_a_counter_that_returns_no_count_is_named(count):
+    bounded = input_filter(TokenLimit(10), token_counter=lambda item: count)
+    data = SimpleNamespace(model_data=ModelInputData([{"role": "user", "content": "a"}], None))
+    with pytest.raises(ValueError, match=r"token_counter returned .*, not a whole number"):
+        await bounded(data)
+
+
+def test_a_session_that_knows_no_overhead_is_refused_before_the_run():
+    with pytest.raises(TypeError, match="session must have overhead_tokens"):
+        input_filter(TokenLimit(10, whole_prompt=True), session=object())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -245,9 +246,24 @@ ANSWER = {"role": "assistant", "content": "hi"}
         (incomplete(input_tokens=0), {}),
         (incomplete(input_tokens_details=None), {"input": 100, "output": 11, "overhead": 100}),
         (incomplete(output_tokens=None), {"input": 100, "cached": 7, "overhead": 100}),
+        (incomplete(input_tokens=2**70), {}),
+        (incomplete(input_tokens=10**12), {}),
+        (incomplete(input_tokens=float("nan")), {}),
+        (incomplete(input_tokens=-1), {}),
+        (incomplete(input_tokens=True), {}),
+        (incomplete(output_tokens=2**70), {"input": 100, "cached": 7, "overhead": 100}),
+        (incomplete(output_tokens=-1), {"input": 100, "cached": 7, "overhead": 100}),
+        (
+            incomplete(input_tokens_details=SimpleNamespace(cached_tokens=2**70)),
+            {"input": 100, "output": 11, "overhead": 100},
+        ),
+        (
+            incomplete(input_tokens_details=SimpleNamespace(cached_tokens=-1)),
+            {"input": 100, "output": 11, "overhead": 100},
+        ),
     ],
 )
-async def test_usage_that_is_missing_does_not_disturb_a_run(database, entries, found):
+async def test_usage_that_is_missing_or_impossible_does_not_disturb_a_run(database, entries, found):
     session, wrapper = counting(database).session("a"), RunContextWrapper(None)
     await session.get_items(wrapper=wrapper)
     wrapper.usage.request_usage_entries = entries
