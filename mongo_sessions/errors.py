@@ -14,6 +14,10 @@ class CannotPin(ValueError):
     """The item is not pinned: the message says why. Nothing was changed."""
 
 
+class Conflict(RuntimeError):
+    """The session has changed since the caller looked at it. Nothing was changed."""
+
+
 class ForeignCollection(RuntimeError):
     """The collection holds documents of another application. Nothing was created or written."""
 
@@ -35,6 +39,10 @@ class ItemTooLarge(ValueError):
     """An item does not fit into one MongoDB document. Nothing was written."""
 
 
+class NoSuchEntry(LookupError):
+    """The session has no entry at this seq; it may have been removed. Nothing was changed."""
+
+
 class ServerUnavailable(ConnectionError):
     """No server that accepts writes was found in time; the message says what to check.
 
@@ -46,9 +54,25 @@ class ServerUnavailable(ConnectionError):
     """
 
 
+class SessionBusy(RuntimeError):
+    """Another turn holds the lease of this session. In HTTP: 409 Conflict."""
+
+
+class SessionDeleted(RuntimeError):
+    """The session was deleted after this run had begun. Nothing was written."""
+
+
+class SessionExists(ValueError):
+    """The id for a new session is in use. Nothing was written."""
+
+
 class StoreClosed(RuntimeError):
     """The store was closed."""
 
 
 class WrongEventLoop(RuntimeError):
     """The store was given a client, and that serves another event loop."""
+
+
+class WrongOwner(PermissionError):
+    """The session belongs to another owner, or to none. Nothing was read or written."""
