@@ -44,7 +44,7 @@ soak: $(VENV)/installed  ## 2,000 sessions of 50 turns: do memory, connections o
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
 	$(BIN)/python -m benchmarks --json benchmarks.json --picture docs/images/benchmarks.svg
 
-facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: two minutes
+facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: some six minutes
 	$(BIN)/python -m benchmarks.facts
 
 recall: $(VENV)/installed  ## what a prompt has of what is asked for; LOCOMO=PATH: on LoCoMo
