@@ -25,7 +25,7 @@ settings.register_profile(
     "default", deadline=None, derandomize=True, print_blob=True, max_examples=50
 )
 # HYPOTHESIS_PROFILE=thorough: of every night.
-settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=500)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 agents.set_tracing_disabled(True)  # it would go to a server
