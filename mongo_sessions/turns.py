@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 import asyncio
 import logging
 import random
+from abc import ABC, abstractmethod
 from contextvars import Context
 from typing import TYPE_CHECKING
 

@@ -67,6 +67,8 @@ class WakeUps:
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._has_failed = False
+        self.is_streaming = False
+        """Whether a change stream is open."""
 
     @contextmanager
     def of(self, session_id: str, following: Following) -> Iterator[WakeUp]:
@@ -107,6 +109,10 @@ class WakeUps:
     def _all(self) -> list[WakeUp]:
         return [one for watchers in self._by_session.values() for one in watchers]
 
+    def _wake(self, session_id: str) -> None:
+        for wake_up in self._by_session.get(session_id, ()):
+            wake_up.set()
+
     def _wake_all(self) -> None:
         for wake_up in self._all():
             wake_up.set()
@@ -130,13 +136,15 @@ class WakeUps:
 
     async def _follow(self, following: Following) -> None:
         async with await following.inserts() as stream:
-            self._polls, self._has_failed = 1, False
+            self._polls, self._has_failed, self.is_streaming = 1, False, True
             self._wake_all()  # an item may have been inserted before the stream began
-            while self._is_needed:
-                change = await self._next(stream)
-                if change is not None:
-                    for wake_up in self._by_session.get(change["fullDocument"]["session_id"], ()):
-                        wake_up.set()
+            try:
+                while self._is_needed:
+                    change = await self._next(stream)
+                    if change is not None:
+                        self._wake(change["fullDocument"]["session_id"])
+            finally:
+                self.is_streaming = False
 
     async def _next(self, stream: AnyDriver) -> AnyDriver:
         """The next change; None if there is none for a while."""

@@ -12,6 +12,8 @@ from .places import MARK_SECONDS, NEWEST_FIRST, OLDEST_FIRST, oldest_page
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bson import ObjectId
+
     from .documents import Document
     from .lasting import LastingReads
 
@@ -28,8 +30,9 @@ class Place(NamedTuple):
     """The place up to which a watcher has read."""
 
     seq: int
-    created_at: datetime | None = None
+    id: ObjectId | None = None
     """Of its document; None if it was not read."""
+    created_at: datetime | None = None
 
 
 class Followed(NamedTuple):
@@ -63,18 +66,21 @@ class Following:
         query = {"session_id": session_id, "seq": {"$gte": place.seq}}
         documents = await self._lasting.find(query, None, OLDEST_FIRST, limit + 1)
         if documents and documents[0]["seq"] == place.seq:
+            is_anew = place.id not in (None, documents[0]["_id"])
             documents = documents[1:]
-        elif place.seq:
-            newest = await self._seq({"session_id": session_id}, NEWEST_FIRST)
-            if newest is None or newest < place.seq:
-                moved = await self._moved(session_id, place, newest or 0)
-                return Followed([], moved, has_more=moved.seq < (newest or 0))
+        else:
+            is_anew = place.seq > 0 and not documents
+        if is_anew:
+            newest = await self._seq({"session_id": session_id}, NEWEST_FIRST) or 0
+            moved = await self._moved(session_id, place, newest)
+            return Followed([], moved, has_more=moved.seq < newest)
         documents = documents[:limit]
         is_full = len(documents) == limit
         barrier = await cleared_to(self._lasting, session_id) if is_full else 0
         page = oldest_page(documents, limit, barrier)
         if documents:
-            place = Place(documents[-1]["seq"], documents[-1]["created_at"])
+            last = documents[-1]
+            place = Place(last["seq"], last["_id"], last["created_at"])
         return Followed(page.documents, place, has_more=is_full)
 
     async def inserts(self) -> AnyDriver:
@@ -95,7 +101,7 @@ class Following:
             return Place(newest)
         younger = {"session_id": session_id, "created_at": {"$gt": place.created_at + _YOUNGER}}
         first_new = await self._seq(younger, OLDEST_FIRST)
-        return place._replace(seq=newest if first_new is None else first_new - 1)
+        return Place(newest if first_new is None else first_new - 1, None, place.created_at)
 
     async def _seq(self, query: Document, order: list[tuple[str, int]]) -> int | None:
         found = await self._lasting.find_one(query, {"_id": 0, "seq": 1}, order)
