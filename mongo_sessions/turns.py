@@ -107,6 +107,7 @@ class _Held:
         self._id = ObjectId()
         self._is_lost = False
         self._is_reported = False
+        self._is_released = False
         self._since = clocks()
         self._task: asyncio.Task[None] | None = None
 
@@ -133,6 +134,7 @@ class _Held:
 
     async def release(self) -> None:
         """Never raises: what was done under the lease is done, and the lease expires by itself."""
+        self._is_released = True  # PyMongo may lose a cancellation that comes while a command ends
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -147,7 +149,7 @@ class _Held:
             )
 
     async def _keep(self) -> None:
-        while not self._is_lost:
+        while not (self._is_lost or self._is_released):
             await asyncio.sleep(self._seconds / _PROLONGATIONS)
             await self._prolong()
             if not self.is_valid and not self._is_reported:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
+from .cancellation import cancellable
 from .errors import StoreClosed
 from .log.following import Place
 from .log.server import explaining
@@ -69,7 +70,8 @@ class Watching(ABC):
                 has_more = True
                 while has_more and not wake_up.is_over:
                     try:
-                        found, entries = await self._new_entries(history, place)
+                        read = self._new_entries(history, place)
+                        found, entries = await cancellable(read)
                     except (PyMongoError, StoreClosed):
                         if wake_up.is_over:
                             return
