@@ -20,14 +20,17 @@ from .append import Appender
 from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
+from .companion import companion_of
 from .counts import Counts
 from .documents import STORED, in_utc, is_utf8
+from .following import Following
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
+from .paging import Paging
 from .pins import Pins
 from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
@@ -35,6 +38,7 @@ from .receipts import Receipts
 from .replace import Replacer
 from .search import Search
 from .transactions import MAJORITY
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -101,7 +105,12 @@ class Log:
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
         self._listing = Listing(self._lasting, self._clean)
+        self.paging = Paging(self._lasting, self._clean, has_union=deployment.has_clock)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
+        self.following = Following(
+            items("majority"), self._lasting, has_streams=deployment.has_transactions
+        )
+        self.turns = Turns(companion_of(database, collection), retries, deployment, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
