@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ from tests.support.clients import open_client
 from tests.support.faults import Commands, LossyProxy, failing
 
 USER: Any = {"role": "user", "content": "hello"}
-
-
-async def active_at(database: Any, session_id: str, age: timedelta) -> None:
-    """Make a card, and its session's items, older."""
-    cards = database["session_items_cards"]
-    card = await cards.find_one({"_id": session_id})
-    await cards.update_one({"_id": session_id}, {"$set": {"active_at": card["active_at"] - age}})
 
 
 async def test_a_card_is_made_behind_the_first_append(any_database):
@@ -164,7 +156,6 @@ async def test_a_change_survives_a_lost_answer(replica_set, driver, database):
             for command in ("findAndModify", "update"):
                 proxy.lose_answers_to(command)
                 await session.update_card(title=command)
-                store.session("b")
                 await store.session(command).add_items([USER])
                 await store.session(command).flush()
                 card = await session.card()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from agents import Agent, RunConfig, Runner
-from agents.testing import ScriptedModel
+from agents.testing import ScriptedModel, assistant_message
 from agents.tool_context import ToolContext
 
 from mongo_sessions import (
@@ -60,12 +60,12 @@ USES: dict[str, Callable[[MongoSession], Awaitable[object]]] = {
     "search_tool": lambda session: call(search_tool(session), query="hello"),
     "read_tool": lambda session: call(read_tool(session), from_seq=1, to_seq=None),
     "input_filter": lambda session: Runner.run(
-        Agent("a", model=ScriptedModel(["answer"])),
+        Agent("a", model=ScriptedModel([[assistant_message("answer")]])),
         "hello",
         run_config=RunConfig(call_model_input_filter=session.input_filter()),
     ),
     "run": lambda session: Runner.run(
-        Agent("a", model=ScriptedModel(["answer"])), "hello", session=session
+        Agent("a", model=ScriptedModel([[assistant_message("answer")]])), "hello", session=session
     ),
 }
 
@@ -142,9 +142,13 @@ async def test_of_two_owners_of_one_new_session_one_wins(driver, database):
 async def test_an_append_in_a_run_is_not_checked_again(sent, database):
     sent.with_cards = True
     session = MongoSessionStore(database).session("a", owner="u1")
-    await Runner.run(Agent("a", model=ScriptedModel(["one"])), "hello", session=session)
+    await Runner.run(
+        Agent("a", model=ScriptedModel([[assistant_message("one")]])), "hello", session=session
+    )
     sent.clear()
-    await Runner.run(Agent("a", model=ScriptedModel(["two"])), "hello", session=session)
+    await Runner.run(
+        Agent("a", model=ScriptedModel([[assistant_message("two")]])), "hello", session=session
+    )
     # The check, the read, the input, the answer.
     assert sent.names == ["find", "find", "insert", "insert"]
 
