@@ -102,6 +102,18 @@ class CardAccess:
         if not self.touches.is_off:
             await (await self.open()).touch([Touch(session_id, seq, owner)])
 
+    async def wants_title(self, session_id: str) -> bool:
+        """Whether there is a card without a title."""
+        await self.touches.flush(session_id)
+        if self.touches.is_off:
+            return False
+        card = await (await self.open()).find(session_id)
+        return card is not None and card.get("title") is None
+
+    async def save_title(self, session_id: str, title: str) -> bool:
+        """Save a title, unless there is one, or no card; return whether it is saved."""
+        return await (await self.open()).save_title(session_id, title)
+
     async def _opened(self) -> Cards:
         await self._open_log()  # it looks at the deployment
         deployment = self._state.deployment

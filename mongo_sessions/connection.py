@@ -62,6 +62,7 @@ class Connection:
             background=self.background,
             first_chunks=self._state.first_chunks,
             count_check=self._state.count_check,
+            cards=self.cards,
         )
 
     def start_maintenance(self, policy: RetrievalPolicy | None, log: SessionLog) -> None:

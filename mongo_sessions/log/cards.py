@@ -137,6 +137,15 @@ class Cards:
         update = self._updates.changed(changes, active_at)
         return await self._upsert(query, update, upsert=of_owner is None)
 
+    async def save_title(self, session_id: str, title: str) -> bool:
+        """Set the title of a card that has none; return whether there is such a card."""
+        query = {"_id": session_id, "active_at": {"$type": "date"}, "title": None}
+        update = {"$set": {"title": title}}
+        result = await self._allowed(
+            lambda: self._retries.run(lambda: self._cards.update_one(query, update))
+        )
+        return bool(result.matched_count)
+
     async def bury(
         self,
         session_id: str,
