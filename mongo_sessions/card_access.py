@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mongo_sessions")
 
+_COPIED = ("owner", "title", "metadata")
+
 
 class CardAccess:
     """Opens the cards of a store, in one event loop.
@@ -101,6 +103,15 @@ class CardAccess:
         """Make the card of a session that was used again while its card was buried."""
         if not self.touches.is_off:
             await (await self.open()).touch([Touch(session_id, seq, owner)])
+
+    async def copy(self, session_id: str, new_id: str) -> None:
+        """Give a new session the owner, the title and the metadata of another one."""
+        await self.touches.flush(session_id)
+        cards = await self.open()
+        if self.touches.is_off or (card := await cards.find(session_id)) is None:
+            return
+        copied = {name: card[name] for name in _COPIED if card.get(name) is not None}
+        await cards.update(new_id, copied, of_owner=None)
 
     async def wants_title(self, session_id: str) -> bool:
         """Whether there is a card without a title."""

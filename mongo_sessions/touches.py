@@ -54,9 +54,10 @@ class Touches:
 
     def note(self, session_id: str, head: Head | None, owner: str | None) -> None:
         """An append has ended; ``head`` is the newest place after it, if that is known."""
-        if self.is_off or (session_id not in self._due and not self._is_news(session_id, head)):
+        if self.is_off:
             return
-        if len(self._due) >= _MOST_SESSIONS:
+        is_due = session_id in self._due
+        if not is_due and (len(self._due) >= _MOST_SESSIONS or not self._is_news(session_id, head)):
             return
         self._due[session_id] = Touch(session_id, 0 if head is None else head.seq, owner)
         if self._timer is None:

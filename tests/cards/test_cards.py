@@ -171,3 +171,15 @@ async def test_errors_have_no_text_of_the_card(database):
         with pytest.raises(OperationFailure) as raised:
             await session.update_card(title="a secret", metadata={"a": "secret"})
     assert "secret" not in f"{raised.value} {raised.value.details}"
+
+
+async def test_a_card_is_copied_to_a_new_session(any_database):
+    store = MongoSessionStore(any_database)
+    metadata: Any = {"$a": 2**70}
+    await store.session("a", owner="u1").update_card(title="t", metadata=metadata)
+    await store._connections.current().cards.copy("a", "b")
+    card = await store.session("b", owner="u1").card()
+    assert card is not None
+    assert (card.owner, card.title, card.metadata) == ("u1", "t", metadata)
+    await store._connections.current().cards.copy("unknown", "c")
+    assert await store.session("c").card() is None
