@@ -162,7 +162,11 @@ async def test_a_change_survives_a_lost_answer(replica_set, driver, database):
                 assert card is not None
                 assert card.title == command
                 assert await store.session(command).card() is not None
-            assert proxy.lost == 2
+            proxy.lose_answers_to("findAndModify")
+            assert await store.session("new", owner="u2").get_items() == []
+            card = await store.session("new", owner="u2").card()
+            assert card is not None
+            assert proxy.lost == 3
 
 
 async def test_errors_have_no_text_of_the_card(database):
