@@ -149,6 +149,7 @@ class MongoSessionStore(StoreLists, StoreDeletions):
         check_owner_name(owner)
         return OwnerStore(self._connections, partial(self.session, owner=owner), owner)
 
+    @explaining
     async def ensure_indexes(self) -> None:
         """Create the missing indexes, also with ``create_indexes=False``: once per store.
 
