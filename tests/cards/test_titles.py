@@ -110,6 +110,8 @@ async def test_a_deleted_session_gets_no_title(database):
     session = store.session("a")
     await session.add_items(turns(1, 40))
     await session.flush()
+    tombstone = await database["session_items_cards"].find_one({"_id": "a"})
+    assert "title" not in tombstone
     assert await session.card() is None
 
 
