@@ -41,9 +41,8 @@ if TYPE_CHECKING:
 class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searches):
     """A conversation in MongoDB: an Agents SDK session.
 
-    Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
-    does no I/O: make a session per request, or keep it. Session objects in any number of processes
-    may use one ``session_id`` at the same time.
+    Made by :meth:`MongoSessionStore.session`, or :meth:`from_uri`, without I/O: make a session per
+    request, or keep it. Session objects in any number of processes may use one ``session_id``.
 
     Attributes:
         session_id: Identifies the conversation.

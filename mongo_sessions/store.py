@@ -117,18 +117,14 @@ class MongoSessionStore(StoreLists, StoreDeletions):
     ) -> MongoSession:
         """One conversation. ``...`` takes the value of the store; None means none.
 
-        Args:
-            session_id: A str of 1 to 1,024 bytes.
-            policy: Decides what :meth:`MongoSession.get_items` returns.
-            session_settings: The SDK's settings.
-            owner: Whom the session must belong to, at most 1,024 bytes: every operation on a
-                session of another owner raises :class:`WrongOwner`. The first operation on a new
-                session makes it the owner's. None: the owner is not checked.
+        ``owner`` is whom the session must belong to: every operation on a session of another owner
+        raises :class:`WrongOwner`, and the first one on a new session makes it the owner's. None:
+        the owner is not checked.
 
         Raises:
-            TypeError, ValueError: ``session_id`` or ``owner`` is no such str; the policy is no
-                coroutine function, is combined with a limit, or needs token counts and the store
-                has none.
+            TypeError, ValueError: ``session_id`` or ``owner`` is not a str of 1 to 1,024 bytes; the
+                policy is no coroutine function, is combined with a limit, or needs token counts and
+                the store has none.
         """
         return MongoSession(
             self._connections,
