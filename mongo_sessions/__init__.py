@@ -6,6 +6,8 @@ it (:mod:`mongo_sessions.policies`). The modules beside them join the two for th
 
 from importlib.metadata import version
 
+from .card import Card
+from .deletions import Deleted
 from .errors import (
     CannotExplain,
     CannotPin,
@@ -26,6 +28,7 @@ from .errors import (
 from .explanations import Explanation, SessionSummary
 from .input_filter import input_filter
 from .log.word_indexes import AtlasSearch, TextIndex
+from .owner_store import OwnerStore
 from .pages import Page
 from .pending import FoldProgress
 from .policies import (
@@ -67,7 +70,9 @@ __all__ = [
     "AtlasSearch",
     "CannotExplain",
     "CannotPin",
+    "Card",
     "Conflict",
+    "Deleted",
     "Entry",
     "Explanation",
     "FoldFailure",
@@ -87,6 +92,7 @@ __all__ = [
     "MongoSession",
     "MongoSessionStore",
     "NoSuchEntry",
+    "OwnerStore",
     "Page",
     "PolicySession",
     "Recall",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .background import Background
+    from .card_access import CardAccess
     from .count_check import CountCheck
     from .first_chunks import FirstChunks
     from .log.documents import Document
@@ -47,6 +48,7 @@ class SessionHistory:
         background: Background,
         first_chunks: FirstChunks,
         count_check: CountCheck,
+        cards: CardAccess,
     ) -> None:
         self.session_log = log
         self._log = log.log
@@ -60,6 +62,7 @@ class SessionHistory:
         self._background = background
         self._first_chunks = first_chunks
         self._count_check = count_check
+        self._cards = cards
         self._leases = Leases(log.log.claims, log.session_id)
         self._first_chunk = DEFAULT
         self._newest_read: Chunked | None = None
@@ -143,6 +146,12 @@ class SessionHistory:
             return False
         await self._log.pins.settle(self.session_id, pins, entry.seq)
         return True
+
+    async def wants_title(self) -> bool:
+        return await self._cards.wants_title(self.session_id)
+
+    async def save_title(self, title: str) -> bool:
+        return await self._cards.save_title(self.session_id, title)
 
     async def now(self) -> datetime:
         return await self._log.now()

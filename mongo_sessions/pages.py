@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .log.server import explaining
+from .ownership import Ownership
 from .policies.checks import check_seq, check_whole_number
 
 if TYPE_CHECKING:
-    from .history import SessionHistory
     from .policies import Entry
 
 _LARGEST_PAGE = 1_000
@@ -31,11 +30,8 @@ class Page:
         return self.entries[0].seq if self.has_more else None
 
 
-class Pages(ABC):
+class Pages(Ownership):
     """The method of a session that returns pages."""
-
-    @abstractmethod
-    async def _history(self) -> SessionHistory: ...
 
     @explaining
     async def page(self, before_seq: int | None = None, limit: int = 50) -> Page:

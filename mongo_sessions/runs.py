@@ -102,6 +102,10 @@ class Runs:
             self._runs.pop(key, None)
         self._runs[id(wrapper)] = _Run(wrapper, shown)
 
+    def knows(self, wrapper: RunContextWrapper[Any] | None) -> bool:
+        """Whether the run has read this session through this object."""
+        return self._of(wrapper) is not None
+
     def stamped(
         self,
         wrapper: RunContextWrapper[Any] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from .card import check_owner_name
 from .chat import Chat
 from .compaction import CompactionHooks
 from .connections import Connections
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from typing_extensions import Self, Unpack
 
-    from .history import SessionHistory
     from .options import StoreOptions
     from .own_clients import DriverName
     from .policies import Entry, RetrievalPolicy
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searches, Chat):
     """A conversation in MongoDB: an Agents SDK session.
 
-    Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
-    does no I/O: make a session per request, or keep it. Session objects in any number of processes
-    may use one ``session_id`` at the same time.
+    Made by :meth:`MongoSessionStore.session`, or :meth:`from_uri`, without I/O: make a session per
+    request, or keep it. Session objects in any number of processes may use one ``session_id``.
 
     Attributes:
         session_id: Identifies the conversation.
+        owner: Whom the session must belong to; None: it may belong to anyone.
         policy: Decides which part of the history :meth:`get_items` returns.
         session_settings: The SDK's settings, never None; a dict may be assigned. Their limit
             applies if there is no policy.
@@ -60,11 +60,15 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         *,
         policy: RetrievalPolicy | None = None,
         session_settings: GivenSettings = None,
+        owner: str | None = None,
         owns_connections: bool = False,
     ) -> None:
         check_session_id(session_id)
+        if owner is not None:
+            check_owner_name(owner)
         check_policy(policy, has_token_counts=connections.state.counting.is_on)
         self.session_id = session_id
+        self.owner = owner
         self.policy = policy
         self._settings = checked(session_settings, policy)
         self._connections = connections
@@ -167,9 +171,12 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         new_items = await to_new_items(items, self._connections.state.counting)
         if self.policy is not None:
             self._connections.state.bypasses.by_encryption(self.session_id, from_sdk(items))
-        log = await connection.session_log(self.session_id, self._state)
+        if self._runs.knows(wrapper):  # it has read the session, so its owner was checked
+            log = await connection.session_log(self.session_id, self._state)
+        else:
+            log = await self._log()
         batch = self._runs.stamped(wrapper, from_sdk(items), new_items)
-        await log.append(batch)
+        connection.cards.touches.note(self.session_id, await log.append(batch), self.owner)
         self._runs.appended(wrapper, batch)
         connection.start_maintenance(self.policy, log)
 
@@ -219,10 +226,11 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         """Wait for the background work of the policy, such as a summary, in this event loop.
 
         For a serverless handler, before it returns. Work that a write has asked for is completed,
-        and no further summary is begun.
+        and no further summary is begun. The card is written, too.
         """
         if connection := self._connections.existing():
             await connection.background.finish(self.session_id)
+            await connection.cards.touches.flush(self.session_id)
 
     async def close(self, timeout: float = 10.0) -> None:
         """Close the client that :meth:`from_uri` made; do nothing for a session of a store."""
@@ -240,10 +248,3 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         # A replacement would bypass the methods of a subclass.
         is_overridden = own != (MongoSession.get_items, MongoSession.add_items)
         return log if log.log.has_transactions and not is_overridden else None
-
-    async def _log(self) -> SessionLog:
-        return await self._connections.current().session_log(self.session_id, self._state)
-
-    async def _history(self) -> SessionHistory:
-        connection = self._connections.current()
-        return connection.history(await connection.session_log(self.session_id, self._state))

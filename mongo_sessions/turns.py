@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from abc import ABC, abstractmethod
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from .cancellation import run_to_completion
 from .clocks import clocks
 from .errors import SessionBusy
 from .log.server import explaining
+from .ownership import Ownership
 from .policies.checks import check_seconds
 
 if TYPE_CHECKING:
@@ -173,13 +173,8 @@ class _Held:
             self._is_lost = True
 
 
-class Turns(ABC):
+class Turns(Ownership):
     """The method of a session that makes runs take turns."""
-
-    session_id: str
-
-    @abstractmethod
-    async def _log(self) -> SessionLog: ...
 
     def turn(self, *, wait: float = 0, lease: float = 30.0) -> Turn:
         """One run at a time: a lease on the session, for an ``async with`` block. Optional.

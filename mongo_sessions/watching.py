@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
@@ -11,12 +10,12 @@ from .cancellation import cancellable
 from .errors import StoreClosed
 from .log.following import Place
 from .log.server import explaining
+from .ownership import Ownership
 from .policies.checks import check_seq
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from .connections import Connections
     from .history import SessionHistory
     from .log.following import Followed
     from .policies import Entry
@@ -25,13 +24,8 @@ if TYPE_CHECKING:
 _CHUNK = 100
 
 
-class Watching(ABC):
+class Watching(Ownership):
     """The method of a session that follows it."""
-
-    _connections: Connections
-
-    @abstractmethod
-    async def _history(self) -> SessionHistory: ...
 
     def watch(self, after_seq: int = 0) -> AsyncGenerator[Entry, None]:
         """Every entry with a seq above ``after_seq``, and then each new one when it is stored.

@@ -32,7 +32,7 @@ from .listing import Listing
 from .marks import Marker
 from .paging import Paging
 from .pins import Pins
-from .places import Page, head_of, newest_page, oldest_page
+from .places import NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
@@ -198,6 +198,12 @@ class Log:
         documents = await self._read(query, limit, pymongo.ASCENDING)
         cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
+
+    async def newest_seq(self, session_id: str) -> int:
+        """The newest place, which may hold no item any more; 0 if there is no document."""
+        query, fields = {"session_id": session_id}, {"_id": 0, "seq": 1}
+        found = await self._lasting.find_one(query, fields, NEWEST_FIRST)
+        return 0 if found is None else int(found["seq"])
 
     async def now(self) -> datetime:
         """The time of the primary, in UTC."""
