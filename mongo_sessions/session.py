@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .compaction import CompactionHooks
 from .connections import Connections
+from .editing import Editing
 from .inspection import Inspection
 from .log.documents import decode
 from .log.server import Explained, explaining
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searches):
+class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters, Searches):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
@@ -122,14 +123,15 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         if limit is None and self.policy is not None:
             history = await self._history()
             view = await history.view(self.policy)
-            await self._runs.begin(wrapper, view, history.newest_seq)
+            await self._runs.begin(wrapper, view, history)
             return to_sdk(view.items)
         if limit is None and self._settings is not None:
             limit = self._settings.limit
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
-        documents = await (await self._log()).newest_documents(limit)
-        self._runs.begin_with_items(wrapper, documents, is_whole=limit is None)
+        log = await self._log()
+        documents = await log.newest_documents(limit)
+        self._runs.begin_with_items(wrapper, documents, log, is_whole=limit is None)
         return to_sdk([decode(document["item"]) for document in documents])
 
     @traced
@@ -157,6 +159,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         Raises:
             InvalidItem: an item is not a JSON object. Nothing was written.
             ItemTooLarge: an item is larger than a MongoDB document. Nothing was written.
+            SessionDeleted: the session was deleted since the run of ``wrapper`` has read it.
         """
         if not isinstance(items, (list, tuple)):
             raise TypeError(f"items must be a list, got {type(items).__name__}")
@@ -168,8 +171,8 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
             self._connections.state.bypasses.by_encryption(self.session_id, from_sdk(items))
         log = await connection.session_log(self.session_id, self._state)
         batch = self._runs.stamped(wrapper, from_sdk(items), new_items)
-        await log.append(batch)
-        self._runs.appended(wrapper, batch)
+        head = await log.append(batch, self._runs.since(wrapper))
+        self._runs.appended(wrapper, batch, head)
         connection.start_maintenance(self.policy, log)
 
     @traced
@@ -184,8 +187,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         On a standalone server, and with ``retryWrites=false``, a second item may be popped: if an
         attempt without an answer takes effect after the session has checked for it.
         """
-        self._runs.removed(wrapper)
-        encoded = await (await self._log()).pop()
+        encoded = await (await self._log_of(wrapper)).pop()
         return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
     @traced
@@ -196,8 +198,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         server deletes the documents an hour later. If the removal fails, the call raises, and
         another clear or a read completes it.
         """
-        self._runs.removed(wrapper)
-        await (await self._log()).clear()
+        await (await self._log_of(wrapper)).clear()
 
     async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         """Every entry with a seq above ``after_seq``, oldest first: to display a conversation.

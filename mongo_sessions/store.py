@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from .clients import GivenClient
 from .connections import Connections
+from .deletions import Deletions
 from .log.server import explaining
-from .log.session_ids import check_part_of_id, check_session_id
+from .log.session_ids import check_part_of_id
 from .options import Options
 from .own_clients import OwnClients
 from .pending import FoldProgress, fold_pending
@@ -17,7 +18,6 @@ from .readiness import ping, readiness
 from .recount import RecountProgress, recount
 from .session import MongoSession
 from .session_info import SessionInfo, info_of
-from .session_state import SessionState
 from .settings import checked
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSessionStore:
+class MongoSessionStore(Deletions):
     """All sessions of one collection. Make one per application, and keep it.
 
     Args:
@@ -154,13 +154,6 @@ class MongoSessionStore:
             check_part_of_id("after", after)
         log = await self._connections.current().log()
         return [info_of(listed) for listed in await log.sessions(prefix, after, limit)]
-
-    @explaining
-    async def delete_session(self, session_id: str) -> int:
-        """Clear a session; return its number of items, which is too low after a retry."""
-        check_session_id(session_id)
-        log = await self._connections.current().session_log(session_id, SessionState())
-        return await log.clear()
 
     @explaining
     async def fold_pending(

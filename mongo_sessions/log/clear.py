@@ -73,10 +73,15 @@ class Clearer:
             removed += await self._remove(session_id, start, slice_end)
             start = slice_end
         removed += await self._remove(session_id, start, end)
-        # From now on, the TTL index may delete the barrier.
-        cleaned = {"session_id": session_id, "_id": barrier["_id"], "gone_at": {"$exists": False}}
+        # From now on, the TTL index may delete the barrier, and older ones.
+        cleaned = {
+            "session_id": session_id,
+            **BARRIER,
+            "seq": {"$lte": end},
+            "gone_at": {"$exists": False},
+        }
         dated = {"$currentDate": {"gone_at": True}}
-        await self._retries.run(lambda: self._items.update_one(cleaned, dated))
+        await self._retries.run(lambda: self._items.update_many(cleaned, dated))
         return removed
 
     async def _seq_at(self, session_id: str, start: int, index: int) -> int | None:
@@ -92,6 +97,8 @@ class Clearer:
             "session_id": session_id,
             "seq": {"$gte": start, "$lt": end},
             "gone_at": {"$exists": False},
+            # A barrier stays: a run that began before a deletion looks for that.
+            "barrier": {"$exists": False},
         }
         result = await self._retries.run(lambda: self._items.update_many(still_there, REMOVAL))
         return int(result.modified_count)

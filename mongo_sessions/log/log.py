@@ -21,6 +21,7 @@ from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
 from .counts import Counts
+from .delete import Deleter, refuse_deleted
 from .documents import STORED, in_utc, is_utf8
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
@@ -34,6 +35,7 @@ from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
 from .search import Search
+from .taking import Taker
 from .transactions import MAJORITY
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class Log:
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
+        self.deleter = Deleter(Taker(self._items, self._lasting, retries), self._clearer)
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
@@ -126,10 +129,18 @@ class Log:
         self._replacer = Replacer(self._items, self._lasting, retries)
 
     async def append(
-        self, session_id: str, items: Sequence[NewItem], head: Head | None
+        self,
+        session_id: str,
+        items: Sequence[NewItem],
+        head: Head | None,
+        since: int | None = None,
     ) -> Head | None:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
-        return await self._appends.add(session_id, items, head)
+        return await self._appends.add(session_id, items, head, since)
+
+    async def refuse_deleted(self, session_id: str, since: int) -> None:
+        """See :func:`.delete.refuse_deleted`."""
+        await self._retries.run(lambda: refuse_deleted(self._lasting, session_id, since))
 
     async def pop(self, session_id: str) -> Encoded | None:
         """Remove the newest item, exactly once, and return it."""

@@ -1,0 +1,73 @@
+"""Delete a session: a barrier in a new place, which the runs of that time recognise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bson import ObjectId
+
+from ..errors import Conflict, SessionDeleted
+from .places import BARRIER
+
+if TYPE_CHECKING:
+    from .clear import Clearer
+    from .lasting import LastingReads
+    from .taking import End, Taker
+
+
+class Deletion(NamedTuple):
+    """What a deletion has done."""
+
+    items: int
+    """The number of removed items. Too low if a command was retried, as for a clear."""
+    seq: int
+    """The place of the deletion: everything below it is removed."""
+
+
+class Deleter:
+    """Deletes the sessions of one collection.
+
+    A clear puts its barrier on the newest place, and an append that was numbered before succeeds
+    after it. A deletion takes the next place: so every append of a run that began before it is
+    refused at first, by the unique index, and then finds the barrier.
+    """
+
+    def __init__(self, taker: Taker, clearer: Clearer) -> None:
+        self._taker = taker
+        self._clearer = clearer
+
+    async def delete(self, session_id: str, expected_last_seq: int | None = None) -> Deletion:
+        """Remove all items of a session, also of one without items.
+
+        Raises:
+            Conflict: the newest item is not at ``expected_last_seq`` (0: there is an item).
+        """
+        token = ObjectId()
+        fields = {"_id": token, "barrier": token, "deleted": True, "summary": None}
+
+        def check(end: End) -> None:
+            check_end(session_id, end, expected_last_seq)
+
+        barrier = await self._taker.take_next(session_id, fields, check)
+        return Deletion(await self._clearer.clean(session_id, barrier), barrier["seq"])
+
+
+def check_end(session_id: str, end: End, expected_last_seq: int | None) -> None:
+    """Raise Conflict if the newest item of the session is another one."""
+    if expected_last_seq is not None and end.item_seq != expected_last_seq:
+        raise Conflict(
+            f"the newest item of session {session_id!r} is at {end.item_seq}, and "
+            f"expected_last_seq is {expected_last_seq}"
+        )
+
+
+async def refuse_deleted(lasting: LastingReads, session_id: str, since: int) -> None:
+    """Raise SessionDeleted if the session was deleted after the place ``since``.
+
+    The barrier of a deletion is found for an hour.
+    """
+    query = {"session_id": session_id, **BARRIER, "deleted": True, "seq": {"$gt": since}}
+    if await lasting.read(lambda items: items.find_one(query, {"seq": 1})) is not None:
+        raise SessionDeleted(
+            f"session {session_id!r} was deleted after this run had begun; a new run begins afresh"
+        )
