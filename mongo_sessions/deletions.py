@@ -19,11 +19,13 @@ class Deletions:
 
     @explaining
     async def delete_session(self, session_id: str) -> int:
-        """Remove every item of a session; return their number, which is too low after a retry.
+        """Remove every item of a session; return their number.
 
-        It is one atomic step for every reader. A run of the SDK that has read the session before
-        cannot write to it any more, in any process: it gets :class:`SessionDeleted`. A run that
-        begins later starts a new conversation under this id. A deletion is known for an hour.
+        The number is too low after a retry, and if the session was read meanwhile.
+
+        A deletion is one atomic step for every reader. A run of the SDK that has read the session
+        before it, in any process, cannot write to it any more: it gets :class:`SessionDeleted`. A
+        run that begins later starts a new conversation. A deletion is known for an hour.
         """
         check_session_id(session_id)
         log = await self._connections.current().session_log(session_id, SessionState())

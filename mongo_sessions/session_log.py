@@ -67,6 +67,14 @@ class SessionLog:
         note_removed(deletion.items)
         return deletion
 
+    async def rewind(self, seq: int, expected_last_seq: int | None) -> int:
+        """Remove every item after this one. See :meth:`Rewinder.rewind`."""
+        self.state.forget()
+        rewind = self.log.rewinder.rewind(self.session_id, seq, expected_last_seq)
+        number = await run_to_completion(rewind)
+        note_removed(number)
+        return number
+
     async def refuse_deleted(self, since: int | None) -> None:
         """Raise SessionDeleted if the session was deleted after this place (None: not known)."""
         if since is not None:

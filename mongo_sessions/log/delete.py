@@ -19,7 +19,8 @@ class Deletion(NamedTuple):
     """What a deletion has done."""
 
     items: int
-    """The number of removed items. Too low if a command was retried, as for a clear."""
+    """The number of removed items. Too low if a command was retried, as for a clear, or if a reader
+    that had found the barrier removed some of them."""
     seq: int
     """The place of the deletion: everything below it is removed."""
 

@@ -34,6 +34,7 @@ from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
+from .rewind import Rewinder
 from .search import Search
 from .taking import Taker
 from .transactions import MAJORITY
@@ -102,7 +103,15 @@ class Log:
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries)
-        self.deleter = Deleter(Taker(self._items, self._lasting, retries), self._clearer)
+        taker = Taker(self._items, self._lasting, retries)
+        self.deleter = Deleter(taker, self._clearer)
+        self.rewinder = Rewinder(
+            self._items,
+            self._lasting,
+            taker,
+            retries,
+            has_transactions=deployment.has_transactions,
+        )
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
