@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from .log.server import explaining
+from .log.session_ids import check_session_id
 from .policies.checks import check_seq
+from .runs import Runs
+from .session_state import SessionState
 
 if TYPE_CHECKING:
     from agents import RunContextWrapper
+    from agents.memory import SessionSettings
+    from typing_extensions import Self
 
-    from .runs import Runs
+    from .connections import Connections
     from .session_log import SessionLog
 
 
@@ -19,7 +25,11 @@ class Editing(ABC):
     """Changes of the history of a session, and what they need of it."""
 
     session_id: str
+    _connections: Connections
+    _owns_connections: bool
     _runs: Runs
+    _settings: SessionSettings | None
+    _state: SessionState
 
     @explaining
     async def rewind(self, seq: int, expected_last_seq: int | None = None) -> int:
@@ -43,6 +53,44 @@ class Editing(ABC):
         if expected_last_seq is not None:
             check_seq("expected_last_seq", expected_last_seq, at_least=0)
         return await (await self._log()).rewind(seq, expected_last_seq)
+
+    @explaining
+    async def fork(self, new_id: str, upto_seq: int | None = None) -> Self:
+        """Copy this session on the server, and return the copy: a session with the same policy.
+
+        The copy has the items up to ``upto_seq``, with the same ``seq``, and their summaries, pins
+        and counts: no summary is made again. It appears in one atomic step, and is a session of its
+        own from then on: a change of one does not change the other.
+
+        Args:
+            new_id: The id of the copy.
+            upto_seq: The newest entry that is copied; None for all, 0 for none.
+
+        Raises:
+            Conflict: the copy was cleared or deleted before it was complete, or items were removed
+                from this session all the time.
+            NoSuchEntry: there is no entry at ``upto_seq``.
+            SessionExists: ``new_id`` is in use, or was deleted within the last hour.
+        """
+        check_session_id(new_id)
+        if upto_seq is not None:
+            check_seq("upto_seq", upto_seq, at_least=0)
+        await (await self._log()).fork(new_id, upto_seq)
+        await self._on_forked(new_id)
+        twin = copy(self)
+        twin._become(new_id)  # noqa: SLF001 - of the same class
+        return twin
+
+    async def _on_forked(self, new_id: str) -> None:  # noqa: B027 - a seam
+        """Called when the items are copied, before the copy is returned."""
+
+    def _become(self, session_id: str) -> None:
+        """Let a copy of a session object be one of another session, which closes no client."""
+        self.session_id = session_id
+        self._settings = copy(self._settings)
+        self._state = SessionState()
+        self._runs = Runs(self._state, self._connections.state.counting)
+        self._owns_connections = False
 
     @abstractmethod
     async def _log(self) -> SessionLog:

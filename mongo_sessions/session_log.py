@@ -75,6 +75,10 @@ class SessionLog:
         note_removed(number)
         return number
 
+    async def fork(self, new_id: str, upto_seq: int | None) -> int:
+        """Copy the items to another session. See :meth:`Forker.fork`."""
+        return await run_to_completion(self.log.forker.fork(self.session_id, new_id, upto_seq))
+
     async def refuse_deleted(self, since: int | None) -> None:
         """Raise SessionDeleted if the session was deleted after this place (None: not known)."""
         if since is not None:

@@ -23,6 +23,7 @@ from .clock import client_time, server_time
 from .counts import Counts
 from .delete import Deleter, refuse_deleted
 from .documents import STORED, in_utc, is_utf8
+from .fork import Forker
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .inventory import Inventory
@@ -102,7 +103,7 @@ class Log:
         self._run_later = run_later
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
-        self._clearer = Clearer(self._items, self._marker, retries)
+        self._clearer = Clearer(self._items, self._marker, retries, self._time)
         taker = Taker(self._items, self._lasting, retries)
         self.deleter = Deleter(taker, self._clearer)
         self.rewinder = Rewinder(
@@ -111,6 +112,14 @@ class Log:
             taker,
             retries,
             has_transactions=deployment.has_transactions,
+        )
+        self.forker = Forker(
+            self._items,
+            self._lasting,
+            retries,
+            self._time,
+            has_transactions=deployment.has_transactions,
+            has_merge=deployment.has_clock,
         )
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)

@@ -42,7 +42,10 @@ MARK_OR_BARRIER: dict[str, Any] = {"$or": [{"gone_at": {"$exists": True}}, BARRI
 barrier on a mark lacks ``gone_at`` for a while, and a barrier may lack ``summary``.
 Both fields are indexed, and few documents have either."""
 
-NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_at", "barrier"]
+NUMBERS = [
+    *["seq", "gaps", "tokens", "total_tokens", "turn", "created_at"],
+    *["gone_at", "barrier", "copying"],
+]
 """The fields with the state and the numbers of a document, without its item."""
 
 CONTENT = ("item", "summary", "claim", "receipt", "pinned", "pins")
