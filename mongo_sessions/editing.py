@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from .log.documents import encode
 from .log.server import explaining
 from .log.session_ids import check_session_id
+from .new_items import to_new_items, to_sdk
 from .policies.checks import check_seq
+from .policies.items import traits_of
+from .policies.redacted_item import redacted
 from .runs import Runs
 from .session_state import SessionState
 
 if TYPE_CHECKING:
     from agents import RunContextWrapper
+    from agents.items import TResponseInputItem
     from agents.memory import SessionSettings
     from typing_extensions import Self
 
     from .connections import Connections
+    from .policies import Item
     from .session_log import SessionLog
 
 
@@ -91,6 +97,43 @@ class Editing(ABC):
         self._state = SessionState()
         self._runs = Runs(self._state, self._connections.state.counting)
         self._owns_connections = False
+
+    @explaining
+    async def redact(self, seq: int, replacement: TResponseInputItem | None = None) -> None:
+        """Replace what an entry says, for every reader, and remove all that was derived from it.
+
+        The entry keeps its ``seq``. Every summary that covers it is removed, with the copies of
+        pinned items beside it; the next folds make them anew, from the last summary before the
+        entry. A fold under way that has read the old text cannot store its result. A call that was
+        interrupted can be repeated.
+
+        Not changed are other entries that say the same, copies made by :meth:`fork`, and items that
+        were popped within the last hour.
+
+        Args:
+            seq: The entry.
+            replacement: An item of the same kind, with the same ids of a call. None keeps the item,
+                and replaces each text in it by "[redacted]": its type, role, ids, names, numbers
+                and keys stay, so that the history stays valid.
+
+        Raises:
+            InvalidItem, ItemTooLarge: ``replacement`` cannot be stored.
+            NoSuchEntry: there is no entry at ``seq``.
+            ValueError: ``replacement`` is of another kind.
+        """
+        check_seq("seq", seq)
+        if replacement is not None:
+            encode(cast("Item", replacement), "replacement")
+        log = await self._log()
+        stored = await log.log.edits.redactor.item_at(self.session_id, seq)
+        new = redacted(stored) if replacement is None else cast("Item", replacement)
+        if traits_of(new) != traits_of(stored):
+            raise ValueError(
+                f"replacement must have the type, the role and the call_id of item {seq} in "
+                f"session {self.session_id!r}"
+            )
+        (item,) = await to_new_items(to_sdk([new]), self._connections.state.counting)
+        await log.redact(seq, item)
 
     @abstractmethod
     async def _log(self) -> SessionLog:

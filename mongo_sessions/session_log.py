@@ -62,7 +62,7 @@ class SessionLog:
         """Remove every item, and end the runs of that time. See :meth:`Deleter.delete`."""
         self.state.forget()
         deletion = await run_to_completion(
-            self.log.deleter.delete(self.session_id, expected_last_seq)
+            self.log.edits.deleter.delete(self.session_id, expected_last_seq)
         )
         note_removed(deletion.items)
         return deletion
@@ -70,14 +70,21 @@ class SessionLog:
     async def rewind(self, seq: int, expected_last_seq: int | None) -> int:
         """Remove every item after this one. See :meth:`Rewinder.rewind`."""
         self.state.forget()
-        rewind = self.log.rewinder.rewind(self.session_id, seq, expected_last_seq)
+        rewind = self.log.edits.rewinder.rewind(self.session_id, seq, expected_last_seq)
         number = await run_to_completion(rewind)
         note_removed(number)
         return number
 
     async def fork(self, new_id: str, upto_seq: int | None) -> int:
         """Copy the items to another session. See :meth:`Forker.fork`."""
-        return await run_to_completion(self.log.forker.fork(self.session_id, new_id, upto_seq))
+        return await run_to_completion(
+            self.log.edits.forker.fork(self.session_id, new_id, upto_seq)
+        )
+
+    async def redact(self, seq: int, item: NewItem) -> None:
+        """Replace an item, and remove what was derived from it. See :meth:`Redactor.redact`."""
+        self.state.forget()
+        await run_to_completion(self.log.edits.redactor.redact(self.session_id, seq, item))
 
     async def refuse_deleted(self, since: int | None) -> None:
         """Raise SessionDeleted if the session was deleted after this place (None: not known)."""

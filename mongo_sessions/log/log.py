@@ -21,9 +21,9 @@ from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
 from .counts import Counts
-from .delete import Deleter, refuse_deleted
+from .delete import refuse_deleted
 from .documents import STORED, in_utc, is_utf8
-from .fork import Forker
+from .edits import Edits
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .inventory import Inventory
@@ -35,9 +35,7 @@ from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
-from .rewind import Rewinder
 from .search import Search
-from .taking import Taker
 from .transactions import MAJORITY
 
 if TYPE_CHECKING:
@@ -104,25 +102,10 @@ class Log:
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries, self._time)
-        taker = Taker(self._items, self._lasting, retries)
-        self.deleter = Deleter(taker, self._clearer)
-        self.rewinder = Rewinder(
-            self._items,
-            self._lasting,
-            taker,
-            retries,
-            has_transactions=deployment.has_transactions,
-        )
-        self.forker = Forker(
-            self._items,
-            self._lasting,
-            retries,
-            self._time,
-            has_transactions=deployment.has_transactions,
-            has_merge=deployment.has_clock,
-        )
         self._listing = Listing(self._lasting, self._clean)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
+        shared = self._items, self._lasting, retries, self._time
+        self.edits = Edits(*shared, deployment, clearer=self._clearer, claims=self.claims)
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)

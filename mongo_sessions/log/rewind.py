@@ -9,7 +9,7 @@ from bson import ObjectId
 from ..errors import NoSuchEntry
 from .delete import check_end
 from .places import BARRIER, NEWEST_FIRST, REMOVAL
-from .taking import end_of, in_place, mark
+from .taking import end_of, mark, take_after
 from .transactions import exactly_once
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ class Rewinder:
     """Rewinds the sessions of one collection.
 
     A rewind takes the next place with a mark. So an append that was numbered before is refused, and
-    numbered again after the remaining items. It also writes to the newest place: this makes it
-    exclude clears and replacements, as :class:`Replacer` explains.
+    numbered again after the remaining items.
     """
 
     def __init__(
@@ -66,12 +65,10 @@ class Rewinder:
             above = await above_item(self._items, session_id, seq, **in_session)
             if end.item_seq in (0, seq):
                 return 0
-            newest = {"session_id": session_id, "_id": end.newest_id}
-            await self._items.update_one(newest, {"$set": {"replaced": True}}, **in_session)
             result = await self._items.update_many(above, REMOVAL, **in_session)
             removed = int(result.modified_count)
-            query, update = in_place(session_id, end.seq + 1, {**mark(mark_id), "removed": removed})
-            await self._items.update_one(query, update, upsert=True, **in_session)
+            fields = {**mark(mark_id), "removed": removed}
+            await take_after(self._items, session_id, end, fields, in_session)
             return removed
 
         async def outcome() -> int | None:

@@ -72,6 +72,21 @@ def mark(mark_id: ObjectId) -> dict[str, Any]:
     return {"_id": mark_id, "gone_at": True}
 
 
+async def take_after(
+    items: AnyDriver, session_id: str, end: End, fields: Document, in_session: Document
+) -> None:
+    """Insert a document after the end of a session, in a transaction that has read the end.
+
+    It also writes to the newest place. A transaction does not lock what it only reads: so the
+    server refuses one of two that change the session. ``replaced`` tells a clear that has waited
+    for the transaction to look for the newest place again.
+    """
+    newest = {"session_id": session_id, "_id": end.newest_id}
+    await items.update_one(newest, {"$set": {"replaced": True}}, **in_session)
+    query, update = in_place(session_id, end.seq + 1, fields)
+    await items.update_one(query, update, upsert=True, **in_session)
+
+
 class Taker:
     """Takes places in the sessions of one collection."""
 
