@@ -19,6 +19,14 @@ from tests.support.scribes import BadScribe, HeldScribe, Scribe, turns, user
 SECRET = "Zanzibar"  # noqa: S105 - a word
 
 
+class Telling(Scribe):
+    """Repeats the secret in each summary of it."""
+
+    async def __call__(self, request: Any) -> str:
+        answer = await super().__call__(request)
+        return f"{SECRET} {answer[:50]}" if SECRET in str(request) else answer
+
+
 async def entries(session: Any) -> list[Any]:
     return [entry async for entry in session.entries()]
 
@@ -34,7 +42,7 @@ async def everything(database: Any) -> bytes:
 
 async def folded(database: Any, scribe: Scribe | None = None, number: int = 30) -> Any:
     """A session with a secret in item 5, which is pinned, and all summaries that are due."""
-    store = store_of(database, scribe or Scribe(), user_tokens=100)
+    store = store_of(database, scribe or Telling(), user_tokens=100)
     session = store.session("a")
     told = turns(1, number)
     told[4] = {**told[4], "content": f"{SECRET} {told[4]['content']}"}
@@ -86,7 +94,7 @@ async def test_summaries_before_the_entry_stay(database):
 @pytest.mark.parametrize("later", [False, True], ids=["its block", "a later block"])
 async def test_a_fold_that_has_read_the_old_text_stores_nothing(database, later):
     """The summariser is asked before the redaction, and answers after it."""
-    await folded(database, Scribe() if later else BadScribe("raises"), number=12)
+    await folded(database, Telling() if later else BadScribe("raises"), number=12)
     await let_claims_expire(database)
     assert bool(await anchors(database)) == later
     held = HeldScribe()
