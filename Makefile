@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: test test-lowest coverage check torture torture-standalone bench facts recall demo docs
+.PHONY: test test-lowest coverage check torture torture-standalone soak bench facts recall demo docs
 
 # Most tests wait for a server, or for one core; what each starts is its own.
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -38,10 +38,13 @@ torture: $(VENV)/installed  ## writers on three mongods, and faults: is anything
 torture-standalone: $(VENV)/installed  ## the same on one server without a replica set, killed and frozen
 	$(BIN)/python -m tests.torture --standalone --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+soak: $(VENV)/installed  ## 2,000 sessions of 50 turns: do memory, connections or tasks grow? some six minutes
+	SOAK_SESSIONS=2000 $(BIN)/pytest tests/package/test_soak.py
+
 bench: $(VENV)/installed  ## what sessions cost, next to the SDK's own and the bare driver: some six minutes
 	$(BIN)/python -m benchmarks --json benchmarks.json --picture docs/images/benchmarks.svg
 
-facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: two minutes
+facts: $(VENV)/installed  ## which facts a summary tells rightly, and what a prompt cache can use: some six minutes
 	$(BIN)/python -m benchmarks.facts
 
 recall: $(VENV)/installed  ## what a prompt has of what is asked for; LOCOMO=PATH: on LoCoMo

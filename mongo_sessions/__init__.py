@@ -26,6 +26,7 @@ from .errors import (
 from .explanations import Explanation, SessionSummary
 from .input_filter import input_filter
 from .log.word_indexes import AtlasSearch, TextIndex
+from .pages import Page
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -57,6 +58,7 @@ from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
 from .tools import read_tool, search_tool
+from .turns import Turn
 
 __version__ = version("mongo-sessions")
 
@@ -85,6 +87,7 @@ __all__ = [
     "MongoSession",
     "MongoSessionStore",
     "NoSuchEntry",
+    "Page",
     "PolicySession",
     "Recall",
     "RecountProgress",
@@ -107,6 +110,7 @@ __all__ = [
     "TokenCounter",
     "TokenLimit",
     "TrimToolOutputs",
+    "Turn",
     "WrongEventLoop",
     "WrongOwner",
     "__version__",

@@ -15,6 +15,7 @@ from .log.server import Server
 from .policies import HasMaintenance
 from .session_log import SessionLog
 from .single_flight import SingleFlight
+from .wake_ups import WakeUps
 
 if TYPE_CHECKING:
     from .clients import Client
@@ -36,6 +37,8 @@ class Connection:
         """Runs the maintenance of policies."""
         self.cleaning = Background()
         """Removes what a clear has left behind."""
+        self.wake_ups = WakeUps()
+        """Wakes the watchers of sessions."""
         self._state = state
         self._retries = Retries(Server(self.database.client), options.retry_for)
         self._log: Log | None = None
@@ -75,7 +78,8 @@ class Connection:
             await self._create_indexes()
 
     async def finish(self, seconds: float) -> None:
-        """Wait ``seconds`` for the background tasks of each kind, then cancel them."""
+        """End the watches. Finish the background tasks of each kind within ``seconds``."""
+        await self.wake_ups.close()
         await self.background.close(seconds)
         await self.cleaning.close(seconds)
 

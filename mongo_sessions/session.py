@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from .chat import Chat
 from .compaction import CompactionHooks
 from .connections import Connections
 from .editing import Editing
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters, Searches):
+class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters, Searches, Chat):
     """A conversation in MongoDB: an Agents SDK session.
 
     Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor

@@ -89,7 +89,7 @@ class SessionLog:
     async def refuse_deleted(self, since: int | None) -> None:
         """Raise SessionDeleted if the session was deleted after this place (None: not known)."""
         if since is not None:
-            await self.log.refuse_deleted(self.session_id, since)
+            await self.log.edits.deleter.refuse_deleted(self.session_id, since)
 
     async def replace_all(self, items: Sequence[NewItem]) -> None:
         """Clear the session, and append ``items``, in one transaction."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,12 @@ from tests.support.faults import Commands
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("default")
+settings.register_profile(
+    "default", deadline=None, derandomize=True, print_blob=True, max_examples=50
+)
+# HYPOTHESIS_PROFILE=thorough: of every night.
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 agents.set_tracing_disabled(True)  # it would go to a server
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mongo_sessions import ListHistory, SummarizeOlder, TiktokenCounter
+from mongo_sessions import ListHistory, Recall, SummarizeOlder, TiktokenCounter, TokenLimit
 from mongo_sessions.policies.summarize import FoldStatus
 
 from .conversation import Fact, facts_in, newest
@@ -20,7 +20,9 @@ FACTS = 20
 CORRECTED = 5
 """Of these, told again with another value."""
 _SEED = 2026
+_NO_TIME_LIMIT = 60.0
 _MAX_TOKENS = 16_000
+_WINDOW_TOKENS = 4_000  # of the view with recall
 _FOLD_TOKENS = 900  # more than a segment has: so the summariser has something to leave out
 
 
@@ -37,8 +39,8 @@ class Known:
     """Of the message with keepsakes."""
     plain_tokens: int
     """Of the message without."""
-    recalled: int | None = None
-    """Known with recall; None: not measured."""
+    recalled: int
+    """Known from a small window and what the question for the fact brings back."""
 
 
 async def known(standin: Standin, folds: int, *, is_busy: bool) -> Known:
@@ -107,7 +109,22 @@ async def known(standin: Standin, folds: int, *, is_busy: bool) -> Known:
         stale=stale,
         tokens=sizes[1],
         plain_tokens=sizes[0],
+        recalled=await _recalled(histories[0], right),
     )
+
+
+async def _recalled(history: ListHistory, right: dict[str, str]) -> int:
+    """How many facts the prompts have that ask for them, one by one."""
+    policy = Recall(TokenLimit(_WINDOW_TOKENS), seconds=_NO_TIME_LIMIT)
+    view = await policy.view(history)
+    found = 0
+    for key, value in right.items():
+        items = [*view.items, {"role": "user", "content": f"What is the value of {key}?"}]
+        block = await policy.recalled(history, items, before_seq=view.start_seq or 1)
+        prompt = [*view.items, *([block] if block else [])]
+        shown = facts_in("\n".join(str(item["content"]) for item in prompt))
+        found += shown.get(key) == value
+    return found
 
 
 def _told() -> list[Fact]:

@@ -142,9 +142,16 @@ async def lasting_table(scale: Scale, tick: Callable[[], None]) -> Table:
                     f"{folds:,}",
                     "a new ticket a turn" if is_busy else "no identifiers",
                     standin.name,
-                    *map(str, (found.rolling, found.segments, found.keepsakes)),
-                    "-" if found.recalled is None else str(found.recalled),
-                    str(found.stale),
+                    *map(
+                        str,
+                        (
+                            found.rolling,
+                            found.segments,
+                            found.keepsakes,
+                            found.recalled,
+                            found.stale,
+                        ),
+                    ),
                     f"{found.plain_tokens} / {found.tokens}",
                 )
                 tick()

@@ -12,6 +12,7 @@ from .places import BARRIER
 if TYPE_CHECKING:
     from .clear import Clearer
     from .lasting import LastingReads
+    from .retries import Retries
     from .taking import End, Taker
 
 
@@ -33,7 +34,11 @@ class Deleter:
     refused at first, by the unique index, and then finds the barrier.
     """
 
-    def __init__(self, taker: Taker, clearer: Clearer) -> None:
+    def __init__(
+        self, taker: Taker, clearer: Clearer, lasting: LastingReads, retries: Retries
+    ) -> None:
+        self._lasting = lasting
+        self._retries = retries
         self._taker = taker
         self._clearer = clearer
 
@@ -51,6 +56,10 @@ class Deleter:
 
         barrier = await self._taker.take_next(session_id, fields, check)
         return Deletion(await self._clearer.clean(session_id, barrier), barrier["seq"])
+
+    async def refuse_deleted(self, session_id: str, since: int) -> None:
+        """:func:`refuse_deleted`, retried after transient errors."""
+        await self._retries.run(lambda: refuse_deleted(self._lasting, session_id, since))
 
 
 def check_end(session_id: str, end: End, expected_last_seq: int | None) -> None:

@@ -36,7 +36,7 @@ class Edits:
     ) -> None:
         taker = Taker(items, lasting, retries)
         has_transactions = deployment.has_transactions
-        self.deleter = Deleter(taker, clearer)
+        self.deleter = Deleter(taker, clearer, lasting, retries)
         self.rewinder = Rewinder(items, lasting, taker, retries, has_transactions=has_transactions)
         self.forker = Forker(
             items,

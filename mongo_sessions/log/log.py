@@ -20,16 +20,18 @@ from .append import Appender
 from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
+from .companion import companion_of
 from .counts import Counts
-from .delete import refuse_deleted
 from .documents import STORED, in_utc, is_utf8
 from .edits import Edits
+from .following import Following
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
+from .paging import Paging
 from .pins import Pins
 from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
@@ -37,6 +39,7 @@ from .receipts import Receipts
 from .replace import Replacer
 from .search import Search
 from .transactions import MAJORITY
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -103,9 +106,14 @@ class Log:
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries, self._time)
         self._listing = Listing(self._lasting, self._clean)
+        self.paging = Paging(self._lasting, self._clean, has_union=deployment.has_clock)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         shared = self._items, self._lasting, retries, self._time
         self.edits = Edits(*shared, deployment, clearer=self._clearer, claims=self.claims)
+        self.following = Following(
+            items("majority"), self._lasting, has_streams=deployment.has_transactions
+        )
+        self.turns = Turns(companion_of(database, collection), retries, deployment, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
@@ -138,10 +146,6 @@ class Log:
     ) -> Head | None:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
         return await self._appends.add(session_id, items, head, since)
-
-    async def refuse_deleted(self, session_id: str, since: int) -> None:
-        """See :func:`.delete.refuse_deleted`."""
-        await self._retries.run(lambda: refuse_deleted(self._lasting, session_id, since))
 
     async def pop(self, session_id: str) -> Encoded | None:
         """Remove the newest item, exactly once, and return it."""

@@ -8,7 +8,8 @@ copies follow them:
 * a fold stores the copies of all marks that it finds, and looks at the marks again after that.
 
 Whichever comes second sees what the first has written. If a worker dies between the two steps of a
-fold while an item is pinned, the copy of that item may be missing. Pinning the item again adds it.
+fold while an item is pinned, the copy of that item may be missing until the next fold, which looks
+at the marks of two blocks: its own, and the one before.
 """
 
 from __future__ import annotations
@@ -62,9 +63,16 @@ class Pins:
         return await self._find({"session_id": session_id, "seq": after, **_MARKED})
 
     async def covered(self, session_id: str, up_to: int) -> list[Document]:
-        """The pinned items up to a place that gets a summary, oldest first: without a scan."""
+        """The pinned items up to a place that gets a summary, oldest first.
+
+        The server scans two blocks: a worker may have died after it had stored the last summary,
+        before it looked at the marks again.
+        """
         anchor = await self._anchor(session_id, up_to)
-        return await self._marked(session_id, anchor, up_to)
+        carried = [one["seq"] for one in (anchor or {}).get("pins", ())]
+        if anchor is not None and not is_barrier(anchor):
+            anchor = await self._anchor(session_id, anchor["seq"])
+        return await self._marked(session_id, anchor, up_to, carried)
 
     async def settle(self, session_id: str, stored: Sequence[Document], seq: int) -> None:
         """Correct the copies that a fold has stored at this place, if a mark was changed since."""

@@ -140,36 +140,36 @@ async def test_in_the_foreground_a_read_folds_and_leaves_no_task_behind(database
     assert len(scribe.requests) == 1
 
 
-async def test_folding_can_start_in_a_session_of_100_000_items(database, driver, replica_set):
+async def test_folding_can_start_in_a_session_of_20_000_items(database, driver, replica_set):
     """The first read costs what it costs in a small one; folding can be stopped, and goes on."""
-    await fill(database, turns(1, 50_000, words=40), tokens)
+    await fill(database, turns(1, 10_000, words=40), tokens)
     sent = Commands()
     async with open_database(driver, replica_set, event_listeners=[sent]) as listened:
         watched = listened.client.get_database(database.name)
         scribe = Scribe()
-        store = store_of(watched, scribe, max_tokens=200_000, wait_seconds=60)
+        store = store_of(watched, scribe, max_tokens=40_000, wait_seconds=60)
         session = store.session("a")
         await session.get_items(limit=1)
         sent.clear()
         view = await session.get_items()
         assert scribe.requests == [], "it waits for nothing"
         assert sent.names.count("find") <= 10
-        assert sum(map(tokens, view)) <= 200_000
-        assert view == turns(1, 50_000, words=40)[100_000 - len(view) :]
+        assert sum(map(tokens, view)) <= 40_000
+        assert view == turns(1, 10_000, words=40)[20_000 - len(view) :]
         # Each writer that is interrupted leaves one block more.
-        for folded in range(1, 4):
-            await store.session("a").add_items([user(50_000 + folded)])
+        for folded in range(1, 3):
+            await store.session("a").add_items([user(10_000 + folded)])
             await store.session("a").flush()
             assert len(await anchors(database)) == len(scribe.requests) == folded
         assert is_summary((await session.get_items())[0])
         made = await store.fold_pending(session.policy)
-        assert made == len(await anchors(database)) - 3 > 15
+        assert made == len(await anchors(database)) - 2 > 15
         covered = [s for d in await raw(database) for s in from_summary(d.get("summary"))[-1:]]
-        assert covered[-1].last_seq > 90_000
+        assert covered[-1].last_seq > 18_000
         view = await session.get_items()
         assert is_summary(view[0])
         assert "is not shown" not in view[0]["content"]
-        assert sum(map(tokens, view)) <= 200_000
+        assert sum(map(tokens, view)) <= 40_000
 
 
 async def test_a_database_error_in_background_work_is_logged(database, caplog):

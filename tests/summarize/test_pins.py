@@ -15,6 +15,7 @@ from mongo_sessions import (
     TrimToolOutputs,
 )
 from mongo_sessions.leases import Leases
+from mongo_sessions.log.pins import Pins
 from mongo_sessions.policies import HasFolds, HasMaintenance, policy_in_run, view_in_run
 from mongo_sessions.policies.policy import HasPins
 from tests.support.folding import anchors, is_summary, policy_of, raw, store_of
@@ -206,6 +207,29 @@ async def test_a_change_between_the_last_look_of_a_fold_and_its_end_is_not_lost(
     content = await summary_of(session)
     assert ("horse" in content) is (change == "pin")
     assert await anchors(any_database)
+
+
+async def test_after_a_worker_died_within_a_fold_the_next_fold_finds_the_pin(database, monkeypatch):
+    save = Leases.save_summary
+
+    async def after_a_pin(*args):
+        await store_of(database, forgetful).session("a").pin(1)
+        return await save(*args)
+
+    async def killed(*args):
+        raise asyncio.CancelledError
+
+    session = store_of(database, forgetful, background=False).session("a")
+    await session.add_items([PINNED, *turns(1, 8)])
+    with monkeypatch.context() as dying:
+        dying.setattr(Leases, "save_summary", after_a_pin)
+        dying.setattr(Pins, "settle", killed)
+        with pytest.raises(asyncio.CancelledError):
+            await session.get_items()
+    assert len(await anchors(database)) == 1
+    await session.add_items(turns(9, 14))
+    assert "horse" in await summary_of(session)
+    assert len(await anchors(database)) == 2
 
 
 @pytest.mark.parametrize("around", [Recall, GapMarkers, TrimToolOutputs])

@@ -1,4 +1,4 @@
-"""2,000 sessions of 50 turns in one process, through both drivers: memory, tasks and connections.
+"""Sessions of 50 turns in one process, through both drivers: memory, tasks and connections.
 
 ``python -W error -m tests.support.soak URI 2000`` prints one JSON object a line: the
 counts after each fifth of the sessions, when none is in use, and at the end, when all is closed.

@@ -15,9 +15,9 @@ Pure functions over lists of segments, oldest first.
 from __future__ import annotations
 
 from bisect import bisect
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .usage import NOTHING_USED, to_stored
 
@@ -40,6 +40,9 @@ class Segment:
     tokens: int
     rewrites: int = 0
     """How often a summariser has written the oldest part of the text anew: merged or shortened."""
+
+
+_FIELDS = [field.name for field in fields(Segment)]
 
 
 def new_segment_tokens(room: int, free: int) -> int:
@@ -103,9 +106,8 @@ def render(segments: Sequence[Segment]) -> str:
 
 def newest_within(segments: Sequence[Segment], fits: Callable[[str], bool]) -> str:
     """The text of as many of the newest segments as fit."""
-    number = len(segments)
-    while number and not fits(render(segments[-number:])):
-        number -= 1
+    numbers = range(1, len(segments) + 1)
+    number = bisect(numbers, 0, key=lambda n: not fits(render(segments[-n:])))
     return render(segments[-number:]) if number else ""
 
 
@@ -156,8 +158,7 @@ def to_summary(
 
     ``usage`` is the total of the session: that of the summary before, and of this one.
     """
-    stored = [asdict(segment) for segment in segments]
-    return {"segments": stored, "tokens": tokens, "usage": to_stored(usage)}
+    return {"segments": _to_stored(segments), "tokens": tokens, "usage": to_stored(usage)}
 
 
 def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> Summary:
@@ -171,7 +172,12 @@ def recounted_summary(summary: Summary, count_tokens: Callable[[str], int]) -> S
     if counted == segments:
         return summary
     rest = {field: value for field, value in summary.items() if field != "tokens"}
-    return {**rest, "segments": [asdict(segment) for segment in counted]}
+    return {**rest, "segments": _to_stored(counted)}
+
+
+def _to_stored(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    # Not dataclasses.asdict, which also copies the values: there may be hundreds of segments.
+    return [{name: getattr(segment, name) for name in _FIELDS} for segment in segments]
 
 
 def from_summary(summary: Summary | None) -> list[Segment]:
