@@ -36,9 +36,9 @@ class Appender:
         self,
         items: AnyDriver,
         lasting: LastingReads,
+        server: Server,
         *,
         has_transactions: bool,
-        server: Server,
     ) -> None:
         self._items = items
         self._lasting = lasting

@@ -127,10 +127,7 @@ class Log:
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
-            self._items,
-            self._lasting,
-            has_transactions=self.has_transactions,
-            server=retries.server,
+            self._items, self._lasting, retries.server, has_transactions=self.has_transactions
         )
         # Without transactions, a failed group could leave several batches incomplete.
         limits = _GROUP_LIMITS if self.has_transactions else NO_GROUPS
