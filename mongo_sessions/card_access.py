@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import OperationFailure
 
-from .errors import IndexesMissing
+from .errors import IndexesMissing, WrongOwner
 from .log.card_updates import Touch
 from .log.cards import UNAUTHORIZED, Cards
 from .log.clock import client_time, server_time
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mongo_sessions")
 
-_COPIED = ("owner", "title", "metadata")
+_COPIED = ("owner", "title", "is_made_title", "metadata")
 
 
 class CardAccess:
@@ -105,25 +105,38 @@ class CardAccess:
             await (await self.open()).touch([Touch(session_id, seq, owner)])
 
     async def copy(self, session_id: str, new_id: str) -> None:
-        """Give a new session the owner, the title and the metadata of another one."""
+        """Give a new session the owner, the title and the metadata of another one.
+
+        Raises:
+            WrongOwner: the new session belongs to another owner. Nothing was changed.
+        """
         await self.touches.flush(session_id)
         cards = await self.open()
         if self.touches.is_off or (card := await cards.find(session_id)) is None:
             return
         copied = {name: card[name] for name in _COPIED if card.get(name) is not None}
-        await cards.update(new_id, copied, of_owner=None)
+        made = await cards.update(new_id, copied, of_owner=None)
+        if "owner" in copied and (made or {}).get("owner") != copied["owner"]:
+            raise WrongOwner(f"session {new_id!r} belongs to another owner")
 
-    async def wants_title(self, session_id: str) -> bool:
-        """Whether there is a card without a title."""
+    async def without_title(self, session_id: str) -> int | None:
+        """The number of redactions of a card without a title; None if there is no such card."""
         await self.touches.flush(session_id)
         if self.touches.is_off:
-            return False
+            return None
         card = await (await self.open()).find(session_id)
-        return card is not None and card.get("title") is None
+        if card is None or card.get("title") is not None:
+            return None
+        return int(card.get("redactions") or 0)
 
-    async def save_title(self, session_id: str, title: str) -> bool:
-        """Save a title, unless there is one, or no card; return whether it is saved."""
-        return await (await self.open()).save_title(session_id, title)
+    async def save_title(self, session_id: str, title: str, redactions: int) -> bool:
+        """See :meth:`Cards.save_title`."""
+        return await (await self.open()).save_title(session_id, title, redactions)
+
+    async def forget_title(self, session_id: str) -> None:
+        """Remove a title that was made by a summariser, and refuse one that is being made."""
+        if not self.touches.is_off:
+            await (await self.open()).forget_title(session_id)
 
     async def _opened(self) -> Cards:
         await self._open_log()  # it looks at the deployment

@@ -6,7 +6,7 @@ If a deletion is interrupted in between, the card stays, and the next deletion f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .errors import Conflict, WrongOwner
 from .log.cards import CardKey
@@ -36,12 +36,6 @@ class Deleted:
     """Too low after a retry."""
 
 
-class _Deletion(NamedTuple):
-    items: int
-    seq: int
-    """All items up to this place are deleted."""
-
-
 async def delete_session(connection: Connection, session_id: str, owner: str | None = None) -> int:
     """Delete items and card of a session; return the number of items.
 
@@ -67,7 +61,7 @@ async def delete_session(connection: Connection, session_id: str, owner: str | N
         if card is None or card.get("owner") != owner:
             raise WrongOwner(f"session {session_id!r} belongs to another owner, or to none")
         try:
-            return await _delete(connection, session_id, expected_last_seq=seq, owner=owner)
+            return await _delete(connection, session_id, expected_seq=seq, owner=owner)
         except Conflict:
             continue
     raise Conflict(f"session {session_id!r} is being written to, and was not deleted")
@@ -106,9 +100,7 @@ async def delete_idle(
             if in_utc(listed.updated_at) >= cutoff:
                 continue
             try:
-                items = await _delete(
-                    connection, listed.session_id, expected_last_seq=listed.last_seq
-                )
+                items = await _delete(connection, listed.session_id, expected_seq=listed.last_seq)
             except Conflict:  # it is in use again
                 continue
             deleted = _added(deleted, items, progress)
@@ -137,26 +129,13 @@ async def _delete(
     connection: Connection,
     session_id: str,
     *,
-    expected_last_seq: int | None = None,
+    expected_seq: int | None = None,
     owner: str | None = None,
 ) -> int:
-    items, seq = await _delete_items(connection, session_id, expected_last_seq)
-    owner = await connection.cards.bury(session_id, seq, of_owner=owner)
-    log = await connection.log()
-    if await has_items(log, session_id):
-        # An append came between the two steps: its touch may have been buried.
-        await connection.cards.restore(session_id, await log.newest_seq(session_id), owner)
-    return items
-
-
-async def _delete_items(
-    connection: Connection, session_id: str, expected_last_seq: int | None
-) -> _Deletion:
-    """Delete the items. The place of the deletion is that of the barrier."""
     log = await connection.session_log(session_id, SessionState())
-    if expected_last_seq is not None:
-        seq = await log.log.newest_seq(session_id)
-        if seq != expected_last_seq:
-            raise Conflict(f"session {session_id!r} is in use again, and was not deleted")
-    items = await log.clear()
-    return _Deletion(items, await log.log.cleared_to(session_id))
+    items, seq = await log.delete(expected_seq)
+    owner = await connection.cards.bury(session_id, seq, of_owner=owner)
+    if await has_items(log.log, session_id):
+        # An append came between the two steps: its touch may have been buried.
+        await connection.cards.restore(session_id, await log.log.newest_seq(session_id), owner)
+    return items

@@ -63,6 +63,7 @@ class SessionHistory:
         self._first_chunks = first_chunks
         self._count_check = count_check
         self._cards = cards
+        self._redactions: int | None = None
         self._leases = Leases(log.log.claims, log.session_id)
         self._first_chunk = DEFAULT
         self._newest_read: Chunked | None = None
@@ -148,10 +149,13 @@ class SessionHistory:
         return True
 
     async def wants_title(self) -> bool:
-        return await self._cards.wants_title(self.session_id)
+        self._redactions = await self._cards.without_title(self.session_id)
+        return self._redactions is not None
 
     async def save_title(self, title: str) -> bool:
-        return await self._cards.save_title(self.session_id, title)
+        if self._redactions is None:
+            return False
+        return await self._cards.save_title(self.session_id, title, self._redactions)
 
     async def now(self) -> datetime:
         return await self._log.now()

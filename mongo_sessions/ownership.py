@@ -36,6 +36,21 @@ class Ownership:
             await check_owner(connection, self.session_id, self.owner)
         return await connection.session_log(self.session_id, state or self._state)
 
+    async def _unchecked_log(self) -> SessionLog:
+        return await self._connections.current().session_log(self.session_id, self._state)
+
+    async def _log_to_append(self) -> tuple[SessionLog, int | None]:
+        """The log, and the place whose session the owner was checked for; None without an owner.
+
+        An append after that place is refused if the session was deleted since: it may have been
+        made again by another owner.
+        """
+        log = await self._unchecked_log()
+        if self.owner is None:
+            return log, None
+        since = await log.log.newest_seq(self.session_id)
+        return await self._log(), since
+
     async def _history(self) -> SessionHistory:
         return self._connections.current().history(await self._log())
 

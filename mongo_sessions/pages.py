@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .log.server import explaining
+from .log.server import Explained, explaining
 from .ownership import Ownership
 from .policies.checks import check_seq, check_whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from .policies import Entry
 
 _LARGEST_PAGE = 1_000
@@ -31,7 +34,7 @@ class Page:
 
 
 class Pages(Ownership):
-    """The method of a session that returns pages."""
+    """The methods of a session that display it."""
 
     @explaining
     async def page(self, before_seq: int | None = None, limit: int = 50) -> Page:
@@ -53,3 +56,18 @@ class Pages(Ownership):
         history = await self._history()
         paged = await history.session_log.log.paging.page(history.session_id, limit, before_seq)
         return Page(list(await history.entries_of(paged.documents[::-1])), paged.has_more)
+
+    async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
+        """Every entry with a seq above ``after_seq``, oldest first: to display a conversation.
+
+        Entries are read in chunks. To continue later, pass the seq of the last entry: a new item
+        has a larger one, whatever other workers append, pop and clear. One exception: if every item
+        from there on was removed over an hour ago and none was added since, seqs are reused.
+        """
+        check_seq("after_seq", after_seq, at_least=0)
+        with Explained():
+            history = await self._history()
+        read = explaining(history.oldest_first(after_seq).__anext__)
+        with suppress(StopAsyncIteration):
+            while True:
+                yield await read()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _RECENT_SECONDS = MARK_SECONDS / 2
 
 _ALIVE = "$active_at"
-_CARD = ("owner", "title", "metadata", "created_at", "active_at")
+_CARD = ("owner", "title", "is_made_title", "metadata", "created_at", "active_at")
 _NO_PLACE = -1
 
 
@@ -77,6 +77,8 @@ class CardUpdates:
             name: self._gone if value is None else _literal(value)
             for name, value in changes.items()
         }
+        if "title" in changes:
+            fields.setdefault("is_made_title", self._gone)
         fields |= {
             "created_at": {"$ifNull": ["$created_at", now]},
             "active_at": {"$ifNull": ["$active_at", now if active_at is None else active_at]},

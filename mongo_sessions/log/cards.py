@@ -1,7 +1,8 @@
 """The cards: one small document a session, with what a list of sessions shows.
 
-``{_id: session_id, owner?, title?, metadata?, created_at, active_at}``. A document without
-``active_at`` is no card: it may be a tombstone, or hold the lease of a turn alone.
+``{_id: session_id, owner?, title?, metadata?, created_at, active_at}``, ``is_made_title`` if a
+summariser has made the title, and the number of ``redactions``. A document without ``active_at`` is
+no card: it may be a tombstone, or hold the lease of a turn alone.
 
 A deletion turns the card into a tombstone, ``{_id, deleted_seq, deleted_on, deleted_at}``. It makes
 a late :class:`Touch` of a deleted item harmless. The TTL index on ``deleted_at`` removes it after
@@ -137,10 +138,29 @@ class Cards:
         update = self._updates.changed(changes, active_at)
         return await self._upsert(query, update, upsert=of_owner is None)
 
-    async def save_title(self, session_id: str, title: str) -> bool:
-        """Set the title of a card that has none; return whether there is such a card."""
-        query = {"_id": session_id, "active_at": {"$type": "date"}, "title": None}
-        update = {"$set": {"title": title}}
+    async def forget_title(self, session_id: str) -> None:
+        """Remove a title that was made, after an item of the session was redacted."""
+        query = {"_id": session_id, "active_at": {"$type": "date"}}
+        # First of all: a title that is being made cannot be saved from now on.
+        redacted = {"$inc": {"redactions": 1}}
+        without: Document = {"$unset": {"title": "", "is_made_title": ""}}
+        for wanted, update in ((query, redacted), ({**query, "is_made_title": True}, without)):
+            await self._update_one(wanted, update)
+
+    async def save_title(self, session_id: str, title: str, redactions: int) -> bool:
+        """Set a title that a summariser has made; return whether it is set.
+
+        It is not if the card has a title, or another number of redactions.
+        """
+        query = {
+            "_id": session_id,
+            "active_at": {"$type": "date"},
+            "title": None,
+            "redactions": redactions or None,
+        }
+        return await self._update_one(query, {"$set": {"title": title, "is_made_title": True}})
+
+    async def _update_one(self, query: Document, update: Document) -> bool:
         result = await self._allowed(
             lambda: self._retries.run(lambda: self._cards.update_one(query, update))
         )

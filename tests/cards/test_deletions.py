@@ -9,6 +9,7 @@ import pytest
 
 from mongo_sessions import Deleted, MongoSessionStore, WrongOwner, deletions
 from mongo_sessions.log.cards import Cards
+from mongo_sessions.session_log import SessionLog
 
 USER: Any = {"role": "user", "content": "hello"}
 
@@ -45,7 +46,7 @@ async def test_a_deletion_leaves_a_tombstone_without_content(database):
     assert await store.delete_session("a") == 2
     left = await stored(database, "a")
     assert left.keys() == {"_id", "turn", "deleted_seq", "deleted_on", "deleted_at"}
-    assert left["deleted_seq"] == 2
+    assert left["deleted_seq"] == 3
     assert await store.session("a").card() is None
     assert await store.list_sessions(order="active") == []
     information = await database["session_items_cards"].index_information()
@@ -202,15 +203,15 @@ async def test_an_idle_session_that_becomes_active_is_not_deleted(database):
     for name in ("a", "b"):
         await add(store, name, 1, "u1")
         await age(database, name, timedelta(days=2))
-    deletion = deletions._delete_items
+    deletion = SessionLog.delete
 
-    async def late(connection: Any, session_id: str, expected: int | None) -> Any:
-        if session_id == "a":
+    async def late(log: SessionLog, expected: int | None) -> Any:
+        if log.session_id == "a":
             await add(MongoSessionStore(database), "a", 1, "u1")
-        return await deletion(connection, session_id, expected)
+        return await deletion(log, expected)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deletions, "_delete_items", late)
+        patch.setattr(SessionLog, "delete", late)
         assert await store.delete_idle(timedelta(days=1)) == Deleted(1, 1)
     assert await store.session("a", owner="u1").get_items() == [USER] * 2
 

@@ -139,6 +139,7 @@ async def test_a_lost_answer_does_not_make_the_session_busy(driver, replica_set)
 
 
 async def test_a_cancelled_wait_leaves_no_lease(database, store, sent):
+    sent.with_cards = True
     async with store.session("a").turn():
         waiting = asyncio.create_task(store.session("a").turn(wait=600).__aenter__())
         await sent.wait_for("findAndModify", 2)
@@ -150,6 +151,7 @@ async def test_a_cancelled_wait_leaves_no_lease(database, store, sent):
 
 
 async def test_a_cancelled_entry_gives_its_lease_back(database, store, sent):
+    sent.with_cards = True
     await store.session("a").get_items()
     how = {"blockConnection": True, "blockTimeMS": 300}
     async with failing(database, "findAndModify", times=1, **how):
