@@ -66,7 +66,7 @@ async def test_a_card_is_written_once_a_minute(sent: Commands, database, monkeyp
 
 
 async def test_an_append_does_not_fail_with_its_card(database, caplog):
-    store = MongoSessionStore(database, retry_for=0.2)
+    store = MongoSessionStore(database, retry_for=5)
     session = store.session("a")
     await session.add_items([USER])
     async with failing(database, "update", "createIndexes", times="alwaysOn", errorCode=11601):
@@ -170,7 +170,7 @@ async def test_a_change_survives_a_lost_answer(replica_set, driver, database):
 
 
 async def test_errors_have_no_text_of_the_card(database):
-    session = MongoSessionStore(database, retry_for=0.1).session("a")
+    session = MongoSessionStore(database, retry_for=5).session("a")
     async with failing(database, "findAndModify", times="alwaysOn", errorCode=11601):
         with pytest.raises(OperationFailure) as raised:
             await session.update_card(title="a secret", metadata={"a": "secret"})

@@ -48,7 +48,7 @@ def run(folder) -> tuple[str, dict[str, Any]]:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
     command += ["--picture", str(folder / "figures.svg")]
     ended = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout, json.loads(file.read_text(encoding="utf-8"))

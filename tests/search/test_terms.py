@@ -70,7 +70,7 @@ async def test_a_query_finds_what_a_reader_calls_the_same(session):
     for query, text in FOUND:
         await session.clear_session()
         await session.add_items([{"role": "user", "content": text}])
-        assert [hit.seq for hit in (await session.search(query)).hits], (query, text)
+        assert [hit.seq for hit in (await session.search(query, seconds=60)).hits], (query, text)
         assert terms_of(query)[0].is_in(text), (query, text)
 
 
@@ -78,7 +78,7 @@ async def test_a_query_does_not_find_what_only_looks_alike(session):
     for query, text in NOT_FOUND:
         await session.clear_session()
         await session.add_items([{"role": "user", "content": text}])
-        assert not (await session.search(query)).hits, (query, text)
+        assert not (await session.search(query, seconds=60)).hits, (query, text)
         assert not any(term.is_in(text) for term in terms_of(query)), (query, text)
 
 
@@ -86,7 +86,7 @@ async def test_a_text_that_is_stored_as_json_text_is_found_in_its_escaped_form(s
     """An item with half a character: BSON cannot hold it."""
     await session.add_items([{"role": "user", "content": "half \ud83d of a café in 東京"}])
     for query in ("half", "café", "東京"):
-        assert (await session.search(query)).hits, query
+        assert (await session.search(query, seconds=60)).hits, query
 
 
 def test_a_megabyte_is_a_query():
@@ -117,7 +117,7 @@ async def test_the_server_and_memory_agree_on_any_query_and_text(session, query,
     await session.add_items(items)
     history = ListHistory(items, token_counter=lambda item: estimate_tokens(str(item)))
     here = {found.entry.item["content"] for found in await history.search(query)}
-    there = await (await session._history()).search(query)
+    there = await (await session._history()).search(query, seconds=60)
     assert {found.entry.item["content"] for found in there} == here
     assert [found.share for found in there] == [f.share for f in await history.search(query)]
 
@@ -151,7 +151,7 @@ async def test_no_shape_of_an_item_makes_a_search_fail(session, items):
     await session.clear_session()
     await session.add_items(items)
     history = ListHistory(items, token_counter=lambda item: 1)
-    there = await (await session._history()).search("zebra", limit=50)
+    there = await (await session._history()).search("zebra", limit=50, seconds=60)
     first = (await session.entries().__anext__()).seq - 1
     found_here = {f.entry.seq for f in await history.search("zebra", limit=50) if f.share}
     assert {f.entry.seq - first for f in there if f.share} == found_here
