@@ -13,6 +13,7 @@ from .errors import (
     ForeignCollection,
     IndexesMissing,
     InvalidItem,
+    InvalidLine,
     ItemTooLarge,
     NoSuchEntry,
     ServerUnavailable,
@@ -57,6 +58,7 @@ from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
 from .tools import read_tool, search_tool
+from .transfer import Imported, import_session
 
 __version__ = version("mongo-sessions")
 
@@ -76,8 +78,10 @@ __all__ = [
     "GapMarkers",
     "History",
     "Hit",
+    "Imported",
     "IndexesMissing",
     "InvalidItem",
+    "InvalidLine",
     "Item",
     "ItemTooLarge",
     "LastTurns",
@@ -110,6 +114,7 @@ __all__ = [
     "WrongEventLoop",
     "WrongOwner",
     "__version__",
+    "import_session",
     "input_filter",
     "read_tool",
     "search_tool",

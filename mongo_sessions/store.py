@@ -19,6 +19,7 @@ from .session import MongoSession
 from .session_info import SessionInfo, info_of
 from .session_state import SessionState
 from .settings import checked
+from .transfer import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSessionStore:
+class MongoSessionStore(Transfers):
     """All sessions of one collection. Make one per application, and keep it.
 
     Args:
@@ -207,8 +208,7 @@ class MongoSessionStore:
 
         Args:
             prefix: Only sessions whose ids start with it.
-            progress: Called after every 500 documents and after each session. An exception from it
-                ends the work.
+            progress: Called after 500 documents and after a session. An exception ends the work.
 
         Raises:
             ValueError: the store has no token counter.
