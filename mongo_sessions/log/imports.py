@@ -130,8 +130,10 @@ class Imports:
             query = {"session_id": session_id, "seq": seqs, "$or": relevant}
 
             async def find(items: AnyDriver, query: Document = query) -> list[Document]:
-                # A negative limit returns a single batch, whose size the server limits.
+                # A negative limit returns a single batch, whose size the server limits: by default,
+                # to 101 documents, too.
                 cursor = items.find(query, _FIELDS).sort(OLDEST_FIRST).limit(-limit)
+                cursor = cursor.batch_size(limit)
                 found: list[Document] = await cursor.to_list(None)
                 return found
 
