@@ -15,7 +15,7 @@ from .lines import check_fields
 if TYPE_CHECKING:
     from ..log.documents import Document
 
-_FIELDS = (
+ENTRY_FIELDS = (
     "seq",
     "item",
     "created_at",
@@ -38,7 +38,7 @@ _MOST = 2**63 - 1
 
 def to_entry(document: Document) -> dict[str, Any]:
     """The fields of a document that an export has, in their order."""
-    entry = {field: document[field] for field in _FIELDS if field in document}
+    entry = {field: document[field] for field in ENTRY_FIELDS if field in document}
     entry["item"] = decode(entry["item"])
     entry["created_at"] = to_text(entry["created_at"])
     if "pins" in entry:
@@ -59,7 +59,7 @@ def to_document(session_id: str, entry: dict[str, Any]) -> tuple[dict[str, Any],
     Raises:
         ValueError: a field is missing, not known, or has a wrong value.
     """
-    check_fields(entry, _FIELDS)
+    check_fields(entry, ENTRY_FIELDS)
     _check_numbers(entry)
     try:
         encoded, size = encode(entry["item"])
