@@ -73,17 +73,21 @@ class Imports:
                             await redact_errors(self._items.insert_many(missing))
         return stored or 0
 
-    async def check_number(self, session_id: str, number: int, last_seq: int) -> None:
-        """Check that a session has this number of items up to ``last_seq``.
+    async def check_unchanged(
+        self, session_id: str, number: int, *, first_seq: int, last_seq: int
+    ) -> None:
+        """Check that nothing else came between the ``number`` items of an import.
+
+        There may be fewer: retention deletes old ones at any time.
 
         Raises:
-            SessionExists: it was written to or cleared during the import.
+            SessionExists: the session was written to or cleared during the import.
         """
         cleared = await cleared_to(self._lasting, session_id)
         seqs = {"$gt": cleared, "$lte": last_seq}
         query = {"session_id": session_id, "seq": seqs, "item": {"$exists": True}}
         found = await self._lasting.retry(lambda items: items.count_documents(query))
-        if found != number:
+        if cleared >= first_seq or found > number:
             raise SessionExists(
                 f"the session {session_id!r} was changed while it was imported: it has {found:,} "
                 f"items up to seq {last_seq}, not {number:,}"

@@ -37,7 +37,7 @@ class SessionImport:
         self._has_dates = has_dates
         self._batch: list[dict[str, Any]] = []
         self._bytes = self._added = self._batches = 0
-        self._seq = self._stored_seq = 0
+        self._first_seq = self._seq = self._stored_seq = 0
         self._now: datetime | None = None
 
     @property
@@ -61,6 +61,7 @@ class SessionImport:
         if seq > self._seq + 1:
             self._batch.append(await self._mark(document))
         self._batch.append(document)
+        self._first_seq = self._first_seq or seq
         self._bytes += size
         self._seq = seq
         self._added += 1
@@ -75,7 +76,9 @@ class SessionImport:
         if self._batch:
             await self._store()
         if self._batches > 1 or self._seq != self._added:
-            await self._log.imports.check_number(self.session_id, self._added, self._seq)
+            await self._log.imports.check_unchanged(
+                self.session_id, self._added, first_seq=self._first_seq, last_seq=self._seq
+            )
 
     async def _mark(self, document: Document) -> dict[str, Any]:
         """A mark at the first place of a gap.

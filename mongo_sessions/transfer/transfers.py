@@ -26,7 +26,7 @@ class Transfers:
 
     _connections: Connections
 
-    async def export(
+    def export(
         self,
         prefix: str = "",
         *,
@@ -68,15 +68,7 @@ class Transfers:
             session_ids = list(dict.fromkeys(session_ids))
             for session_id in session_ids:
                 check_session_id(session_id)
-        with Explained():
-            log = await self._connections.current().log()
-        read = explaining(export_lines(log, prefix, session_ids, owner).__anext__)
-        while True:
-            try:
-                line = await read()
-            except StopAsyncIteration:
-                return
-            yield line
+        return self._export(prefix, session_ids, owner)
 
     @explaining
     async def import_lines(
@@ -117,3 +109,16 @@ class Transfers:
             for line in lines:
                 await run.line(line)
         return run.end()
+
+    async def _export(
+        self, prefix: str, session_ids: Iterable[str] | None, owner: str | None
+    ) -> AsyncIterator[str]:
+        with Explained():
+            log = await self._connections.current().log()
+        read = explaining(export_lines(log, prefix, session_ids, owner).__anext__)
+        while True:
+            try:
+                line = await read()
+            except StopAsyncIteration:
+                return
+            yield line

@@ -358,6 +358,21 @@ async def test_a_clear_during_an_import_is_noticed(store, database):
         await copies.import_lines(read())
 
 
+async def test_items_that_retention_deletes_meanwhile_are_no_error(store, database):
+    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
+    lines = await exported(store)
+    copies = MongoSessionStore(database, collection="copies")
+
+    async def read():
+        for index, line in enumerate(lines):
+            if index == 700:  # as the TTL index does
+                await database["copies"].delete_many({"seq": {"$lte": 100}})
+            yield line
+
+    assert await copies.import_lines(read()) == Imported(sessions=1, items=1_100)
+    assert len(await contents(copies, "a")) == 1_000
+
+
 async def test_a_deleted_session_is_imported_when_its_places_are_free(store, database):
     await store.session("a").add_items([USER, ANSWER])
     lines = await exported(store)
@@ -478,7 +493,7 @@ async def test_arguments_are_checked(store):
         ({"prefix": "a", "session_ids": ["a"]}, "exclude each other"),
     ]:
         with pytest.raises((TypeError, ValueError), match=message):
-            await exported(store, **wrong)
+            store.export(**wrong)
 
 
 async def test_searches_find_what_was_imported(database):
