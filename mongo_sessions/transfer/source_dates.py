@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from contextlib import closing, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -95,6 +94,8 @@ async def _select(path: str | Path, query: str, values: tuple[object, ...]) -> l
         return None
 
     def select() -> list[Row]:
+        import sqlite3  # noqa: PLC0415 - not every Python has it
+
         uri = f"{Path(path).resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             return connection.execute(query, values).fetchall()
