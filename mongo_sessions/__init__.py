@@ -6,6 +6,8 @@ it (:mod:`mongo_sessions.policies`). The modules beside them join the two for th
 
 from importlib.metadata import version
 
+from .card import Card
+from .deletions import Deleted
 from .errors import (
     CannotExplain,
     CannotPin,
@@ -27,6 +29,8 @@ from .errors import (
 from .explanations import Explanation, SessionSummary
 from .input_filter import input_filter
 from .log.word_indexes import AtlasSearch, TextIndex
+from .owner_store import OwnerStore
+from .pages import Page
 from .pending import FoldProgress
 from .policies import (
     AgentSummarizer,
@@ -59,6 +63,7 @@ from .session_info import SessionInfo
 from .store import MongoSessionStore
 from .tools import read_tool, search_tool
 from .transfer import Imported, import_session
+from .turns import Turn
 
 __version__ = version("mongo-sessions")
 
@@ -67,7 +72,9 @@ __all__ = [
     "AtlasSearch",
     "CannotExplain",
     "CannotPin",
+    "Card",
     "Conflict",
+    "Deleted",
     "Entry",
     "Explanation",
     "FoldFailure",
@@ -89,6 +96,8 @@ __all__ = [
     "MongoSession",
     "MongoSessionStore",
     "NoSuchEntry",
+    "OwnerStore",
+    "Page",
     "PolicySession",
     "Recall",
     "RecountProgress",
@@ -111,6 +120,7 @@ __all__ = [
     "TokenCounter",
     "TokenLimit",
     "TrimToolOutputs",
+    "Turn",
     "WrongEventLoop",
     "WrongOwner",
     "__version__",

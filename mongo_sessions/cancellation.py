@@ -11,6 +11,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+async def cancellable(operation: Coroutine[Any, Any, T]) -> T:
+    """Run a read in a task of its own, so that a cancellation surely reaches the caller.
+
+    PyMongo's async client may lose one that comes while a command ends. The caller of a single
+    command hardly notices; a loop would go on for ever.
+    """
+    task = asyncio.ensure_future(operation)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # or asyncio complains that the exception was never retrieved
+        raise
+    return task.result()
+
+
 async def run_to_completion(operation: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     """Run ``operation`` to its end, even if the caller is cancelled in the meantime.
 

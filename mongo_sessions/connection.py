@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .background import Background
+from .card_access import CardAccess
 from .history import SessionHistory
 from .log.deployment import Deployment
+from .log.index_specs import index_specs
 from .log.indexes import Indexes
 from .log.log import Log
 from .log.retries import Retries, retrying
@@ -15,6 +17,7 @@ from .log.server import Server
 from .policies import HasMaintenance
 from .session_log import SessionLog
 from .single_flight import SingleFlight
+from .wake_ups import WakeUps
 
 if TYPE_CHECKING:
     from .clients import Client
@@ -30,17 +33,21 @@ class Connection:
         options = state.options
         self.database = client.database
         self.client = client
-        specs = options.search.specs if options.search is not None else []
-        self.indexes = Indexes(self.database, options.collection, options.retention, specs)
+        words = options.search.specs if options.search is not None else []
+        specs = [*words, *index_specs(options.retention)]
+        self.indexes = Indexes(self.database, options.collection, specs)
         self.background = Background()
         """Runs the maintenance of policies."""
         self.cleaning = Background()
         """Removes what a clear has left behind."""
+        self.wake_ups = WakeUps()
+        """Wakes the watchers of sessions."""
         self._state = state
         self._retries = Retries(Server(self.database.client), options.retry_for)
         self._log: Log | None = None
         self._open_log = SingleFlight(self._open)
         self._create_indexes = SingleFlight(self._create)
+        self.cards = CardAccess(self.database, state, self._retries, self.log)
 
     async def log(self) -> Log:
         """The log. The first operation of a store looks at the indexes and at the deployment."""
@@ -58,6 +65,7 @@ class Connection:
             background=self.background,
             first_chunks=self._state.first_chunks,
             count_check=self._state.count_check,
+            cards=self.cards,
         )
 
     def start_maintenance(self, policy: RetrievalPolicy | None, log: SessionLog) -> None:
@@ -75,9 +83,11 @@ class Connection:
             await self._create_indexes()
 
     async def finish(self, seconds: float) -> None:
-        """Wait ``seconds`` for the background tasks of each kind, then cancel them."""
+        """End the watches. Finish the background tasks of each kind within ``seconds``."""
+        await self.wake_ups.close()
         await self.background.close(seconds)
         await self.cleaning.close(seconds)
+        await self.cards.touches.close(seconds)
 
     async def _open(self) -> Log:
         state, options = self._state, self._state.options

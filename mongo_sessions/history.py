@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .background import Background
+    from .card_access import CardAccess
     from .count_check import CountCheck
     from .first_chunks import FirstChunks
     from .log.documents import Document
@@ -47,6 +48,7 @@ class SessionHistory:
         background: Background,
         first_chunks: FirstChunks,
         count_check: CountCheck,
+        cards: CardAccess,
     ) -> None:
         self.session_log = log
         self._log = log.log
@@ -60,6 +62,8 @@ class SessionHistory:
         self._background = background
         self._first_chunks = first_chunks
         self._count_check = count_check
+        self._cards = cards
+        self._redactions: int | None = None
         self._leases = Leases(log.log.claims, log.session_id)
         self._first_chunk = DEFAULT
         self._newest_read: Chunked | None = None
@@ -84,7 +88,7 @@ class SessionHistory:
 
     def newest_first(self, before_seq: int | None = None) -> AsyncIterator[Entry]:
         if before_seq is not None:
-            return Chunked(self._newest, self._entries, before_seq, DEFAULT)
+            return Chunked(self._newest, self.entries_of, before_seq, DEFAULT)
 
         async def read(chunk: int, before: int | None) -> Page:
             page = await self._newest(chunk, before)
@@ -98,18 +102,18 @@ class SessionHistory:
                 )
             return page
 
-        self._newest_read = Chunked(read, self._entries, None, self._first_chunk)
+        self._newest_read = Chunked(read, self.entries_of, None, self._first_chunk)
         return self._newest_read
 
     def oldest_first(self, after_seq: int = 0) -> AsyncIterator[Entry]:
         async def read(chunk: int, after: int | None) -> Page:
             return await self._log.oldest(self.session_id, chunk, after or 0)
 
-        return Chunked(read, self._entries, after_seq, DEFAULT)
+        return Chunked(read, self.entries_of, after_seq, DEFAULT)
 
     async def find(self, ids: Collection[str], before_seq: int) -> list[Entry]:
         documents = await self._log.find(self.session_id, ids, before_seq, MOST_FOUND)
-        return list(await self._entries(documents[::-1]))
+        return list(await self.entries_of(documents[::-1]))
 
     async def search(
         self, query: str, *, before_seq: int | None = None, limit: int = 20, seconds: float = 2.0
@@ -122,11 +126,11 @@ class SessionHistory:
     async def at(self, scope: Scope, places: Collection[int]) -> Iterator[Entry]:
         """The entries at these places, newest first, in one find."""
         documents = await self._log.group_reads.documents(self.session_id, scope, places)
-        return await self._entries(documents)
+        return await self.entries_of(documents)
 
     async def latest_summary(self) -> Entry | None:
         document = await self._log.claims.latest_summary(self.session_id)
-        return None if document is None else next(await self._entries([document]))
+        return None if document is None else next(await self.entries_of([document]))
 
     async def claim(self, entry: Entry, seconds: float) -> bool:
         return await self._leases.claim(entry.id, seconds)
@@ -144,6 +148,15 @@ class SessionHistory:
         await self._log.pins.settle(self.session_id, pins, entry.seq)
         return True
 
+    async def wants_title(self) -> bool:
+        self._redactions = await self._cards.without_title(self.session_id)
+        return self._redactions is not None
+
+    async def save_title(self, title: str) -> bool:
+        if self._redactions is None:
+            return False
+        return await self._cards.save_title(self.session_id, title, self._redactions)
+
     async def now(self) -> datetime:
         return await self._log.now()
 
@@ -156,7 +169,7 @@ class SessionHistory:
     def count_tokens(self, item: Item) -> int:
         return self._count_tokens(item)
 
-    async def _entries(self, documents: list[Document]) -> Iterator[Entry]:
+    async def entries_of(self, documents: list[Document]) -> Iterator[Entry]:
         """Convert lazily: a policy may stop at any entry."""
         entries = (_to_entry(document, self._count_tokens) for document in documents)
         if all("tokens" in document for document in documents):

@@ -60,10 +60,9 @@ class Inspection(Pinning):
 
         None also if a policy other than :class:`SummarizeOlder` has stored it.
         """
-        connection = self._connections.current()
-        log = await connection.session_log(self.session_id, self._state)
-        anchor = await connection.history(log).latest_summary()
-        return None if anchor is None else await summary_on(log.log, self.session_id, anchor)
+        history = await self._history()
+        anchor, log = await history.latest_summary(), history.session_log.log
+        return None if anchor is None else await summary_on(log, self.session_id, anchor)
 
     @explaining
     async def forget_summary(self) -> int:
@@ -77,19 +76,18 @@ class Inspection(Pinning):
         A fold under way, in any process, cannot store its result. A pause after a failure ends. The
         total of the summariser's tokens, which is stored with each summary, begins at 0 again.
         """
-        connection = self._connections.current()
-        log = await connection.session_log(self.session_id, self._state)
+        log = await self._log()
         try:
             return await run_to_completion(log.log.claims.forget(self.session_id))
         finally:
             self._state.skip_maintenance_until = 0
 
     async def _explainer(self) -> Explainer:
-        connection = self._connections.current()
         state = copy(self._state)  # the reads must not change what the session remembers
         state.counts_are_checked = True
-        log = await connection.session_log(self.session_id, state)
+        log = await self._log(state)
+        history = self._connections.current().history(log)
         limit = None if self._settings is None else self._settings.limit
-        prompts = Prompts(connection.history(log), log.log.receipts, self.policy, limit)
+        prompts = Prompts(history, log.log.receipts, self.policy, limit)
         counting = self._connections.state.counting
         return Explainer(log.log, prompts, has_token_counts=counting.is_on)

@@ -12,6 +12,7 @@ from .log.server import explaining
 from .policies import HasPins
 from .policies.checks import check_seq
 from .policies.names import name_of
+from .session_card import HasCard
 
 if TYPE_CHECKING:
     from .connections import Connections
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 200_000
 
 
-class Pinning:
+class Pinning(HasCard):
     """The methods of a session about its pinned items."""
 
     session_id: str
@@ -87,9 +88,8 @@ class Pinning:
         return await self._all(log)
 
     async def _pins_of(self) -> tuple[SessionLog, SessionHistory]:
-        connection = self._connections.current()
-        log = await connection.session_log(self.session_id, self._state)
-        return log, connection.history(log)
+        history = await self._history()
+        return history.session_log, history
 
     async def _all(self, log: SessionLog) -> list[PinnedItem]:
         return [*to_pinned(await log.log.pins.all(self.session_id))]

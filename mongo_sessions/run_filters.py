@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from .input_filter import run_filter
+from .ownership import Ownership
 from .policies import HasRecall, TiktokenCounter
 from .policy_checks import check_policy
 from .run_blocks import RunBlocks
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from agents.run_config import CallModelInputFilter
 
     from .connections import Connections
-    from .history import SessionHistory
     from .input_filter import RunFilter
     from .policies import RetrievalPolicy, TokenCounter
     from .session_state import SessionState
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _DEFAULT_COUNTER = TiktokenCounter()
 
 
-class RunFilters(ABC):
+class RunFilters(Ownership, ABC):
     """The method of a session that makes filters."""
 
     policy: RetrievalPolicy | None
@@ -32,9 +32,6 @@ class RunFilters(ABC):
     @property
     @abstractmethod
     def overhead_tokens(self) -> int: ...
-
-    @abstractmethod
-    async def _history(self) -> SessionHistory: ...
 
     def input_filter(
         self,

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from agents import RunContextWrapper
 
     from .counting import Counting
-    from .log.documents import Document, NewItem
+    from .history import SessionHistory
+    from .log.documents import Document, Head, NewItem
     from .policies import Item, View
+    from .session_log import SessionLog
     from .session_state import SessionState
 
 _MOST_RUNS = 64
-"""Concurrent runs of one session object. Beyond them, the oldest run writes no more receipts."""
+"""Concurrent runs of one session object. Beyond them, the oldest run writes no more receipts, and
+does not notice a deletion."""
 
 
 _MOST_TOKENS = 100_000_000
@@ -56,9 +59,9 @@ class Runs:
         self._runs: dict[int, _Run] = {}
 
     async def begin(
-        self, wrapper: RunContextWrapper[Any] | None, view: View, newest_seq: int | None
+        self, wrapper: RunContextWrapper[Any] | None, view: View, history: SessionHistory
     ) -> None:
-        """A run has read the view of a policy, and ``newest_seq`` was the newest place.
+        """A run has read the view of a policy from this history.
 
         Items that are not stored, such as a summary, are counted here.
         """
@@ -71,16 +74,19 @@ class Runs:
         stored = sum(part.tokens for part in view.parts if not isinstance(part, Added))
         tokens = stored + sum(filter(None, counts)) if self._counting.is_on else None
         anchor = None if view.anchor is None else view.anchor.seq
-        self._begin(wrapper, Shown(view.start_seq, newest_seq, anchor, tokens))
+        self._begin(
+            wrapper, Shown(view.start_seq, history.newest_seq, anchor, tokens), history.session_log
+        )
 
     def begin_with_items(
         self,
         wrapper: RunContextWrapper[Any] | None,
         documents: Sequence[Document],
+        log: SessionLog,
         *,
         is_whole: bool,
     ) -> None:
-        """A run has read all items, oldest first, or the newest ones.
+        """A run has read all items, oldest first, or the newest ones, through this log.
 
         A run that reads the newest items is resumed, or has a limit in its settings: its receipts
         have the usage only. But a run that has read a view before goes on with that view.
@@ -93,14 +99,18 @@ class Runs:
             first, last = (documents[0]["seq"], documents[-1]["seq"]) if documents else (None, 0)
             tokens = _sum([document.get("tokens") for document in documents])
             shown = Shown(first, last, None, tokens)
-        self._begin(wrapper, shown)
+        self._begin(wrapper, shown, log)
 
-    def _begin(self, wrapper: RunContextWrapper[Any], shown: Shown) -> None:
+    def _begin(self, wrapper: RunContextWrapper[Any], shown: Shown, log: SessionLog) -> None:
         ended = [key for key, run in list(self._runs.items()) if run.wrapper() is None]
         oldest = list(self._runs)[: 1 - _MOST_RUNS]
         for key in (*ended, *oldest, id(wrapper)):
             self._runs.pop(key, None)
-        self._runs[id(wrapper)] = _Run(wrapper, shown)
+        self._runs[id(wrapper)] = _Run(wrapper, shown, log.newest_place)
+
+    def knows(self, wrapper: RunContextWrapper[Any] | None) -> bool:
+        """Whether the run has read this session through this object."""
+        return self._of(wrapper) is not None
 
     def stamped(
         self,
@@ -117,12 +127,23 @@ class Runs:
             note_usage(receipt["input"], receipt.get("cached"))
         return [new_items[0]._replace(receipt=receipt), *new_items[1:]]
 
+    def since(self, wrapper: RunContextWrapper[Any] | None) -> int | None:
+        """The newest place that the run has seen; None if the run or the place is not known."""
+        run = self._of(wrapper)
+        return None if run is None else run.since
+
     def appended(
-        self, wrapper: RunContextWrapper[Any] | None, new_items: Sequence[NewItem]
+        self,
+        wrapper: RunContextWrapper[Any] | None,
+        new_items: Sequence[NewItem],
+        head: Head | None,
     ) -> None:
         """The batch is stored: the next prompt of the run has it."""
         if run := self._of(wrapper):
             run.add([item.tokens for item in new_items])
+            # The append would have noticed a deletion below the batch.
+            if run.since is not None and head is not None:
+                run.since = max(run.since, head.seq)
 
     def removed(self, wrapper: RunContextWrapper[Any] | None) -> None:
         """The run has removed items: its next prompt is not known."""
@@ -139,10 +160,14 @@ class Runs:
 class _Run:
     """One run, since it has read its view."""
 
-    def __init__(self, wrapper: RunContextWrapper[Any], shown: Shown) -> None:
+    def __init__(
+        self, wrapper: RunContextWrapper[Any], shown: Shown, newest_place: int | None
+    ) -> None:
         self.wrapper = weakref.ref(wrapper)
         self.prompt_tokens = shown.tokens
         """Of the next prompt, by the token counter: the view, and the batches since."""
+        self.since = newest_place
+        """The newest place that the run has seen: a later deletion ends the run."""
         self._shown = shown
         self._requests = len(self._usage())
         """The requests in the usage up to the last batch; a shared wrapper may begin with some."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .log.documents import decode
 from .log.server import explaining
+from .ownership import Ownership
 from .policies.checks import MAX_SEQ, check_seconds, check_whole_number
 from .policies.recall.groups import Groups, Shape
 from .ranked_search import rank
@@ -16,7 +16,6 @@ from .ranked_search import rank
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .connections import Connections
     from .history import SessionHistory
     from .log.documents import Document
     from .policies import Entry
@@ -54,14 +53,8 @@ class SearchResult:
     """The oldest seq that was compared."""
 
 
-class Searches(ABC):
+class Searches(Ownership):
     """The search of a session."""
-
-    session_id: str
-    _connections: Connections
-
-    @abstractmethod
-    async def _history(self) -> SessionHistory: ...
 
     @explaining
     async def search(

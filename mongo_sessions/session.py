@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from .card import check_owner_name
+from .chat import Chat
 from .compaction import CompactionHooks
 from .connections import Connections
+from .editing import Editing
 from .inspection import Inspection
 from .log.documents import decode
-from .log.server import Explained, explaining
 from .log.session_ids import check_session_id
 from .new_items import from_sdk, to_new_items, to_sdk
 from .options import Options
 from .own_clients import OwnClients
-from .policies.checks import check_seq, check_whole_number
+from .policies.checks import check_whole_number
 from .policy_checks import check_policy
 from .run_filters import RunFilters
 from .runs import Runs
@@ -24,29 +25,26 @@ from .settings import HasSettings, checked
 from .tracing import traced
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from agents import RunContextWrapper
     from agents.items import TResponseInputItem
     from typing_extensions import Self, Unpack
 
-    from .history import SessionHistory
     from .options import StoreOptions
     from .own_clients import DriverName
-    from .policies import Entry, RetrievalPolicy
+    from .policies import RetrievalPolicy
     from .session_log import SessionLog
     from .settings import GivenSettings
 
 
-class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searches):
+class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters, Searches, Chat):
     """A conversation in MongoDB: an Agents SDK session.
 
-    Made by :meth:`MongoSessionStore.session`, or by :meth:`from_uri` in a script. The constructor
-    does no I/O: make a session per request, or keep it. Session objects in any number of processes
-    may use one ``session_id`` at the same time.
+    Made by :meth:`MongoSessionStore.session`, or :meth:`from_uri`, without I/O: make a session per
+    request, or keep it. Session objects in any number of processes may use one ``session_id``.
 
     Attributes:
         session_id: Identifies the conversation.
+        owner: Whom the session must belong to; None: it may belong to anyone.
         policy: Decides which part of the history :meth:`get_items` returns.
         session_settings: The SDK's settings, never None; a dict may be assigned. Their limit
             applies if there is no policy.
@@ -59,11 +57,15 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         *,
         policy: RetrievalPolicy | None = None,
         session_settings: GivenSettings = None,
+        owner: str | None = None,
         owns_connections: bool = False,
     ) -> None:
         check_session_id(session_id)
+        if owner is not None:
+            check_owner_name(owner)
         check_policy(policy, has_token_counts=connections.state.counting.is_on)
         self.session_id = session_id
+        self.owner = owner
         self.policy = policy
         self._settings = checked(session_settings, policy)
         self._connections = connections
@@ -122,14 +124,15 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         if limit is None and self.policy is not None:
             history = await self._history()
             view = await history.view(self.policy)
-            await self._runs.begin(wrapper, view, history.newest_seq)
+            await self._runs.begin(wrapper, view, history)
             return to_sdk(view.items)
         if limit is None and self._settings is not None:
             limit = self._settings.limit
         if limit is not None:
             check_whole_number("limit", limit, at_least=0)
-        documents = await (await self._log()).newest_documents(limit)
-        self._runs.begin_with_items(wrapper, documents, is_whole=limit is None)
+        log = await self._log()
+        documents = await log.newest_documents(limit)
+        self._runs.begin_with_items(wrapper, documents, log, is_whole=limit is None)
         return to_sdk([decode(document["item"]) for document in documents])
 
     @traced
@@ -157,6 +160,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         Raises:
             InvalidItem: an item is not a JSON object. Nothing was written.
             ItemTooLarge: an item is larger than a MongoDB document. Nothing was written.
+            SessionDeleted: the session was deleted since the run of ``wrapper`` has read it.
         """
         if not isinstance(items, (list, tuple)):
             raise TypeError(f"items must be a list, got {type(items).__name__}")
@@ -166,10 +170,14 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         new_items = await to_new_items(items, self._connections.state.counting)
         if self.policy is not None:
             self._connections.state.bypasses.by_encryption(self.session_id, from_sdk(items))
-        log = await connection.session_log(self.session_id, self._state)
+        if self._runs.knows(wrapper):  # it has read the session, so its owner was checked
+            log, since = await self._unchecked_log(), self._runs.since(wrapper)
+        else:
+            log, since = await self._log_to_append()
         batch = self._runs.stamped(wrapper, from_sdk(items), new_items)
-        await log.append(batch)
-        self._runs.appended(wrapper, batch)
+        head = await log.append(batch, since)
+        self._runs.appended(wrapper, batch, head)
+        connection.cards.touches.note(self.session_id, head, self.owner)
         connection.start_maintenance(self.policy, log)
 
     @traced
@@ -184,8 +192,7 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         On a standalone server, and with ``retryWrites=false``, a second item may be popped: if an
         attempt without an answer takes effect after the session has checked for it.
         """
-        self._runs.removed(wrapper)
-        encoded = await (await self._log()).pop()
+        encoded = await (await self._log_of(wrapper)).pop()
         return None if encoded is None else cast("TResponseInputItem", decode(encoded))
 
     @traced
@@ -196,32 +203,17 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         server deletes the documents an hour later. If the removal fails, the call raises, and
         another clear or a read completes it.
         """
-        self._runs.removed(wrapper)
-        await (await self._log()).clear()
-
-    async def entries(self, after_seq: int = 0) -> AsyncIterator[Entry]:
-        """Every entry with a seq above ``after_seq``, oldest first: to display a conversation.
-
-        Entries are read in chunks. To continue later, pass the seq of the last entry: a new item
-        has a larger one, whatever other workers append, pop and clear. One exception: if every item
-        from there on was removed over an hour ago and none was added since, seqs are reused.
-        """
-        check_seq("after_seq", after_seq, at_least=0)
-        with Explained():
-            history = await self._history()
-        read = explaining(history.oldest_first(after_seq).__anext__)
-        with suppress(StopAsyncIteration):
-            while True:
-                yield await read()
+        await (await self._log_of(wrapper)).clear()
 
     async def flush(self) -> None:
         """Wait for the background work of the policy, such as a summary, in this event loop.
 
         For a serverless handler, before it returns. Work that a write has asked for is completed,
-        and no further summary is begun.
+        and no further summary is begun. The card is written, too.
         """
         if connection := self._connections.existing():
             await connection.background.finish(self.session_id)
+            await connection.cards.touches.flush(self.session_id)
 
     async def close(self, timeout: float = 10.0) -> None:
         """Close the client that :meth:`from_uri` made; do nothing for a session of a store."""
@@ -239,10 +231,3 @@ class MongoSession(HasSettings, Inspection, CompactionHooks, RunFilters, Searche
         # A replacement would bypass the methods of a subclass.
         is_overridden = own != (MongoSession.get_items, MongoSession.add_items)
         return log if log.log.has_transactions and not is_overridden else None
-
-    async def _log(self) -> SessionLog:
-        return await self._connections.current().session_log(self.session_id, self._state)
-
-    async def _history(self) -> SessionHistory:
-        connection = self._connections.current()
-        return connection.history(await connection.session_log(self.session_id, self._state))

@@ -8,10 +8,11 @@ from .cancellation import run_to_completion
 from .telemetry import note_added, note_read, note_removed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bson import ObjectId
 
+    from .log.delete import Deletion
     from .log.documents import Document, Encoded, Head, Item, NewItem
     from .log.log import Log
     from .log.places import Page
@@ -31,12 +32,14 @@ class SessionLog:
         self.log = log
         self.session_id = session_id
         self.state = state
+        self.newest_place: int | None = None
+        """The newest place that :meth:`newest` has seen, also if it holds no item; None before."""
 
-    async def append(self, items: Sequence[NewItem]) -> Head | None:
-        """Append a batch; return the new head if it is known. See :meth:`Log.append`."""
+    async def append(self, items: Sequence[NewItem], since: int | None = None) -> Head | None:
+        """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
         # Concurrent appends take the head once: the second does not number after a used one.
         head = self.state.take_head()
-        append = self.log.append(self.session_id, items, head)
+        append = self.log.append(self.session_id, items, head, since)
         self.state.head = head = await run_to_completion(append)
         note_added(items, head)
         return head
@@ -54,6 +57,44 @@ class SessionLog:
         number = await run_to_completion(self.log.clear(self.session_id))
         note_removed(number)
         return number
+
+    async def delete(self, expected_seq: int | None = None) -> Deletion:
+        """Remove every item, and end the runs of that time. See :meth:`Deleter.delete`."""
+        self.state.forget()
+        deletion = await run_to_completion(
+            self.log.edits.deleter.delete(self.session_id, expected_seq)
+        )
+        note_removed(deletion.items)
+        return deletion
+
+    async def rewind(self, seq: int, expected_last_seq: int | None) -> int:
+        """Remove every item after this one. See :meth:`Rewinder.rewind`."""
+        self.state.forget()
+        rewind = self.log.edits.rewinder.rewind(self.session_id, seq, expected_last_seq)
+        number = await run_to_completion(rewind)
+        note_removed(number)
+        return number
+
+    async def fork(
+        self,
+        new_id: str,
+        upto_seq: int | None,
+        before_it_appears: Callable[[], Awaitable[None]],
+    ) -> int:
+        """Copy the items to another session. See :meth:`Forker.fork`."""
+        return await run_to_completion(
+            self.log.edits.forker.fork(self.session_id, new_id, upto_seq, before_it_appears)
+        )
+
+    async def redact(self, seq: int, item: NewItem) -> None:
+        """Replace an item, and remove what was derived from it. See :meth:`Redactor.redact`."""
+        self.state.forget()
+        await run_to_completion(self.log.edits.redactor.redact(self.session_id, seq, item))
+
+    async def refuse_deleted(self, since: int | None) -> None:
+        """Raise SessionDeleted if the session was deleted after this place (None: not known)."""
+        if since is not None:
+            await self.log.edits.deleter.refuse_deleted(self.session_id, since)
 
     async def replace_all(self, items: Sequence[NewItem]) -> None:
         """Clear the session, and append ``items``, in one transaction."""
@@ -77,6 +118,7 @@ class SessionLog:
         page, head = await self.log.newest(self.session_id, limit, before_seq)
         if before_seq is None:
             self.state.head = head
+            self.newest_place = page.newest_place
             self.state.recall_overhead(page.documents)
         return page
 

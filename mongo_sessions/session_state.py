@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
+
+from .clocks import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,19 +31,19 @@ class SessionState:
         self.recalled_tokens = 0
         """Of the block that a filter has added to the input of the last model call."""
         self._head: Head | None = None
-        self._told_at = _clocks()
+        self._told_at = clocks()
 
     @property
     def head(self) -> Head | None:
         """What the next append is numbered after; None if that is not known, or outdated."""
         is_outdated = any(
-            now - then > _HEAD_SECONDS for now, then in zip(_clocks(), self._told_at, strict=True)
+            now - then > _HEAD_SECONDS for now, then in zip(clocks(), self._told_at, strict=True)
         )
         return None if is_outdated else self._head
 
     @head.setter
     def head(self, head: Head | None) -> None:
-        self._head, self._told_at = head, _clocks()
+        self._head, self._told_at = head, clocks()
 
     def take_head(self) -> Head | None:
         """Return the head, and forget it: one append may use it."""
@@ -71,8 +72,3 @@ class SessionState:
             if "overhead" in (receipt := document.get("receipt", {})):
                 self.overhead_tokens = receipt["overhead"]
                 return
-
-
-def _clocks() -> tuple[float, float]:
-    """Seconds. The first clock stops while the machine sleeps; the second may be set back."""
-    return time.monotonic(), time.time()

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from .card import check_owner_name
 from .clients import GivenClient
 from .connections import Connections
 from .log.server import explaining
-from .log.session_ids import check_part_of_id, check_session_id
 from .options import Options
 from .own_clients import OwnClients
+from .owner_store import OwnerStore
 from .pending import FoldProgress, fold_pending
-from .policies.checks import check_seconds, check_whole_number
+from .policies.checks import check_seconds
 from .policy_checks import check_policy
 from .readiness import ping, readiness
 from .recount import RecountProgress, recount
 from .session import MongoSession
-from .session_info import SessionInfo, info_of
-from .session_state import SessionState
 from .settings import checked
+from .store_deletions import StoreDeletions
+from .store_lists import StoreLists
 from .transfer import Transfers
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSessionStore(Transfers):
+class MongoSessionStore(StoreLists, StoreDeletions, Transfers):
     """All sessions of one collection. Make one per application, and keep it.
 
     Args:
@@ -112,13 +114,18 @@ class MongoSessionStore(Transfers):
         *,
         policy: RetrievalPolicy | EllipsisType | None = ...,
         session_settings: GivenSettings | EllipsisType = ...,
+        owner: str | None = None,
     ) -> MongoSession:
         """One conversation. ``...`` takes the value of the store; None means none.
 
+        ``owner`` is whom the session must belong to: every operation on a session of another owner
+        raises :class:`WrongOwner`, and the first one on a new session makes it the owner's. None:
+        the owner is not checked.
+
         Raises:
-            TypeError, ValueError: ``session_id`` is not a str of 1 to 1,024 bytes; the policy is no
-                coroutine function, is combined with a limit, or needs token counts and the store
-                has none.
+            TypeError, ValueError: ``session_id`` or ``owner`` is not a str of 1 to 1,024 bytes; the
+                policy is no coroutine function, is combined with a limit, or needs token counts and
+                the store has none.
         """
         return MongoSession(
             self._connections,
@@ -127,7 +134,17 @@ class MongoSessionStore(Transfers):
             session_settings=(
                 self._session_settings if session_settings is ... else session_settings
             ),
+            owner=owner,
         )
+
+    def for_owner(self, owner: str) -> OwnerStore:
+        """The sessions of one owner: it makes, lists and deletes no other ones.
+
+        Raises:
+            TypeError, ValueError: ``owner`` is not a str of 1 to 1,024 bytes.
+        """
+        check_owner_name(owner)
+        return OwnerStore(self._connections, partial(self.session, owner=owner), owner)
 
     @explaining
     async def ensure_indexes(self) -> None:
@@ -138,31 +155,11 @@ class MongoSessionStore(Transfers):
         Raises:
             IndexesMissing: an index cannot be created; the message has the command that creates it.
         """
-        await self._connections.current().ensure_indexes()
+        connection = self._connections.current()
+        await connection.ensure_indexes()
+        await connection.cards.ensure_indexes()
 
     @explaining
-    async def list_sessions(
-        self, prefix: str = "", after: str | None = None, limit: int = 100
-    ) -> list[SessionInfo]:
-        """The sessions whose ids start with ``prefix``, in the order of their ids.
-
-        A prefix "user-1" matches "user-12", too: end it with the separator of your ids. ``after``
-        is the last id of the previous page. Two index keys are read per session, and no items.
-        """
-        check_whole_number("limit", limit, at_least=1)
-        check_part_of_id("prefix", prefix)
-        if after is not None:
-            check_part_of_id("after", after)
-        log = await self._connections.current().log()
-        return [info_of(listed) for listed in await log.sessions(prefix, after, limit)]
-
-    @explaining
-    async def delete_session(self, session_id: str) -> int:
-        """Clear a session; return its number of items, which is too low after a retry."""
-        check_session_id(session_id)
-        log = await self._connections.current().session_log(session_id, SessionState())
-        return await log.clear()
-
     @explaining
     async def fold_pending(
         self,

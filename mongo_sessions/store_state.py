@@ -31,5 +31,9 @@ class StoreState:
         """Whether the required indexes were found, or created."""
         self.indexes_were_created = False
         """Whether the missing ones were created, if there were any."""
+        self.card_indexes_were_checked = False
+        """Whether the indexes of the cards were found, or created."""
+        self.card_indexes_are_missing = False
+        """Whether that was logged."""
         self.deployment: Deployment | None = None
         """None before the first look at the server."""

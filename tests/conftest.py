@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from mongomock_motor import AsyncMongoMockClient
 
-from mongo_sessions import MongoSessionStore
+from mongo_sessions import MongoSessionStore, touches
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
 from tests.support.faults import Commands
@@ -63,6 +63,15 @@ async def open_database(driver: str, uri: str, **options: Any) -> AsyncIterator[
     async with open_client(driver, uri, **options) as client:
         yield client.get_database(name)
         await client.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def cards_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cards are written by ``flush`` and ``close`` alone.
+
+    Otherwise a write a second after an append could meet the fault of another command.
+    """
+    monkeypatch.setattr(touches, "_DELAY_SECONDS", 3_600.0)
 
 
 @pytest.fixture(params=["motor", "pymongo"])

@@ -13,6 +13,7 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
+from .delete import refuse_deleted
 from .documents import Head, to_documents
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS, head_of
 from .redaction import redact_errors
@@ -35,9 +36,9 @@ class Appender:
         self,
         items: AnyDriver,
         lasting: LastingReads,
+        server: Server,
         *,
         has_transactions: bool,
-        server: Server,
     ) -> None:
         self._items = items
         self._lasting = lasting
@@ -45,13 +46,24 @@ class Appender:
         self._server = server
 
     async def append(
-        self, session_id: str, items: Sequence[NewItem], head: Head | None, seconds: float
+        self,
+        session_id: str,
+        items: Sequence[NewItem],
+        head: Head | None,
+        seconds: float,
+        since: int | None = None,
     ) -> Head | None:
         """Append a batch, all or nothing, exactly once; return the new head if it is known.
 
         ``head`` is the newest place that the caller knows (None: not known). If another append has
         taken the next place, the unique index refuses the write, and it is retried with new
         numbers, for ``seconds`` at most.
+
+        ``since`` is the newest place that the run of the batch has seen. A deletion after it is
+        noticed: it is above ``head``, then its place is taken, or it has made gaps of all places.
+
+        Raises:
+            SessionDeleted: the session was deleted after ``since``. Nothing was written.
         """
         pending = {ObjectId(): item for item in items}
         backoff = Backoff(seconds, self._server)
@@ -65,6 +77,9 @@ class Appender:
                     known, head = head, None  # the caller's head serves the first attempt alone
                     if known is None:
                         known = await self._newest_head(session_id, backoff)
+                    if since is not None and known.gaps > since:
+                        with backoff.time_limit():
+                            await refuse_deleted(self._lasting, session_id, since)
                     documents = to_documents(session_id, pending, known)
                     await self._insert(documents, pending, backoff)
         return Head.of(documents[-1])

@@ -123,8 +123,8 @@ class Claims:
         stored = {"summary": dict(summary), **({"pins": list(pins)} if pins else {})}
         return await self._update_one(query, {"$set": stored, "$unset": {"claim": ""}})
 
-    async def forget(self, session_id: str) -> int:
-        """Remove all summaries and claims of a session; return the number of summaries.
+    async def forget(self, session_id: str, from_seq: int = 0) -> int:
+        """Remove all summaries and claims from a place on; return the number of summaries.
 
         A fold reads the summary that it is based on under its lease. So once the summaries are
         removed, each fold that is based on one of them has a lease, which is removed next, or has
@@ -135,6 +135,8 @@ class Claims:
         an attempt whose answer was lost.
         """
         of_items = {"session_id": session_id, "item": {"$exists": True}}
+        if from_seq:
+            of_items["seq"] = {"$gte": from_seq}
         summaries = {**of_items, "summary": {"$exists": True}}
         removed = await self._remove(summaries)
         for _ in range(_ROUNDS):

@@ -18,6 +18,7 @@ from .places import (
 )
 
 if TYPE_CHECKING:
+    from .clock import Time
     from .documents import Document
     from .drivers import AnyDriver
     from .lasting import LastingReads
@@ -31,8 +32,9 @@ _SLICE = 10_000
 class Clearer:
     """Clears the sessions of one collection. Each command is idempotent, and so may be retried."""
 
-    def __init__(self, items: AnyDriver, marker: Marker, retries: Retries) -> None:
+    def __init__(self, items: AnyDriver, marker: Marker, retries: Retries, time: Time) -> None:
         self._items = items
+        self._time = time
         self._marker = marker
         self._retries = retries
 
@@ -64,7 +66,12 @@ class Clearer:
         return newest + await self.clean(session_id, barrier)
 
     async def clean(self, session_id: str, barrier: Document) -> int:
-        """Remove the items below a barrier, oldest first; return their number."""
+        """Remove the items below a barrier, oldest first; return their number.
+
+        Nothing is removed while a fork copies items there: see :class:`Forker`.
+        """
+        if "copying" in barrier and not await self._take_over(session_id, barrier):
+            return 0
         removed, start, end = 0, 0, barrier["seq"]
         while end - start > _SLICE:
             slice_end = await self._seq_at(session_id, start, _SLICE)
@@ -73,11 +80,28 @@ class Clearer:
             removed += await self._remove(session_id, start, slice_end)
             start = slice_end
         removed += await self._remove(session_id, start, end)
-        # From now on, the TTL index may delete the barrier.
-        cleaned = {"session_id": session_id, "_id": barrier["_id"], "gone_at": {"$exists": False}}
+        # From now on, the TTL index may delete the barrier, and older ones.
+        cleaned = {
+            "session_id": session_id,
+            **BARRIER,
+            "seq": {"$lte": end},
+            "gone_at": {"$exists": False},
+        }
         dated = {"$currentDate": {"gone_at": True}}
-        await self._retries.run(lambda: self._items.update_one(cleaned, dated))
+        await self._retries.run(lambda: self._items.update_many(cleaned, dated))
         return removed
+
+    async def _take_over(self, session_id: str, barrier: Document) -> bool:
+        """End a copy that was given up; False if it is under way, or complete."""
+        given_up = {
+            "session_id": session_id,
+            "_id": barrier["_id"],
+            "$expr": {"$lte": ["$copying.until", self._time(0)]},
+            "copying": {"$exists": True},
+        }
+        end = {"$unset": {"copying": ""}}
+        result = await self._retries.run(lambda: self._items.update_one(given_up, end))
+        return bool(result.matched_count)
 
     async def _seq_at(self, session_id: str, start: int, index: int) -> int | None:
         """The place of the document at ``index``, counted from ``start``; None at the end."""
@@ -92,6 +116,8 @@ class Clearer:
             "session_id": session_id,
             "seq": {"$gte": start, "$lt": end},
             "gone_at": {"$exists": False},
+            # A barrier stays: a run that began before a deletion looks for that.
+            "barrier": {"$exists": False},
         }
         result = await self._retries.run(lambda: self._items.update_many(still_there, REMOVAL))
         return int(result.modified_count)

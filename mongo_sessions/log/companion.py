@@ -19,12 +19,12 @@ def companion_name(collection: str) -> str:
     return f"{collection}_cards"
 
 
-def companion_of(database: AnyDriver, collection: str) -> AnyDriver:
+def companion_of(database: AnyDriver, collection: str, read_concern: str = "majority") -> AnyDriver:
     """The second collection, with reads from the primary and writes to a majority."""
     return database.get_collection(
         companion_name(collection),
         codec_options=STORED,
         read_preference=ReadPreference.PRIMARY,
         write_concern=MAJORITY,
-        read_concern=ReadConcern("majority"),
+        read_concern=ReadConcern(read_concern),
     )

@@ -53,6 +53,11 @@ class Head(NamedTuple):
     total_tokens: int = 0
     turn: int = 0
 
+    @property
+    def gaps(self) -> int:
+        """The number of places without an item. A clear or a deletion makes one of each place."""
+        return self.seq - self.items
+
     @classmethod
     def of(cls, document: Document) -> Head:
         """The numbers of a document with an item."""
@@ -117,8 +122,7 @@ def to_documents(
     """The documents of a batch, numbered after ``head``."""
     now = datetime.now(timezone.utc)
     seq, total_tokens, turn = head.seq, head.total_tokens, head.turn
-    # The number of places up to ``head`` without an item, because of pops and clears.
-    gaps = {"gaps": head.seq - head.items} if head.seq != head.items else {}
+    gaps = {"gaps": head.gaps} if head.gaps else {}
     documents = []
     for item_id, item in items.items():
         seq += 1

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
+from ..errors import SessionDeleted
 from .retries import is_transient, is_write_conflict
 from .retry_listener import retry_listener, tell_each
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
         """Writes a batch, all or nothing, within ``seconds``."""
 
         async def __call__(
-            self, session_id: str, items: Sequence[NewItem], head: Head | None, seconds: float
+            self,
+            session_id: str,
+            items: Sequence[NewItem],
+            head: Head | None,
+            seconds: float,
+            since: int | None,
         ) -> Head | None: ...
 
 
@@ -49,6 +55,8 @@ class _Batch:
     items: Sequence[NewItem]
     head: Head | None
     """The newest item that its writer knows."""
+    since: int | None
+    """The newest place that its run has seen; None if it belongs to no known run."""
     deadline: float
     listener: RetryListener | None
     """Of the append: the task of the group runs in another context."""
@@ -92,10 +100,12 @@ class GroupCommit:
         self._head: Head | None = None
         self._last_error: Exception | None = None
 
-    async def add(self, items: Sequence[NewItem], head: Head | None) -> Head | None:
-        """Append a batch; return the new head if it is known."""
+    async def add(
+        self, items: Sequence[NewItem], head: Head | None, since: int | None = None
+    ) -> Head | None:
+        """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
         deadline = time.monotonic() + self._retry_for
-        batch = _Batch(items, head, deadline, retry_listener.get())
+        batch = _Batch(items, head, since, deadline, retry_listener.get())
         self._waiting.append(batch)
         if self._writer is None:
             # In an empty context: it also writes batches of callers with other deadlines.
@@ -156,11 +166,15 @@ class GroupCommit:
         head, self._head = self._head or group[0].head, None
         items = [item for batch in group for item in batch.items]
         seconds = min(batch.seconds_left for batch in group)
+        # If the oldest was not noticed, none was. Otherwise each batch is written alone.
+        since = min((batch.since for batch in group if batch.since is not None), default=None)
         retry_listener.set(tell_each(batch.listener for batch in group))
         try:
-            self._head = await self._append(self._session_id, items, head, seconds)
+            self._head = await self._append(self._session_id, items, head, seconds, since)
         except BaseException as error:
-            self._last_error = error if isinstance(error, Exception) else None
+            self._last_error = None
+            if isinstance(error, Exception) and not isinstance(error, SessionDeleted):
+                self._last_error = error
             try:
                 if len(group) > 1 and _is_about_the_items(error):
                     await self._write_each(group)
@@ -196,11 +210,15 @@ class GroupCommits:
         self._queues: WeakValueDictionary[str, GroupCommit] = WeakValueDictionary()
 
     async def add(
-        self, session_id: str, items: Sequence[NewItem], head: Head | None
+        self,
+        session_id: str,
+        items: Sequence[NewItem],
+        head: Head | None,
+        since: int | None = None,
     ) -> Head | None:
         queue = self._queues.get(session_id)
         if queue is None:
             queue = self._queues[session_id] = GroupCommit(
                 session_id, self._append, limits=self._limits, retry_for=self._retry_for
             )
-        return await queue.add(items, head)
+        return await queue.add(items, head, since)

@@ -119,3 +119,16 @@ def index_specs(retention: timedelta | None) -> list[IndexSpec]:
     # Last: the check stops at the first required index that is missing.
     specs.append(IndexSpec("session_summary", by_session, with_summary, slow, is_required=False))
     return specs
+
+
+def card_specs() -> list[IndexSpec]:
+    """The indexes of the second collection: see cards.py."""
+    active: list[tuple[str, int | str]] = [("active_at", DESCENDING), ("_id", ASCENDING)]
+    slow = "lists by activity are sorted in memory"
+    expiry = {"expireAfterSeconds": MARK_SECONDS}
+    kept = "the ids of deleted sessions stay in the database"
+    return [
+        IndexSpec("owner_active", [("owner", ASCENDING), *active], {}, slow),
+        IndexSpec("active", active, {}, slow),
+        IndexSpec("deleted_at_1h", [("deleted_at", ASCENDING)], expiry, kept),
+    ]

@@ -11,12 +11,10 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from ..errors import ForeignCollection, IndexesMissing
-from .index_specs import index_specs
 from .retries import DUPLICATE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from .drivers import AnyDriver
     from .index_specs import Existing, IndexSpec
@@ -37,13 +35,12 @@ class Indexes:
         self,
         database: AnyDriver,
         collection: str,
-        retention: timedelta | None,
-        more: Sequence[IndexSpec] = (),
+        specs: Sequence[IndexSpec],
     ) -> None:
         self._database = database
         self._collection = collection
         self._items = database.get_collection(collection)
-        self._specs = [*more, *index_specs(retention)]
+        self._specs = specs
 
     def __str__(self) -> str:
         return ".".join(self.namespace)

@@ -65,6 +65,11 @@ class LastingReads:
         self._confirmed: _Election | None = None
         self._confirming: asyncio.Future[None] | None = None
 
+    @property
+    def collection(self) -> str:
+        """The name of the collection, for ``$unionWith``."""
+        return str(self._majority.name)
+
     async def retry(self, command: Callable[[AnyDriver], Awaitable[T]]) -> T:
         """:meth:`read`, retried after transient errors."""
         return await self._retries.run(lambda: self.read(command))

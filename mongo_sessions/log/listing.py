@@ -36,6 +36,8 @@ class Listed(NamedTuple):
     tokens_before: int
     """The running total before the oldest item: the tokens that retention has deleted."""
     updated_at: datetime
+    last_seq: int
+    """The newest place, which may be that of a removed item."""
 
 
 class Listing:
@@ -69,6 +71,7 @@ class Listing:
 
     async def _with_items(self, newest: list[Document]) -> list[Listed]:
         last: dict[str, Document] = {}
+        places = {document["_id"]: document["seq"] for document in newest}
         for document in newest:
             session_id = document["_id"]
             with_item: Document | None = document
@@ -89,7 +92,7 @@ class Listing:
             if first is not None and not _is_surely_there(first, newest_item):
                 first = await self._oldest_item(session_id)
             if first is not None:  # otherwise it was deleted in between
-                listed.append(_listed(session_id, newest_item, first))
+                listed.append(_listed(session_id, newest_item, first, places[session_id]))
         return listed
 
     async def _newest_item(self, session_id: str, newest: Document) -> Document | None:
@@ -147,7 +150,7 @@ def _without_nulls(document: Document) -> Document:
     return {field: value for field, value in document.items() if value is not None}
 
 
-def _listed(session_id: str, last: Document, first: Document) -> Listed:
+def _listed(session_id: str, last: Document, first: Document, last_seq: int) -> Listed:
     tokens = first.get("total_tokens", 0) - first.get("tokens", 0)
     return Listed(
         session_id=session_id,
@@ -155,4 +158,5 @@ def _listed(session_id: str, last: Document, first: Document) -> Listed:
         total_tokens=last.get("total_tokens"),
         tokens_before=tokens,
         updated_at=last["created_at"],
+        last_seq=last_seq,
     )

@@ -6,10 +6,7 @@ writes.
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import datetime, timezone
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -21,9 +18,12 @@ from .card_copies import CardCopies
 from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
+from .companion import companion_of
 from .counts import Counts
-from .documents import STORED, in_utc, is_utf8
+from .documents import STORED, in_utc
+from .edits import Edits
 from .export_reads import ExportReads
+from .following import Following
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
 from .imports import Imports
@@ -31,13 +31,16 @@ from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
 from .marks import Marker
+from .paging import Paging
 from .pins import Pins
-from .places import Page, head_of, newest_page, oldest_page
+from .places import NEWEST_FIRST, Page, head_of, newest_page, oldest_page
 from .pop import pop
 from .receipts import Receipts
 from .replace import Replacer
 from .search import Search
 from .transactions import MAJORITY
+from .turns import Turns
+from .with_ids import with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -52,11 +55,6 @@ if TYPE_CHECKING:
     from .word_indexes import WordIndex
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
-
-# The total length of the ids in one query, in characters. Models and clients choose the ids.
-_LONGEST_IDS = 1_000_000
-# MongoDB limits a regular expression to 32,764 bytes ("Query and Projection Operators: $regex").
-_LONGEST_PATTERN = 16_000
 
 # MongoDB's manual recommends less than 1,000 documents per transaction ("Production Considerations"
 # of transactions). A small group takes hardly longer than one batch.
@@ -102,9 +100,16 @@ class Log:
         self._run_later = run_later
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
-        self._clearer = Clearer(self._items, self._marker, retries)
+        self._clearer = Clearer(self._items, self._marker, retries, self._time)
         self._listing = Listing(self._lasting, self._clean)
+        self.paging = Paging(self._lasting, self._clean, has_union=deployment.has_clock)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
+        shared = self._items, self._lasting, retries, self._time
+        self.edits = Edits(*shared, deployment, clearer=self._clearer, claims=self.claims)
+        self.following = Following(
+            items("majority"), self._lasting, has_streams=deployment.has_transactions
+        )
+        self.turns = Turns(companion_of(database, collection), retries, deployment, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.exports = ExportReads(self._lasting, self.counts)
         self.imports = Imports(self._items, self._lasting, retries)
@@ -121,10 +126,7 @@ class Log:
         self.has_transactions = deployment.has_transactions
         """Required by ``replace_end`` and ``replace_all``."""
         appender = Appender(
-            self._items,
-            self._lasting,
-            has_transactions=self.has_transactions,
-            server=retries.server,
+            self._items, self._lasting, retries.server, has_transactions=self.has_transactions
         )
         # Without transactions, a failed group could leave several batches incomplete.
         limits = _GROUP_LIMITS if self.has_transactions else NO_GROUPS
@@ -132,10 +134,14 @@ class Log:
         self._replacer = Replacer(self._items, self._lasting, retries)
 
     async def append(
-        self, session_id: str, items: Sequence[NewItem], head: Head | None
+        self,
+        session_id: str,
+        items: Sequence[NewItem],
+        head: Head | None,
+        since: int | None = None,
     ) -> Head | None:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
-        return await self._appends.add(session_id, items, head)
+        return await self._appends.add(session_id, items, head, since)
 
     async def pop(self, session_id: str) -> Encoded | None:
         """Remove the newest item, exactly once, and return it."""
@@ -196,6 +202,12 @@ class Log:
         cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
 
+    async def newest_seq(self, session_id: str) -> int:
+        """The newest place, which may hold no item any more; 0 if there is no document."""
+        query, fields = {"session_id": session_id}, {"_id": 0, "seq": 1}
+        found = await self._lasting.find_one(query, fields, NEWEST_FIRST)
+        return 0 if found is None else int(found["seq"])
+
     async def now(self) -> datetime:
         """The time of the primary, in UTC."""
         if not self._has_clock:
@@ -215,12 +227,7 @@ class Log:
         The server scans the session's documents from there backwards until it has found ``limit``.
         An item that is stored as JSON text matches if one of ``ids`` is a string anywhere in it.
         """
-        wanted = [one for one in _within(ids, _LONGEST_IDS) if is_utf8(one)]
-        places: list[Document] = [{"item.call_id": {"$in": wanted}}, {"item.id": {"$in": wanted}}]
-        if in_text := _within([re.escape(json.dumps(one)) for one in ids], _LONGEST_PATTERN):
-            places.append({"item": {"$regex": "|".join(in_text)}})
-        places.append({"barrier": {"$exists": True}})
-        query = {"session_id": session_id, "seq": {"$lt": before_seq}, "$or": places}
+        query = with_ids(session_id, ids, before_seq)
         documents = await self._read(query, limit, pymongo.DESCENDING)
         return newest_page(documents, limit)[0].documents
 
@@ -234,9 +241,3 @@ class Log:
             return False
 
         self._run_later(session_id, clean)
-
-
-def _within(texts: Collection[str], characters: int) -> list[str]:
-    """The first texts, as many as have at most ``characters`` in total."""
-    lengths = accumulate(len(text) + 1 for text in texts)
-    return [text for text, end in zip(texts, lengths, strict=True) if end <= characters]

@@ -5,8 +5,9 @@ the document, with its ``_id`` and its numbers, as a mark: ``gone_at`` is the ti
 TTL index deletes the mark an hour later. Until then, the unique index refuses an append that was
 numbered after an outdated head, and an append whose answer was lost finds its ``_id``.
 
-A barrier is the newest place at the time of a clear. Readers ignore the documents below it. A
-barrier gets a ``gone_at`` when all items below it are removed.
+A barrier is the newest place at the time of a clear, or a place of its own: that of a deletion.
+Readers ignore the documents below it. A barrier gets a ``gone_at`` when all items below it are
+removed.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ BARRIER: dict[str, Any] = {"summary": {"$exists": True}, "barrier": {"$exists": 
 
 MARK_OR_BARRIER: dict[str, Any] = {"$or": [{"gone_at": {"$exists": True}}, BARRIER]}
 """The documents that a pop or a clear has marked, including those that a later clear has changed: a
-barrier on a mark lacks ``gone_at`` for a while, and a barrier below another one lacks ``summary``.
+barrier on a mark lacks ``gone_at`` for a while, and a barrier may lack ``summary``.
 Both fields are indexed, and few documents have either."""
 
-NUMBERS = ["seq", "gaps", "tokens", "total_tokens", "turn", "created_at", "gone_at", "barrier"]
+NUMBERS = [
+    *["seq", "gaps", "tokens", "total_tokens", "turn", "created_at"],
+    *["gone_at", "barrier", "copying"],
+]
 """The fields with the state and the numbers of a document, without its item."""
 
 CONTENT = ("item", "summary", "claim", "receipt", "pinned", "pins")
@@ -85,17 +89,21 @@ class Page(NamedTuple):
     documents: list[Document]
     last_seq: int | None
     """The place after which the next page starts; None at the end."""
+    newest_place: int = 0
+    """Of a read newest first: the newest place, also if it holds no item; 0 if there is none."""
 
 
 def newest_page(documents: Sequence[Document], limit: int) -> tuple[Page, Document | None]:
     """The page of a read newest first, and the barrier that ends it, if any."""
     live: list[Document] = []
+    newest_place = documents[0]["seq"] if documents else 0
     for document in documents:
         if is_barrier(document):
-            return Page(live, None), document
+            return Page(live, None, newest_place), document
         if is_live(document):
             live.append(document)
-    return Page(live, documents[-1]["seq"] if len(documents) == limit else None), None
+    last_seq = documents[-1]["seq"] if len(documents) == limit else None
+    return Page(live, last_seq, newest_place), None
 
 
 def oldest_page(documents: Sequence[Document], limit: int, cleared_to: int) -> Page:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-import pymongo
 from bson import ObjectId
 
 from .append import stored_ids
@@ -21,8 +20,7 @@ from .places import (
     is_barrier,
 )
 from .redaction import redact_errors
-from .retries import is_transient_or_conflict
-from .transactions import in_transaction
+from .transactions import exactly_once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -117,25 +115,15 @@ class Replacer:
         new: Collection[ObjectId],
         gone: Collection[ObjectId] = (),
     ) -> bool:
-        backoff = self._retries.backoff()
-        with pymongo.timeout(self._retries.seconds):
-            async for attempt in backoff.attempts(is_transient_or_conflict):
-                with attempt:
-                    if attempt.may_have_landed:
-                        with backoff.time_limit():
-                            if await self._has_landed(session_id, new, gone):
-                                return True
-                    is_replaced = await in_transaction(self._items, backoff, replace)
-        return is_replaced
+        async def outcome() -> bool | None:
+            """Whether ``new`` is stored; if that is empty, whether ``gone`` is removed."""
+            if new:
+                return bool(await stored_ids(self._lasting, session_id, new)) or None
+            removed = {"gone_at": {"$exists": True}, "popped": {"$exists": False}}
+            found = await stored_ids(self._lasting, session_id, gone, removed)
+            return len(found) == len(gone) or None
 
-    async def _has_landed(
-        self, session_id: str, new: Collection[ObjectId], gone: Collection[ObjectId]
-    ) -> bool:
-        """Whether ``new`` is stored; if that is empty, whether ``gone`` is removed, not popped."""
-        if new:
-            return bool(await stored_ids(self._lasting, session_id, new))
-        removed = {"gone_at": {"$exists": True}, "popped": {"$exists": False}}
-        return len(await stored_ids(self._lasting, session_id, gone, removed)) == len(gone)
+        return await exactly_once(self._items, self._retries, replace, outcome)
 
     async def _newest_live(
         self, session_id: str, limit: int, transaction: AnyDriver

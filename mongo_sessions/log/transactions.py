@@ -11,12 +11,12 @@ from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from .drivers import AnyDriver, maybe_await
-from .retries import is_unknown_commit
+from .retries import is_transient_or_conflict, is_unknown_commit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .retries import Backoff
+    from .retries import Backoff, Retries
 
 T = TypeVar("T")
 
@@ -55,3 +55,26 @@ async def in_transaction(
                 await transaction.abort_transaction()
             raise
         return result
+
+
+async def exactly_once(
+    items: AnyDriver,
+    retries: Retries,
+    work: Callable[[AnyDriver], Awaitable[T]],
+    outcome: Callable[[], Awaitable[T | None]],
+) -> T:
+    """Apply ``work`` in a transaction, exactly once, and return what it returned.
+
+    ``outcome`` looks for what an earlier attempt has left, in one read; None if there is nothing.
+    """
+    backoff = retries.backoff()
+    with pymongo.timeout(retries.seconds):
+        async for attempt in backoff.attempts(is_transient_or_conflict):
+            with attempt:
+                if attempt.may_have_landed:
+                    with backoff.time_limit():
+                        landed = await outcome()
+                    if landed is not None:
+                        return landed
+                result = await in_transaction(items, backoff, work)
+    return result

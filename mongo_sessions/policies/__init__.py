@@ -43,6 +43,7 @@ from .summarize import (
     usage_of,
 )
 from .tiktoken_counter import TiktokenCounter
+from .titles import HasTitle
 from .token_limit import TokenLimit
 from .tokens import TokenCounter, estimate_tokens
 from .trim_tool_outputs import TrimToolOutputs
@@ -72,6 +73,7 @@ __all__ = [
     "HasMaintenance",
     "HasPins",
     "HasRecall",
+    "HasTitle",
     "HasView",
     "History",
     "Item",

@@ -113,8 +113,10 @@ class Transfers:
     async def _export(
         self, prefix: str, session_ids: Iterable[str] | None, owner: str | None
     ) -> AsyncIterator[str]:
+        connection = self._connections.current()
         with Explained():
-            log = await self._connections.current().log()
+            log = await connection.log()
+            await connection.cards.touches.flush(owner=owner)
         read = explaining(export_lines(log, prefix, session_ids, owner).__anext__)
         while True:
             try:

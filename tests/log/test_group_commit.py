@@ -26,7 +26,12 @@ class Writing:
         self.refused: dict[str, Exception] = {}
 
     async def __call__(
-        self, session_id: str, items: list[NewItem], head: Head | None, seconds: float
+        self,
+        session_id: str,
+        items: list[NewItem],
+        head: Head | None,
+        seconds: float,
+        since: int | None,
     ) -> Head:
         assert 0 < seconds <= 30
         self.heads.append(head)

@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from mongo_sessions import MongoSessionStore, session_state
-from mongo_sessions.log import clear, replace
+from mongo_sessions.log import clear, transactions
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
 from tests.support.faults import failing, interrupted_clear
 from tests.support.messages import ITEMS, documents, user
@@ -309,7 +309,7 @@ async def test_a_barrier_hides_older_items_after_a_pop_on_it(database, store):
 @pytest.fixture
 def losing_an_answer(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
     """The first transaction commits; its answer is lost after another operation."""
-    in_transaction = replace.in_transaction
+    in_transaction = transactions.in_transaction
 
     def lose(meanwhile: Callable[[], Awaitable[Any]]) -> None:
         waiting = [meanwhile]
@@ -321,7 +321,7 @@ def losing_an_answer(monkeypatch) -> Callable[[Callable[[], Awaitable[Any]]], No
                 raise AutoReconnect("lost")
             return result
 
-        monkeypatch.setattr(replace, "in_transaction", without_its_answer)
+        monkeypatch.setattr(transactions, "in_transaction", without_its_answer)
 
     return lose
 

@@ -37,6 +37,7 @@ ROLES = {
     "writer": [*ITEMS_ALONE, "listIndexes"],
     "blind": ITEMS_ALONE,
     "blind_creator": [*ITEMS_ALONE, "createIndex"],
+    "without_cards": [*ITEMS_ALONE, "listIndexes", "createIndex"],
     "reader": "readAnyDatabase",
     "readwriter": "readWriteAnyDatabase",
 }
@@ -75,8 +76,9 @@ def _set_up(server: Mongod) -> None:
     with MongoClient[dict[str, Any]](uri_of("owner", server.address)) as client:
         for user, role in ROLES.items():
             if isinstance(role, list):
-                everywhere = {"db": "", "collection": ""}
-                rights = [{"resource": everywhere, "actions": role}]
+                collection = "session_items" if user == "without_cards" else ""
+                where = {"db": "", "collection": collection}
+                rights = [{"resource": where, "actions": role}]
                 client.admin.command("createRole", user, privileges=rights, roles=[])
             if user != "owner":
                 role_of_user = user if isinstance(role, list) else role
@@ -290,3 +292,57 @@ async def test_a_check_without_the_right_credentials_is_false(driver, owned, gua
         check = await MongoSessionStore(client[owned.name], create_indexes=False).check()
         assert not check
         assert "requires authentication" in check.reason
+
+
+async def test_sessions_work_as_before_without_rights_on_the_cards(owned, seen_by, caplog):
+    store = MongoSessionStore(await seen_by("without_cards"))
+    for session_id in ("a", "b"):
+        session = store.session(session_id)
+        await session.add_items([USER])
+        await session.flush()
+        await session.add_items([USER])
+        await session.flush()
+        assert await session.get_items() == [USER] * 2
+    assert await store.delete_session("a") == 2
+    assert await store.delete_session("b") == 2
+    missing, refused = caplog.messages
+    assert "session_items_cards has no index owner_active" in missing
+    assert f"this user lacks rights in {owned.name}.session_items_cards" in refused
+    assert "secret" not in caplog.text
+    assert await owned["session_items_cards"].find().to_list(None) == []
+
+
+async def test_cards_without_rights_are_refused_clearly(owned, seen_by):
+    store = MongoSessionStore(await seen_by("without_cards"))
+    lacks = "this user lacks rights in test_.*session_items_cards: .* need find, insert, update"
+    for use in (
+        store.session("a", owner="u1").get_items(),
+        store.session("a", owner="u1").add_items([USER]),
+        store.session("a").card(),
+        store.session("a").update_card(title="a secret"),
+    ):
+        with pytest.raises(OperationFailure, match=lacks) as raised:
+            await use
+        assert "secret" not in everything_said(raised.value)
+    for listing in (
+        store.list_sessions(owner="u1"),
+        store.list_sessions(order="active"),
+        store.delete_owner("u1"),
+        store.delete_idle(timedelta(days=1)),
+        store.ensure_indexes(),
+    ):
+        with pytest.raises(IndexesMissing, match="session_items_cards has no index owner_active"):
+            await listing
+    assert await documents(owned) == []
+
+
+async def test_a_read_only_user_of_an_owner_reads_and_lists(owned, seen_by):
+    store = MongoSessionStore(owned)
+    await store.session("a", owner="u1").add_items([USER])
+    await store.session("a").update_card(title="t")
+    await store.ensure_indexes()
+    reader = MongoSessionStore(await seen_by("reader"))
+    assert await reader.session("a", owner="u1").get_items() == [USER]
+    assert [card.title for card in await reader.list_sessions(owner="u1")] == ["t"]
+    with pytest.raises(OperationFailure, match="this user lacks rights"):
+        await reader.session("new", owner="u1").get_items()

@@ -77,13 +77,14 @@ async def test_an_export_of_an_import_has_the_same_bytes(database, sessions, aga
             await session.add_items(step)
     lines = await exported(store)
     number = len([line for line in lines if line.startswith('{"seq"')])
+    whole = len([line for line in lines if line.startswith('{"end"')])
     before, listed = await contents(store, "a"), await store.list_sessions()
     await emptied(database)
     done = await store.import_lines(lines)
-    assert done == Imported(sessions=bool(number), items=number, skipped=0)
+    assert done == Imported(sessions=whole, items=number, skipped=0)
     if again:
         done = await store.import_lines(lines)
-        assert done == Imported(sessions=bool(number), items=0, skipped=number)
+        assert done == Imported(sessions=whole, items=0, skipped=number)
     assert await exported(store) == lines
     assert await contents(store, "a") == before
     assert await store.list_sessions() == listed
@@ -105,6 +106,8 @@ async def test_summaries_pins_and_cards_come_along(any_database):
     await session.flush()
     await store.fold_pending(policy)
     now = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+    await session.flush()
+    await any_database["session_items_cards"].delete_many({})
     await any_database["session_items_cards"].insert_many(
         [
             {
@@ -186,7 +189,7 @@ async def test_an_interrupted_clear_is_exported_as_cleared(database):
     session = store.session("a")
     await session.add_items([USER] * 5)
     await interrupted_clear(database, session)
-    assert await exported(store) == ['{"format":"mongo-sessions","version":1}']
+    assert (await exported(store))[-1] == '{"end":"a","entries":0}'
     await session.add_items([ANSWER])
     assert len(await exported(store)) == 4
     await store.close()

@@ -10,6 +10,8 @@ from agents.memory import Session, SessionSettings
 
 from mongo_sessions import (
     AgentSummarizer,
+    Card,
+    Deleted,
     Entry,
     Explanation,
     FoldFailure,
@@ -23,6 +25,7 @@ from mongo_sessions import (
     ListHistory,
     MongoSession,
     MongoSessionStore,
+    OwnerStore,
     PolicySession,
     Recall,
     RecountProgress,
@@ -162,6 +165,19 @@ async def script(uri: str) -> None:
     async with EmbeddedMongo() as own, MongoSessionStore.from_uri(own, token_counter=None) as store:
         infos: list[SessionInfo] = await store.list_sessions("user/", after="user/5", limit=10)
         assert infos
+
+
+async def cards(store: MongoSessionStore) -> None:
+    session = store.session("a", owner="u1", policy=None)
+    card: Card = await session.update_card(title="t", metadata={"a": [1]})
+    maybe: Card | None = await session.card()
+    of_owner: list[Card] = await store.list_sessions(owner="u1", after=card.cursor)
+    active: list[Card] = await store.list_sessions(order="active", limit=5)
+    by_id: list[SessionInfo] = await store.list_sessions(order="id")
+    mine: OwnerStore = store.for_owner("u1")
+    deleted: Deleted = await mine.delete_all(progress=lambda so_far: print(so_far.items))
+    deleted = await store.delete_idle(timedelta(days=400))
+    assert [maybe, of_owner, active, by_id, deleted]
 
 
 async def in_memory(items: list[Item]) -> list[Item]:

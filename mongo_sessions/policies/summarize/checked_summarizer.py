@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..names import describe_error
 from .summarizers import SummaryError
@@ -12,7 +12,6 @@ from .tags import escape_tags
 from .transcript import utf8
 
 if TYPE_CHECKING:
-    from .lease import Lease
     from .summarizers import Summarizer, SummaryRequest
     from .summary_tokens import SummaryTokens
     from .usage import UsageMeter
@@ -33,6 +32,14 @@ class LeaseLostError(Exception):
     """The item is gone, or another worker holds its lease: no further request is made."""
 
 
+class Renewable(Protocol):
+    """A lease."""
+
+    async def acquire(self) -> bool:
+        """Acquire or renew it; False if it is lost."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedSummarizer:
     """Asks a summariser and checks its answers."""
@@ -41,7 +48,7 @@ class CheckedSummarizer:
     timeout: float
     """Seconds for one answer."""
     tokens: SummaryTokens
-    lease: Lease
+    lease: Renewable
     """Renewed before each request."""
     meter: UsageMeter
 

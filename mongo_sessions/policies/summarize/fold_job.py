@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .block import Block
     from .keeping import Keeping
     from .summarizers import Summarizer
-    from .usage import SummarizerUsage
 
 # The lease must outlive the wait for an answer: the summary is stored after it.
 _LEASE_MARGIN_SECONDS = 10.0
@@ -68,12 +67,8 @@ class FoldJob:
         self._retry_after = retry_after
         self._on_summary = on_summary
         self._on_failure = on_failure
-        self._total = TotalUsage()
-
-    @property
-    def usage(self) -> SummarizerUsage:
+        self.total = TotalUsage()
         """Of all attempts, also of failed and cancelled ones."""
-        return self._total.usage
 
     async def run(self, history: History) -> FoldResult:
         """Fold the oldest block that is due, unless another worker holds its lease."""
@@ -125,7 +120,7 @@ class FoldJob:
             failure = await self._back_off(lease, error, meter)
             return FoldResult(FoldStatus.FAILED, failure=failure, usage=meter.usage)
         finally:
-            self._total.add(meter.usage)
+            self.total.add(meter.usage)
         if not is_kept:
             _debug(history, block, f"removed, or folded by another worker, after {meter.usage}")
             return FoldResult(FoldStatus.NOTHING_DUE, usage=meter.usage)

@@ -19,6 +19,7 @@ from .fold_state import fold_state
 from .keeping import Keeping
 from .shown_message import shown_message
 from .tail import TailReader
+from .titler import Titler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +70,9 @@ class SummarizeOlder:
             then. For example ``timedelta(minutes=5)``. None never does so.
         role: Of the summary message. With ``"developer"`` or ``"system"``, text of a user or a tool
             would have the authority of your own instructions.
+        title: Whether to ask the summariser for a title after a fold, while the card of the session
+            has none: see :meth:`MongoSession.card`. It is a second, small request, of the kind
+            ``"title"``, in the background.
         background: True makes summaries in the background, after a write. False makes them during a
             read, which waits: for scripts, and for ``Runner.run_sync``.
         wait_seconds: The longest wait of a read if the newest items exceed their room and one fold
@@ -101,6 +105,7 @@ class SummarizeOlder:
         keepsakes: bool = True,
         fold_when_idle: timedelta | None = None,
         role: Role = "user",
+        title: bool = False,
         background: bool = True,
         wait_seconds: float = 10.0,
         timeout: float = 120.0,
@@ -138,6 +143,9 @@ class SummarizeOlder:
             on_summary=on_summary,
             on_failure=on_failure,
         )
+        total = self._job.total
+        titler = Titler(summarizer, role=role, timeout=timeout, total=total)
+        self._titler = titler if title else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.summarizer)}, max_tokens={self.max_tokens})"
@@ -148,7 +156,7 @@ class SummarizeOlder:
 
         Failed attempts are included.
         """
-        return self._job.usage
+        return self._job.total.usage
 
     @property
     def pin_tokens(self) -> int:
@@ -179,7 +187,10 @@ class SummarizeOlder:
 
     async def fold(self, history: History) -> FoldResult:
         """Fold the oldest block, if one is due."""
-        return await self._job.run(history)
+        result = await self._job.run(history)
+        if self._titler is not None and result.status is FoldStatus.FOLDED:
+            await self._titler.run(history)
+        return result
 
     async def fold_state(self, history: History) -> FoldState:
         """The state of the next fold. Nothing is changed, and the summariser is not asked."""
@@ -213,7 +224,8 @@ class SummarizeOlder:
     async def _fold_or_wait(self, history: History, anchor: Entry | None) -> bool:
         """Fold one block after ``anchor``, or wait until another worker has folded it."""
         deadline = time.monotonic() + self.wait_seconds
-        while (await self.fold(history)).status is FoldStatus.CLAIMED_BY_ANOTHER:
+        # Without a title: a read waits.
+        while (await self._job.run(history)).status is FoldStatus.CLAIMED_BY_ANOTHER:
             await asyncio.sleep(_POLL_SECONDS)
             latest = await history.latest_summary()
             is_done = latest is not None and (anchor is None or latest.id != anchor.id)

@@ -1,0 +1,114 @@
+"""The lists of the sessions of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
+from .card import Card, card_of, check_owner_name, key_of
+from .log.server import explaining
+from .log.session_ids import check_part_of_id
+from .policies.checks import check_whole_number
+from .session_info import SessionInfo, info_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .connections import Connections
+
+_ORDERS = ("id", "active")
+
+
+class StoreLists:
+    """The method of a store that lists sessions."""
+
+    _connections: Connections
+
+    @overload
+    async def list_sessions(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        owner: None = None,
+        order: Literal["id"] | None = None,
+    ) -> list[SessionInfo]: ...
+    @overload
+    async def list_sessions(
+        self,
+        prefix: Literal[""] = "",
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        owner: str,
+        order: Literal["active"] | None = None,
+    ) -> list[Card]: ...
+    @overload
+    async def list_sessions(
+        self,
+        prefix: Literal[""] = "",
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        owner: str | None = None,
+        order: Literal["active"],
+    ) -> list[Card]: ...
+    @explaining
+    async def list_sessions(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        owner: str | None = None,
+        order: Literal["id", "active"] | None = None,
+    ) -> list[SessionInfo] | list[Card]:
+        """A page of sessions, by their ids or by their last activity.
+
+        Args:
+            prefix: In the order of ids: only ids that start with it. A prefix "user-1" matches
+                "user-12", too: end it with the separator of your ids.
+            after: Where the page begins: in the order of ids, the last id of the page before; by
+                activity, ``cursor`` of its last card.
+            limit: The most sessions of the page.
+            owner: Only the sessions of this owner, by activity.
+            order: ``"id"``: every session that has items; two index keys are read per session, and
+                no items. ``"active"``: every session that has a card, the one that was active last
+                first, in one round trip by an index; a session that becomes active meanwhile moves
+                to the front, so a later page may lack it. None: by activity with an owner, by ids
+                without.
+
+        Raises:
+            TypeError, ValueError: an argument is out of range; there is an owner in the order of
+                ids, or a prefix by activity.
+            IndexesMissing: by activity, if an index is missing, and is not or cannot be created.
+        """
+        check_whole_number("limit", limit, at_least=1)
+        check_part_of_id("prefix", prefix)
+        order = order or ("id" if owner is None else "active")
+        if order not in _ORDERS:
+            raise ValueError(f"order must be 'id' or 'active', got {order!r}")
+        connection = self._connections.current()
+        if order == "active":
+            if prefix:
+                raise ValueError(f"prefix needs order='id', got {prefix!r}")
+            return await active_cards(connection, owner, after, limit)
+        if owner is not None:
+            raise ValueError(f"owner needs order='active', got order='id' and {owner!r}")
+        if after is not None:
+            check_part_of_id("after", after)
+        log = await connection.log()
+        return [info_of(listed) for listed in await log.sessions(prefix, after, limit)]
+
+
+async def active_cards(
+    connection: Connection, owner: str | None, after: str | None, limit: int
+) -> list[Card]:
+    """The cards of an owner (None: of all), the one that was active last first."""
+    check_whole_number("limit", limit, at_least=1)
+    if owner is not None:
+        check_owner_name(owner)
+    key = None if after is None else key_of(after)
+    # A list shows the appends that this process has made.
+    await connection.cards.touches.flush(owner=owner)
+    cards = await connection.cards.open_lists()
+    return [card_of(document) for document in await cards.newest_active(owner, key, limit)]
