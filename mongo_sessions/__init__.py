@@ -15,6 +15,7 @@ from .errors import (
     ForeignCollection,
     IndexesMissing,
     InvalidItem,
+    InvalidLine,
     ItemTooLarge,
     NoSuchEntry,
     ServerUnavailable,
@@ -61,6 +62,7 @@ from .session import MongoSession
 from .session_info import SessionInfo
 from .store import MongoSessionStore
 from .tools import read_tool, search_tool
+from .transfer import Imported, import_session
 from .turns import Turn
 
 __version__ = version("mongo-sessions")
@@ -83,8 +85,10 @@ __all__ = [
     "GapMarkers",
     "History",
     "Hit",
+    "Imported",
     "IndexesMissing",
     "InvalidItem",
+    "InvalidLine",
     "Item",
     "ItemTooLarge",
     "LastTurns",
@@ -120,6 +124,7 @@ __all__ = [
     "WrongEventLoop",
     "WrongOwner",
     "__version__",
+    "import_session",
     "input_filter",
     "read_tool",
     "search_tool",

@@ -35,6 +35,14 @@ class InvalidItem(TypeError):
     """An item is not a JSON object; the message names the place. Nothing was written."""
 
 
+class InvalidLine(ValueError):
+    """A line to import is not what an export has there; the message names the line.
+
+    The items before it are stored, except the last ones, up to a batch of 500. Nothing of the line
+    is. The import may be run again.
+    """
+
+
 class ItemTooLarge(ValueError):
     """An item does not fit into one MongoDB document. Nothing was written."""
 

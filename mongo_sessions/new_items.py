@@ -26,8 +26,10 @@ def to_sdk(items: list[Item]) -> list[TResponseInputItem]:
     return cast("list[TResponseInputItem]", items)
 
 
-async def to_new_items(items: list[TResponseInputItem], counting: Counting) -> list[NewItem]:
-    """Encode and count each item.
+async def to_new_items(
+    items: list[TResponseInputItem], counting: Counting, first: int = 0
+) -> list[NewItem]:
+    """Encode and count each item. Errors number them from ``first``.
 
     Raises:
         InvalidItem: an item is not a JSON object.
@@ -37,7 +39,7 @@ async def to_new_items(items: list[TResponseInputItem], counting: Counting) -> l
         return []
     ours = from_sdk(items)
     encoded, sizes = zip(
-        *(encode(item, f"items[{index}]") for index, item in enumerate(ours)), strict=True
+        *(encode(item, f"items[{index}]") for index, item in enumerate(ours, first)), strict=True
     )
     counts = await counting.all(ours, sum(sizes))
     return [

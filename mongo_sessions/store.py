@@ -21,6 +21,7 @@ from .session import MongoSession
 from .settings import checked
 from .store_deletions import StoreDeletions
 from .store_lists import StoreLists
+from .transfer import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .settings import GivenSettings
 
 
-class MongoSessionStore(StoreLists, StoreDeletions):
+class MongoSessionStore(StoreLists, StoreDeletions, Transfers):
     """All sessions of one collection. Make one per application, and keep it.
 
     Args:
@@ -204,8 +205,7 @@ class MongoSessionStore(StoreLists, StoreDeletions):
 
         Args:
             prefix: Only sessions whose ids start with it.
-            progress: Called after every 500 documents and after each session. An exception from it
-                ends the work.
+            progress: Called after 500 documents and after a session. An exception ends the work.
 
         Raises:
             ValueError: the store has no token counter.

@@ -36,8 +36,10 @@ class Counts:
         query = {"session_id": session_id, "seq": {"$gt": after_seq}}
 
         async def find(items: AnyDriver) -> list[Document]:
-            # A negative limit returns a single batch, whose size the server limits.
+            # A negative limit returns a single batch, whose size the server limits: by default, to
+            # 101 documents, too.
             cursor = items.find(query).sort("seq", pymongo.ASCENDING).limit(-limit)
+            cursor = cursor.batch_size(limit)
             found: list[Document] = await cursor.to_list(None)
             return found
 

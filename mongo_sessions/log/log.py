@@ -14,6 +14,7 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from .append import Appender
+from .card_copies import CardCopies
 from .claims import Claims
 from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
@@ -21,9 +22,11 @@ from .companion import companion_of
 from .counts import Counts
 from .documents import STORED, in_utc
 from .edits import Edits
+from .export_reads import ExportReads
 from .following import Following
 from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
 from .group_reads import GroupReads
+from .imports import Imports
 from .inventory import Inventory
 from .lasting import LastingReads
 from .listing import Listing
@@ -108,6 +111,8 @@ class Log:
         )
         self.turns = Turns(companion_of(database, collection), retries, deployment, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
+        self.exports = ExportReads(self._lasting, self.counts)
+        self.imports = Imports(self._items, self._lasting, retries)
         self.inventory = Inventory(self._lasting, self._time)
         self.receipts = Receipts(self._lasting)
         self.search = Search(self._lasting, self._items, retries, word_index)
@@ -115,6 +120,7 @@ class Log:
         self.has_search = deployment.has_regex
         """Required by ``search.matches``."""
         self.pins = Pins(self._items, self._lasting, retries)
+        self.card_copies = CardCopies(database, collection, retries)
         self._retries = retries
         self._has_clock = deployment.has_clock
         self.has_transactions = deployment.has_transactions

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(mongo_sessions.__file__).parent
 
-ROOMS = ("explanations", "log", "policies", "testing")
+ROOMS = ("explanations", "log", "policies", "testing", "transfer")
 
 # From the top. A module may import from the lines below its own; a room is one layer.
 LAYERS = [
     "__init__",
     "store tools",
+    "transfer",
     "owner_store",
     "pending policy_session readiness recount session store_deletions store_lists",
     "chat compaction deletions editing inspection run_filters search settings tracing",

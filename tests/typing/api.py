@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from agents import Agent, RunConfig, RunContextWrapper, Runner
@@ -19,6 +19,7 @@ from mongo_sessions import (
     FoldReport,
     GapMarkers,
     History,
+    Imported,
     Item,
     LastTurns,
     ListHistory,
@@ -40,6 +41,7 @@ from mongo_sessions import (
     TokenCounter,
     TokenLimit,
     TrimToolOutputs,
+    import_session,
     input_filter,
     read_tool,
     search_tool,
@@ -181,3 +183,14 @@ async def cards(store: MongoSessionStore) -> None:
 async def in_memory(items: list[Item]) -> list[Item]:
     history: History = ListHistory(items, token_counter=len)
     return await TokenLimit(100)(history)
+
+
+async def out_and_in(
+    store: MongoSessionStore, source: Session, copy: MongoSessionStore
+) -> Imported:
+    lines = [line async for line in store.export("user-", owner="ann")]
+    await copy.import_lines(lines, progress=lambda done: print(done.items))
+    await copy.import_lines(store.export(session_ids=["a", "b"]))
+    await copy.import_lines([b"{}"])
+    await import_session(copy, source, "a", created_at=[datetime.now(timezone.utc)])
+    return await import_session(copy, copy.session("a"), "b", created_at=datetime.now(timezone.utc))
