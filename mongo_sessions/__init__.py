@@ -4,66 +4,12 @@ Two ideas: the log is what happened (:mod:`mongo_sessions.log`); the view is wha
 it (:mod:`mongo_sessions.policies`). The modules beside them join the two for the SDK.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from .card import Card
-from .deletions import Deleted
-from .errors import (
-    CannotExplain,
-    CannotPin,
-    Conflict,
-    ForeignCollection,
-    IndexesMissing,
-    InvalidItem,
-    InvalidLine,
-    ItemTooLarge,
-    NoSuchEntry,
-    ServerUnavailable,
-    SessionBusy,
-    SessionDeleted,
-    SessionExists,
-    StoreClosed,
-    WrongEventLoop,
-    WrongOwner,
-)
-from .explanations import Explanation, SessionSummary
-from .input_filter import input_filter
-from .log.word_indexes import AtlasSearch, TextIndex
-from .owner_store import OwnerStore
-from .pages import Page
-from .pending import FoldProgress
-from .policies import (
-    AgentSummarizer,
-    Entry,
-    FoldFailure,
-    FoldReport,
-    Found,
-    GapMarkers,
-    History,
-    Item,
-    LastTurns,
-    ListHistory,
-    Recall,
-    RetrievalPolicy,
-    SummarizeOlder,
-    Summarizer,
-    SummarizerUsage,
-    SummaryRequest,
-    TiktokenCounter,
-    TokenCounter,
-    TokenLimit,
-    TrimToolOutputs,
-)
-from .policy_session import PolicySession
-from .readiness import StoreCheck
-from .recount import RecountProgress
-from .search import Hit, SearchResult
-from .session import MongoSession
-from .session_info import SessionInfo
-from .store import MongoSessionStore
-from .tools import read_tool, search_tool
-from .transfer import Imported, import_session
-from .turns import Turn
+if TYPE_CHECKING:
+    from .exports import *
 
 __version__ = version("mongo-sessions")
 
@@ -129,3 +75,22 @@ __all__ = [
     "read_tool",
     "search_tool",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import the public names at the first use of one.
+
+        The command's ``--help``, and a submodule such as ``mongo_sessions.testing``, need neither
+        driver nor tokenizer, which take half a second.
+        """
+        if name in ("errors", "policies"):  # as attributes, also without an import of their own
+            return import_module(f".{name}", __name__)
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        exports = import_module(".exports", __name__)
+        globals().update({public: getattr(exports, public) for public in exports.__all__})
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -9,6 +9,7 @@ from .background import Background
 from .card_access import CardAccess
 from .history import SessionHistory
 from .log.deployment import Deployment
+from .log.diagnosis import Diagnosis
 from .log.index_specs import index_specs
 from .log.indexes import Indexes
 from .log.log import Log
@@ -20,6 +21,8 @@ from .single_flight import SingleFlight
 from .wake_ups import WakeUps
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .clients import Client
     from .policies import RetrievalPolicy
     from .session_state import SessionState
@@ -68,6 +71,11 @@ class Connection:
             cards=self.cards,
         )
 
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """Reads for a diagnosis of the collection."""
+        return Diagnosis(self.database, self._state.options.collection, self._retries)
+
     def start_maintenance(self, policy: RetrievalPolicy | None, log: SessionLog) -> None:
         """Start the policy's slow work, if there may be any. Must not fail: all is written."""
         head = log.state.head
@@ -103,7 +111,7 @@ class Connection:
             options.collection,
             deployment=state.deployment,
             retries=self._retries,
-            run_later=self.cleaning.start,
+            run_later=_leave if state.is_read_only else self.cleaning.start,
             word_index=options.search,
         )
         return self._log
@@ -112,8 +120,12 @@ class Connection:
         await self._check_indexes(create=True)
         self._state.indexes_were_created = True
 
-    async def _check_indexes(self, *, create: bool) -> None:
+    async def check_collection(self) -> None:
+        """Raise ForeignCollection if the documents are of another application."""
         await self._retries.run(self.indexes.refuse_foreign)
+
+    async def _check_indexes(self, *, create: bool) -> None:
+        await self.check_collection()
         await retrying(
             lambda: self.indexes.ensure(create=create),
             self._retries.seconds,
@@ -122,3 +134,7 @@ class Connection:
             attempt_seconds=self._retries.seconds,
         )
         self._state.indexes_were_checked = True
+
+
+def _leave(_: str, __: Callable[[], Awaitable[bool]]) -> None:
+    """Leave the rest of an interrupted clear to a store that may write."""

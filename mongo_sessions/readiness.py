@@ -64,10 +64,15 @@ async def readiness(connection: Connection, options: Options, seconds: float) ->
         return StoreCheck(ok=False, reason=f"no answer within {seconds:g} s")
 
 
+async def missing_rights(database: AnyDriver, indexes: Indexes) -> list[str]:
+    """The rights in the collection that a store needs, and this user lacks."""
+    return (await _Rights.of(database)).missing(indexes)
+
+
 async def _look(database: AnyDriver, indexes: Indexes, *, create_indexes: bool) -> StoreCheck:
     await indexes.check_one_document()
     rights = await _Rights.of(database)
-    if lacking := [action for action in _NEEDED_RIGHTS if not rights.allow(action, indexes)]:
+    if lacking := rights.missing(indexes):
         missing_rights = ", ".join(lacking)
         return StoreCheck(ok=False, reason=f"this user lacks rights in {indexes}: {missing_rights}")
     missing = await indexes.missing()
@@ -92,6 +97,9 @@ class _Rights:
             return cls(None)
         info = status["authInfo"]
         return cls(info["authenticatedUserPrivileges"] if info["authenticatedUsers"] else None)
+
+    def missing(self, indexes: Indexes) -> list[str]:
+        return [action for action in _NEEDED_RIGHTS if not self.allow(action, indexes)]
 
     def allow(self, action: str, indexes: Indexes) -> bool:
         return self.privileges is None or any(

@@ -31,6 +31,8 @@ class StoreState:
         """Whether the required indexes were found, or created."""
         self.indexes_were_created = False
         """Whether the missing ones were created, if there were any."""
+        self.is_read_only = False
+        """Whether reads leave the rest of an interrupted clear as it is."""
         self.card_indexes_were_checked = False
         """Whether the indexes of the cards were found, or created."""
         self.card_indexes_are_missing = False

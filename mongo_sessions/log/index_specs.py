@@ -48,6 +48,17 @@ class IndexSpec:
             for index in existing.values()
         )
 
+    def defect(self, existing: Existing) -> str:
+        """Why no index is equivalent: it is missing, hidden, not unique, or different."""
+        of_key = [index for index in existing.values() if self._has_key_of(index)]
+        partial = self.options.get("partialFilterExpression")
+        same = [one for one in of_key if one.get("partialFilterExpression") == partial]
+        if any(index.get("hidden") for index in same):
+            return "hidden"
+        if self.options.get("unique") and any(not index.get("unique") for index in same):
+            return "not unique"
+        return "different" if same or self.name in existing else "missing"
+
     @property
     def coll_mod(self) -> dict[str, Any] | None:
         """The argument of ``collMod`` that changes the expiry of a TTL index; None for others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
@@ -26,6 +26,17 @@ _CANNOT_CREATE, _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 67, 85, 86
 
 # Every document of a session has these fields, whatever its state.
 _FIELDS = {"session_id": str, "seq": int, "turn": int, "created_at": datetime}
+
+
+class IndexDefect(NamedTuple):
+    """A required index that is missing, or that serves no purpose as it is."""
+
+    name: str
+    defect: str
+    """``"missing"``, ``"hidden"``, ``"not unique"``, or ``"different"``."""
+    consequence: str
+    error: IndexesMissing
+    """Has the command that creates the index."""
 
 
 class Indexes:
@@ -83,6 +94,22 @@ class Indexes:
                 to_drop = spec.with_its_name(existing)
                 return self._error(spec, existing, "as a check has found", to_drop)
         return None
+
+    async def defects(self) -> list[IndexDefect] | None:
+        """What is wrong with the indexes; None if this user may not list them."""
+        existing = await self._existing()
+        if existing is None:
+            return None
+        return [
+            IndexDefect(
+                spec.name,
+                spec.defect(existing),
+                spec.without_it,
+                self._error(spec, existing, "as a check has found", spec.with_its_name(existing)),
+            )
+            for spec in self._specs
+            if not spec.is_among(existing)
+        ]
 
     async def ensure(self, *, create: bool) -> None:
         """List the indexes in one command; create the missing ones if ``create``.

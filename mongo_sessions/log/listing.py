@@ -19,7 +19,7 @@ from .places import (
 from .session_ids import id_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from .documents import Document
@@ -36,6 +36,8 @@ class Listed(NamedTuple):
     tokens_before: int
     """The running total before the oldest item: the tokens that retention has deleted."""
     updated_at: datetime
+    began_at: datetime
+    """When the oldest item was added."""
     last_seq: int
     """The newest place, which may be that of a removed item."""
 
@@ -68,6 +70,12 @@ class Listing:
                 break
             after = newest[-1]["_id"]  # some of them have no items
         return listed
+
+    async def these(self, session_ids: Sequence[str]) -> list[Listed]:
+        """The sessions with these ids, without those that have no items; in any order."""
+        query = {"session_id": {"$in": list(session_ids)}}
+        newest = await self._first_of_each(query, pymongo.DESCENDING, max(1, len(session_ids)))
+        return await self._with_items(newest)
 
     async def _with_items(self, newest: list[Document]) -> list[Listed]:
         last: dict[str, Document] = {}
@@ -158,5 +166,6 @@ def _listed(session_id: str, last: Document, first: Document, last_seq: int) -> 
         total_tokens=last.get("total_tokens"),
         tokens_before=tokens,
         updated_at=last["created_at"],
+        began_at=first["created_at"],
         last_seq=last_seq,
     )

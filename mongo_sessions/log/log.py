@@ -101,7 +101,7 @@ class Log:
         self._time = server_time if deployment.has_clock else client_time
         self._marker = Marker(self._items, self._lasting, deployment=deployment, retries=retries)
         self._clearer = Clearer(self._items, self._marker, retries, self._time)
-        self._listing = Listing(self._lasting, self._clean)
+        self.listing = Listing(self._lasting, self._clean)
         self.paging = Paging(self._lasting, self._clean, has_union=deployment.has_clock)
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         shared = self._items, self._lasting, retries, self._time
@@ -172,7 +172,7 @@ class Log:
 
     async def sessions(self, prefix: str, after: str | None, limit: int) -> list[Listed]:
         """See :meth:`Listing.sessions`."""
-        return await self._listing.sessions(prefix, after, limit)
+        return await self.listing.sessions(prefix, after, limit)
 
     async def newest(
         self, session_id: str, limit: int, before_seq: int | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mongo_sessions
-from mongo_sessions import policies
+from mongo_sessions import exports, policies
 from mongo_sessions.policies import summarize
 
 SOURCE = Path(mongo_sessions.__file__).parent
@@ -19,13 +19,33 @@ ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.
 
 @pytest.mark.parametrize("module", [mongo_sessions, policies, summarize])
 def test_all_lists_every_export_in_order(module):
+    for name in module.__all__:
+        getattr(module, name)  # the first use imports it
     public = {
         name
         for name, value in vars(module).items()
         if not name.startswith("_") and not isinstance(value, type(sys))
-    } - {"version"}
+    } - {"version", "import_module", "TYPE_CHECKING"}
     assert public == set(module.__all__) - {"__version__"}
     assert module.__all__ == sorted(module.__all__)
+
+
+def test_the_public_names_are_imported_at_the_first_use_of_one():
+    program = """
+import sys, mongo_sessions, mongo_sessions.cli
+assert "pymongo" not in sys.modules and "typer" not in sys.modules
+assert set(mongo_sessions.__all__) <= set(dir(mongo_sessions))
+from mongo_sessions import MongoSessionStore
+assert mongo_sessions.policies.TokenLimit is mongo_sessions.TokenLimit
+assert "typer" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+    with pytest.raises(AttributeError, match="'mongo_sessions' has no attribute 'Store'"):
+        _ = mongo_sessions.Store
+
+
+def test_exports_are_the_public_names():
+    assert set(exports.__all__) == set(mongo_sessions.__all__) - {"__version__"}
 
 
 def test_every_export_of_the_policies_is_documented():

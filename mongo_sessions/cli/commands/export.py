@@ -1,0 +1,64 @@
+"""``mongo-sessions export``: sessions as lines of JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..opening import opened
+from ..target import wrong_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    from ..output import Output
+    from ..target import Target
+
+_SESSION = '{"session"'
+
+
+async def export(
+    target: Target,
+    output: Output,
+    session_ids: Sequence[str],
+    *,
+    prefix: str,
+    owner: str | None,
+    file: Path | None,
+) -> None:
+    """Write the lines to ``file``, which appears when it is complete, or to stdout."""
+    if session_ids and (prefix or owner):
+        raise wrong_usage("IDs, or --prefix and --owner, not both")
+    sessions = lines = 0
+    async with opened(target, output) as database:
+        with _written(file) as stream:
+            exported = database.store.export(prefix, session_ids=session_ids or None, owner=owner)
+            async for line in exported:
+                stream.write(line + "\n")
+                lines += 1
+                sessions += line.startswith(_SESSION)
+                output.progress(f"{sessions:,} sessions, {lines:,} lines")
+    output.end_progress()
+    if file is not None:
+        output.complain(f"{sessions:,} sessions are in {file}")
+
+
+@contextmanager
+def _written(file: Path | None) -> Iterator[TextIO]:
+    """stdout, or a file that takes its name at the end: a part of an export is no export."""
+    if file is None:
+        yield sys.stdout
+        return
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

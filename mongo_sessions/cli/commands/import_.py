@@ -1,0 +1,48 @@
+"""``mongo-sessions import``: the sessions of an export."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..opening import opened
+from ..target import wrong_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ...transfer import Imported
+    from ..output import Output
+    from ..target import Target
+
+
+async def import_(target: Target, output: Output, file: str) -> None:
+    """Store the sessions of ``file`` ("-": stdin). A second run adds what is missing."""
+
+    def tell(done: Imported) -> None:
+        output.progress(f"{done.sessions:,} sessions, {done.items:,} items")
+
+    with _lines(file) as lines:
+        async with opened(target, output, writes=True) as database:
+            done = await database.store.import_lines(lines, progress=tell)
+    output.end_progress()
+    if output.as_json:
+        output.record({"sessions": done.sessions, "items": done.items, "skipped": done.skipped})
+        return
+    text = f"{done.sessions:,} sessions, {done.items:,} items stored"
+    output.line(text + (f", {done.skipped:,} were there already" if done.skipped else ""))
+
+
+@contextmanager
+def _lines(file: str) -> Iterator[Iterable[bytes]]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = Path(file).open("rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise wrong_usage(f"{file}: {error.strerror}") from None
+    with stream:
+        yield stream

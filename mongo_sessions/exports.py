@@ -1,0 +1,122 @@
+"""The public names of the package, as they are imported from it."""
+
+from .card import Card
+from .deletions import Deleted
+from .errors import (
+    CannotExplain,
+    CannotPin,
+    Conflict,
+    ForeignCollection,
+    IndexesMissing,
+    InvalidItem,
+    InvalidLine,
+    ItemTooLarge,
+    NoSuchEntry,
+    ServerUnavailable,
+    SessionBusy,
+    SessionDeleted,
+    SessionExists,
+    StoreClosed,
+    WrongEventLoop,
+    WrongOwner,
+)
+from .explanations import Explanation, SessionSummary
+from .input_filter import input_filter
+from .log.word_indexes import AtlasSearch, TextIndex
+from .owner_store import OwnerStore
+from .pages import Page
+from .pending import FoldProgress
+from .policies import (
+    AgentSummarizer,
+    Entry,
+    FoldFailure,
+    FoldReport,
+    Found,
+    GapMarkers,
+    History,
+    Item,
+    LastTurns,
+    ListHistory,
+    Recall,
+    RetrievalPolicy,
+    SummarizeOlder,
+    Summarizer,
+    SummarizerUsage,
+    SummaryRequest,
+    TiktokenCounter,
+    TokenCounter,
+    TokenLimit,
+    TrimToolOutputs,
+)
+from .policy_session import PolicySession
+from .readiness import StoreCheck
+from .recount import RecountProgress
+from .search import Hit, SearchResult
+from .session import MongoSession
+from .session_info import SessionInfo
+from .store import MongoSessionStore
+from .tools import read_tool, search_tool
+from .transfer import Imported, import_session
+from .turns import Turn
+
+__all__ = [
+    "AgentSummarizer",
+    "AtlasSearch",
+    "CannotExplain",
+    "CannotPin",
+    "Card",
+    "Conflict",
+    "Deleted",
+    "Entry",
+    "Explanation",
+    "FoldFailure",
+    "FoldProgress",
+    "FoldReport",
+    "ForeignCollection",
+    "Found",
+    "GapMarkers",
+    "History",
+    "Hit",
+    "Imported",
+    "IndexesMissing",
+    "InvalidItem",
+    "InvalidLine",
+    "Item",
+    "ItemTooLarge",
+    "LastTurns",
+    "ListHistory",
+    "MongoSession",
+    "MongoSessionStore",
+    "NoSuchEntry",
+    "OwnerStore",
+    "Page",
+    "PolicySession",
+    "Recall",
+    "RecountProgress",
+    "RetrievalPolicy",
+    "SearchResult",
+    "ServerUnavailable",
+    "SessionBusy",
+    "SessionDeleted",
+    "SessionExists",
+    "SessionInfo",
+    "SessionSummary",
+    "StoreCheck",
+    "StoreClosed",
+    "SummarizeOlder",
+    "Summarizer",
+    "SummarizerUsage",
+    "SummaryRequest",
+    "TextIndex",
+    "TiktokenCounter",
+    "TokenCounter",
+    "TokenLimit",
+    "TrimToolOutputs",
+    "Turn",
+    "WrongEventLoop",
+    "WrongOwner",
+    "import_session",
+    "input_filter",
+    "read_tool",
+    "search_tool",
+]
