@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from .sessions import OWNED, OWNER
+from .sessions import OWNERS
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ class Editor(Writer):
         outcome, _ = await self._outcome_of(self._store.delete_session(session.session_id))
         self._journal.end(operation, outcome)
 
-    async def delete_owner(self, _: MongoSession) -> None:
-        operation = self._journal.begin("delete", sessions=OWNED, owner=OWNER)
-        outcome, _deleted = await self._outcome_of(self._store.delete_owner(OWNER))
-        # The first of its sessions may be deleted when the second is refused.
+    async def delete_owner(self, session: MongoSession) -> None:
+        owner = OWNERS[session.session_id]
+        operation = self._journal.begin("delete", sessions=[session.session_id], owner=owner)
+        outcome, _ = await self._outcome_of(self._store.delete_owner(owner))
+        # A session may be deleted before the call is refused: for new items.
         self._journal.end(operation, "failed" if outcome == "refused" else outcome)
 
     async def take_turn(self, session: MongoSession) -> None:

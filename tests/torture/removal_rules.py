@@ -59,7 +59,7 @@ def pops_take_the_newest(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def clears_leave_nothing(story: Story) -> Iterator[tuple[str, str]]:
-    begins = [c.begin for c in story.emptied if c.outcome == "acknowledged"]
+    begins = [c.begin for c in story.surely_emptied]
     latest = max(begins, default=0)
     for place in story.live:
         added = story.added.get(place.mark.batch) if place.mark else None
@@ -132,7 +132,7 @@ def nothing_is_left_of_what_was_removed(story: Story) -> Iterator[tuple[str, str
 def nothing_is_given_after_its_removal(story: Story) -> Iterator[tuple[str, str]]:
     """Neither to a poller nor to a pop that began when the removal was acknowledged."""
     ends: dict[Mark, float] = {}
-    clears = [c for c in story.emptied if c.outcome == "acknowledged"]
+    clears = story.surely_emptied
     rewinds = [r for r in story.rewound if r.outcome == "acknowledged"]
     for removal in [*story.popped, *story.replaced]:
         if removal.outcome == "acknowledged":

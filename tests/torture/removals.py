@@ -58,6 +58,6 @@ def _latest(story: Story, place: Place, mark: Mark | None) -> float:
     since = added.end if added else inf
     replaced = [r.end for r in story.replaced if mark in r.gone and r.outcome == "acknowledged"]
     removals = [r for r in story.rewound if r.seq < place.seq]
-    removals += story.emptied
+    removals += story.surely_emptied
     ends = [r.end for r in removals if r.outcome == "acknowledged" and since < r.begin]
     return min([*replaced, *ends], default=inf)

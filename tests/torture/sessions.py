@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-OWNER = "ann"
-OWNED = ("owned-1", "owned-2")
+OWNERS = {"owned-1": "ann", "owned-2": "bob"}
 SHARED = (
     *("shared-1", "shared-2", "popped-1", "popped-2", "cleared-1", "replaced-1"),
-    *("rewound-1", "forked-1", "deleted-1", *OWNED, "mixed-1", "mixed-2"),
+    *("rewound-1", "forked-1", "deleted-1", *OWNERS, "mixed-1", "mixed-2"),
 )
 # By the first word of its name, and how often.
 _WORK = {
@@ -18,7 +17,7 @@ _WORK = {
     "rewound": {"look": 10, "add": 60, "pop": 10, "rewind": 20},
     "forked": {"look": 5, "add": 65, "pop": 13, "fork": 15, "clear": 2},
     "deleted": {"look": 10, "add": 40, "take_turn": 40, "delete": 10},
-    "owned": {"look": 10, "add": 80, "delete_owner": 10},
+    "owned": {"look": 10, "add": 84, "delete_owner": 6},
     "mixed": {
         "look": 10,
         "add": 50,

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .journal import Deleted
 from .states import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .journal import Added, Cleared, Deleted, Forked, History, Polled, Popped, Replaced, Rewound
+    from .journal import Added, Cleared, Forked, History, Polled, Popped, Replaced, Rewound
     from .marks import Mark
     from .states import Place
+
+_LONGEST_SECONDS = 40.0
+"""No operation of a client that was not told the outcome takes longer."""
 
 
 @dataclass
@@ -86,6 +90,26 @@ class Story:
     def emptied(self) -> list[Cleared | Deleted]:
         """Clears and deletions. One that was refused has removed nothing."""
         return [one for one in (*self.cleared, *self.deleted) if one.outcome != "refused"]
+
+    @cached_property
+    def surely_emptied(self) -> list[Cleared | Deleted]:
+        """The clears and deletions that have removed everything.
+
+        The deletion of an owner does not find a session while another deletion has buried the card,
+        and has not found what was added meanwhile.
+        """
+        acknowledged = [one for one in self.emptied if one.outcome == "acknowledged"]
+        return [one for one in acknowledged if not self._may_miss(one)]
+
+    def _may_miss(self, one: Cleared | Deleted) -> bool:
+        if not isinstance(one, Deleted) or one.owner is None:
+            return False
+        return any(
+            other is not one
+            and other.begin < one.end
+            and one.begin < min(other.end, other.begin + _LONGEST_SECONDS)
+            for other in self.deleted
+        )
 
     @property
     def is_only_added_to(self) -> bool:

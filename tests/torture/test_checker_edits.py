@@ -113,6 +113,8 @@ def test_a_deleted_item_that_is_still_stored_is_kept(story):
     story.history.deleted.append(Deleted(("a",), 70, 75, "acknowledged", "ann"))
     story.owners["a"] = "ann"
     assert list(story.wrong()) == ["kept"]
+    story.history.deleted.append(Deleted(("a",), 60, 71, "cancelled", "ann"))
+    assert story.wrong() == {}, "the card may have been buried"
     story.history.deleted = [Deleted(("a",), 70, 75, "cancelled", "ann")]
     assert story.wrong() == {}
 

@@ -13,7 +13,7 @@ from mongo_sessions.policies import TiktokenCounter
 from tests.support.conversations import rejections
 
 from .marks import Mark, items, marks_in
-from .sessions import OWNED, OWNER, SHARED, work_of
+from .sessions import OWNERS, SHARED, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -49,8 +49,7 @@ class Writer:
         while not stopping.is_set():
             name = self._dice.choice(self._names)
             if name not in self._sessions or self._dice.random() < 0.05:
-                owner = OWNER if name in OWNED else None
-                self._sessions[name] = self._store.session(name, owner=owner)
+                self._sessions[name] = self._store.session(name, owner=OWNERS.get(name))
             session = self._sessions[name]
             kinds, weights = zip(*work_of(name).items(), strict=True)
             (kind,) = self._dice.choices(kinds, weights)
