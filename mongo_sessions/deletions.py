@@ -134,7 +134,9 @@ async def _delete(
 ) -> int:
     log = await connection.session_log(session_id, SessionState())
     items, seq = await log.delete(expected_seq)
-    owner = await connection.cards.bury(session_id, seq, of_owner=owner)
+    before = await connection.cards.bury(session_id, seq, of_owner=owner)
+    # No owner before: the answer to an earlier attempt was lost, or another deletion was here.
+    owner = before or owner
     if await has_items(log.log, session_id):
         # An append came between the two steps: its touch may have been buried.
         await connection.cards.restore(session_id, await log.log.newest_seq(session_id), owner)

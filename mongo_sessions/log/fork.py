@@ -12,7 +12,7 @@ from .clear import cleared_to
 from .drivers import AnyDriver, maybe_await
 from .places import OLDEST_FIRST, REMOVAL
 from .rewind import no_such_entry
-from .taking import end_of, in_place, mark
+from .taking import end_of, in_place, mark, numbers_after
 from .transactions import exactly_once
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Forker:
                 raise SessionExists(f"there is a session {target!r} already")
             barrier = {
                 "seq": last + 1,
-                "turn": 0,
+                **await numbers_after(self._items, source, last, **in_session),
                 "created_at": self._time(0),
                 "summary": None,
                 "barrier": copy_id,

@@ -77,7 +77,8 @@ def head_of(newest_first: Sequence[Document], *, is_whole: bool) -> Head | None:
     seq = newest_first[0]["seq"]
     for document in newest_first:
         if is_barrier(document):
-            return Head(seq)
+            # The copies below that of a fork will appear: see Forker.
+            return Head.of(document)._replace(seq=seq) if "copying" in document else Head(seq)
         if is_live(document):
             return Head.of(document)._replace(seq=seq)
     return Head(seq) if is_whole else None

@@ -55,6 +55,19 @@ async def end_of(items: AnyDriver, session_id: str, **in_session: AnyDriver) -> 
     return End(newest["seq"], last["seq"], newest_id=newest["_id"])
 
 
+async def numbers_after(
+    items: AnyDriver, session_id: str, seq: int, **in_session: AnyDriver
+) -> Document:
+    """The numbers of a place without an item right after an item (0: of the first place).
+
+    An append may be numbered after them as after the item.
+    """
+    query = {"session_id": session_id, "seq": seq}
+    item = await items.find_one(query, NUMBERS, **in_session) or {}
+    numbers = {name: item.get(name) or 0 for name in ("total_tokens", "turn")}
+    return {**numbers, "gaps": item.get("gaps", 0) + 1}
+
+
 def in_place(session_id: str, seq: int, fields: Document) -> tuple[Document, Document]:
     """The upsert that puts a document with ``fields`` at this place: its query and its update.
 

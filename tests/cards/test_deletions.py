@@ -93,6 +93,22 @@ async def test_an_append_during_a_deletion_keeps_its_card(database, monkeypatch)
     assert await store.session("a", owner="u1").get_items() == [USER]
 
 
+async def test_an_append_during_deletions_keeps_its_owner(database, monkeypatch):
+    store, other = MongoSessionStore(database), MongoSessionStore(database)
+    await add(store, "a", 2, "u1")
+    bury = Cards.bury
+
+    async def twice(*args: Any, **how: Any) -> Any:
+        """Another deletion, or an attempt whose answer was lost, and then the append."""
+        await bury(*args, **how)
+        await other.session("a").add_items([USER])
+        return await bury(*args, **how)
+
+    monkeypatch.setattr(Cards, "bury", twice)
+    assert await store.for_owner("u1").delete_session("a") == 2
+    assert await store.session("a", owner="u1").get_items() == [USER]
+
+
 async def test_a_session_is_not_deleted_when_it_changes_its_owner(database, monkeypatch):
     store = MongoSessionStore(database)
     await add(store, "a", 2, "u1")

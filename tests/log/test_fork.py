@@ -162,6 +162,27 @@ async def test_no_reader_and_no_writer_sees_a_part(server, halfway):
     assert await twin.get_items() == [*ITEMS, user("early")]
 
 
+async def test_an_append_before_the_copy_appears_continues_its_numbers(server, halfway):
+    store = MongoSessionStore(server)
+    source = store.session("a")
+    await source.add_items(ITEMS)
+    await source.pop_item()
+    await source.add_items([user("last")])
+    halfway(lambda: store.session("b").add_items([user("early"), user("second")]))
+    await source.fork("b")
+    found = await items_of(server, "b")
+    *_, last, early, second = found
+    assert [d["turn"] - last["turn"] for d in (early, second)] == [1, 2]
+    assert [d["total_tokens"] for d in (last, early, second)] == [
+        sum(d["tokens"] for d in found[:end]) for end in (-2, -1, None)
+    ]
+    assert [d["seq"] - d["gaps"] for d in (last, early, second)] == [
+        len(found) - 2,
+        len(found) - 1,
+        len(found),
+    ]
+
+
 async def test_items_that_are_removed_while_they_are_copied_are_not_in_the_copy(server, halfway):
     store = MongoSessionStore(server)
     session = store.session("a")
@@ -233,6 +254,6 @@ async def test_a_fork_of_a_long_session_sends_no_item(database, store, sent):
     await store.session("a").add_items(ITEMS * 100)
     sent.clear()
     twin = await store.session("a").fork("b")
-    assert len(sent.names) == 13
+    assert len(sent.names) == 14
     assert not any(name in ("insert", "getMore") for name in sent.names)
     assert await twin.get_items() == ITEMS * 100

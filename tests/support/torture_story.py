@@ -6,7 +6,18 @@ import json
 from dataclasses import replace
 
 from tests.torture.checker import check
-from tests.torture.journal import Added, Cleared, History, Polled, Popped, Replaced, Seen
+from tests.torture.journal import (
+    Added,
+    Cleared,
+    Deleted,
+    Forked,
+    History,
+    Polled,
+    Popped,
+    Replaced,
+    Rewound,
+    Seen,
+)
 from tests.torture.marks import Covered, Mark, items, marks_in
 
 SIZES = [1, 3, 2, 1, 4, 1]
@@ -18,6 +29,9 @@ class Story:
     def __init__(self) -> None:
         self.history = History()
         self.documents: list[dict] = []
+        self.twin: list[dict] = []
+        """The documents of a copy."""
+        self.owners: dict[str, str] = {}
         self.has_transactions = True
         for number, size in enumerate(SIZES):
             self.add(f"b{number}", size, begin=10 * number, end=10 * number + 5)
@@ -79,8 +93,51 @@ class Story:
         self.change(batch, outcome=outcome)
         return gone
 
+    def rewind(
+        self,
+        seq: int,
+        begin: float = 70,
+        outcome: str = "acknowledged",
+        expected: int | None = None,
+    ) -> list[dict]:
+        self.history.rewound.append(Rewound("a", seq, expected, begin, begin + 5, outcome))
+        gone = [document for document in self.live() if document["seq"] > seq]
+        for document in gone:
+            self.strip(document)
+        self.take(f"rewind-{begin}")
+        return gone
+
+    def delete(
+        self, begin: float = 70, outcome: str = "acknowledged", owner: str | None = None
+    ) -> dict:
+        self.history.deleted.append(Deleted(("a",), begin, begin + 5, outcome, owner))
+        for document in self.live():
+            self.strip(document)
+        token = f"delete-{begin}"
+        return self.take(token, barrier=token, deleted=True, summary=None)
+
+    def take(self, document_id: str, **fields: object) -> dict:
+        """A place that never has an item."""
+        seq = len(self.documents) + 1
+        taken = {"_id": document_id, "session_id": "a", "seq": seq, "turn": 0, "gone_at": "now"}
+        self.documents.append({**taken, **fields})
+        return self.documents[-1]
+
+    def fork(
+        self, upto: int | None = None, begin: float = 70, outcome: str = "acknowledged"
+    ) -> None:
+        self.history.forked.append(Forked("a", "twin", upto, begin, begin + 10, outcome))
+        live = [d for d in self.live() if upto is None or d["seq"] <= upto]
+        self.twin = [{**d, "_id": f"copy of {d['_id']}", "session_id": "twin"} for d in live]
+        mark = {"session_id": "twin", "turn": 0, "gone_at": "now"}
+        if live and live[0]["seq"] > 1:
+            self.twin.insert(0, {**mark, "_id": "first", "seq": 1, "copy": "fork"})
+        end = live[-1]["seq"] + 1 if live else 1
+        self.twin.append({**mark, "_id": "fork", "seq": end})
+
     def strip(self, document: dict) -> None:
         del document["item"]
+        document.pop("summary", None)
         document["gone_at"] = "now"
 
     def poll(self, poller: str = "p") -> list[Seen]:
@@ -131,7 +188,10 @@ class Story:
         return document["summary"]
 
     def wrong(self) -> dict[str, list[str]]:
-        findings = check(self.history, self.documents, has_transactions=self.has_transactions)
+        documents = [*self.documents, *self.twin]
+        findings = check(
+            self.history, documents, self.owners, has_transactions=self.has_transactions
+        )
         return {kind: found for kind, found in findings.wrong.items() if found}
 
 

@@ -28,8 +28,9 @@ def all_were_tried(story: Story) -> Iterator[tuple[str, str]]:
         ):
             yield "unheard of", f"no append of {mark} here"
     tried = sum(added.size for added in story.added.values() if added.outcome != "refused")
-    if len(story.places) > tried:
-        yield "unheard of", f"{len(story.places)} places, and only {tried} items were added"
+    places = sum(place.state != "taken" for place in story.places)
+    if places > tried:
+        yield "unheard of", f"{places} places, and only {tried} items were added"
 
 
 def nothing_is_there_twice(story: Story) -> Iterator[tuple[str, str]]:
@@ -39,8 +40,8 @@ def nothing_is_there_twice(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def nothing_is_lost(story: Story) -> Iterator[tuple[str, str]]:
-    """Acknowledged items are stored, unless a clear or a replacement may have stripped them."""
-    unknown = sum(place.mark is None for place in story.places)
+    """Acknowledged items are stored, unless a removal may have stripped them."""
+    unknown = sum(place.mark is None and place.state != "taken" for place in story.places)
     for added in story.added.values():
         if not added.acknowledged:
             continue

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .batch_rules import BATCH_RULES
+from .copy_rules import COPY_RULES
+from .edit_rules import EDIT_RULES
 from .place_rules import PLACE_RULES
 from .removal_rules import REMOVAL_RULES
 from .story import stories
@@ -43,6 +45,8 @@ class Findings:
     items: int = 0
     removed: int = 0
     """Places without an item."""
+    copied: int = 0
+    """Items in the copies of sessions."""
     seen: int = 0
     """Entries that pollers were given."""
     summaries: int = 0
@@ -54,21 +58,27 @@ class Findings:
 
 
 def check(
-    history: History, documents: Iterable[dict[str, Any]], *, has_transactions: bool = True
+    history: History,
+    documents: Iterable[dict[str, Any]],
+    owners: dict[str, str] | None = None,
+    *,
+    has_transactions: bool = True,
 ) -> Findings:
-    """Compare the journals with all documents of the collection.
+    """Compare the journals with all documents of the collection, and the owners of the cards.
 
     Without transactions, the first part of a batch may be all that is there of it, unless it was
     acknowledged; and other batches may lie between its items.
     """
     findings = Findings()
-    for story in stories(history, documents):
+    for story in stories(history, documents, owners or {}):
         findings.sessions += 1
         findings.items += len(story.live)
-        findings.removed += len(story.places) - len(story.live)
+        findings.removed += len(story.everything) - len(story.live)
         findings.seen += sum(len(polled.seen) for polled in story.polled)
         findings.summaries += sum(bool(p.document.get("summary")) for p in story.live)
-        rules = [*PLACE_RULES, *REMOVAL_RULES, *BATCH_RULES[has_transactions]]
+        findings.copied += sum(place.state == "live" for place in story.copied)
+        rules = [*PLACE_RULES, *REMOVAL_RULES, *EDIT_RULES[has_transactions], *COPY_RULES]
+        rules += BATCH_RULES[has_transactions]
         for rule in rules:
             for kind, problem in rule(story):
                 findings.wrong[kind].append(f"{story.name}: {problem}")

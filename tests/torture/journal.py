@@ -31,6 +31,8 @@ class Added:
     end: float = math.inf
     """The latest time at which it can be written; infinite if unknown."""
     outcome: str = "killed"
+    read: float = math.inf
+    """When the run of this batch had read the session; infinite if it is of no run."""
 
     @property
     def acknowledged(self) -> bool:
@@ -74,6 +76,44 @@ class Replaced:
     outcome: str = "killed"
 
 
+@dataclass(frozen=True)
+class Rewound:
+    """An attempt to rewind to ``seq``."""
+
+    session: str
+    seq: int
+    expected: int | None
+    """The place that the newest item must have."""
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+    """``"refused"``: nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Forked:
+    """An attempt to copy the items up to ``upto`` to the session ``target``."""
+
+    session: str
+    target: str
+    upto: int | None
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+    """``"refused"``: there is no copy."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """An attempt to delete a session, or all sessions of an owner."""
+
+    sessions: tuple[str, ...]
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+    owner: str | None = None
+
+
 class Seen(NamedTuple):
     """An entry that a poller was given."""
 
@@ -99,6 +139,9 @@ class History:
     popped: list[Popped] = field(default_factory=list)
     cleared: list[Cleared] = field(default_factory=list)
     replaced: list[Replaced] = field(default_factory=list)
+    rewound: list[Rewound] = field(default_factory=list)
+    forked: list[Forked] = field(default_factory=list)
+    deleted: list[Deleted] = field(default_factory=list)
     polled: list[Polled] = field(default_factory=list)
     views: int = 0
     problems: list[str] = field(default_factory=list)
@@ -174,5 +217,11 @@ def _tell(kind: str, operation: dict[str, Any], history: History) -> None:
         added = Added(**operation, size=size)
         history.added[added.batch] = added
         history.replaced.append(Replaced(**operation, gone=tuple(Mark(*mark) for mark in gone)))
+    elif kind == "rewind":
+        history.rewound.append(Rewound(**operation))
+    elif kind == "fork":
+        history.forked.append(Forked(**operation))
+    elif kind == "delete":
+        history.deleted.append(Deleted(tuple(operation.pop("sessions")), **operation))
     else:
         history.views += 1

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def places_are_taken_once(story: Story) -> Iterator[tuple[str, str]]:
-    """Places start at 1 without a gap, and keep their ``_id``, in each poll, too."""
-    seqs = [place.seq for place in story.places]
-    if seqs and seqs != list(range(1, len(seqs) + 1)):
-        missing = sorted({*range(1, max(seqs) + 1)} - {*seqs})
+    """Places start at 1 without a gap, and keep their ``_id``, in each poll, too.
+
+    Those of a copy start at the place of its fork.
+    """
+    first = 1 if story.copied_to is None else story.copied_to.seq
+    seqs = [place.seq for place in story.places if place.seq >= first]
+    if seqs and seqs != list(range(first, first + len(seqs))):
+        missing = sorted({*range(first, max(seqs) + 1)} - {*seqs})
         yield "misplaced", f"{len(seqs)} places up to {max(seqs)}; missing are {missing[:10]}"
     ids: defaultdict[int, set[str]] = defaultdict(set)
     for place in story.places:

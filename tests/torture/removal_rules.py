@@ -1,4 +1,4 @@
-"""Rules for pops, clears and replacements: each takes effect exactly once, and permanently."""
+"""Rules for what removes items: each removal takes effect exactly once, and permanently."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from .journal import Replaced
+from .removals import earliest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,26 +59,33 @@ def pops_take_the_newest(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def clears_leave_nothing(story: Story) -> Iterator[tuple[str, str]]:
-    begins = [c.begin for c in story.cleared if c.outcome == "acknowledged"]
+    begins = [c.begin for c in story.surely_emptied]
     latest = max(begins, default=0)
     for place in story.live:
         added = story.added.get(place.mark.batch) if place.mark else None
         if added is not None and added.end < latest:
-            yield "kept", f"{place.mark} is there, and was added before a clear of {latest}"
+            yield (
+                "kept",
+                f"{place.mark} is there, and was added before a removal of {latest}",
+            )
 
 
 def clears_take_place_once(story: Story) -> Iterator[tuple[str, str]]:
     """They remove no item that was added later."""
-    barriers = [p.document["barrier"] for p in story.places if "barrier" in p.document]
+    barriers = [
+        place.document["barrier"]
+        for place in story.places
+        if "barrier" in place.document and place.document["barrier"] != place.document["_id"]
+    ]
     if len(barriers) > len(story.cleared):
         yield "lost", f"{len(barriers)} barriers, of {len(story.cleared)} clears"
     if len(barriers) > len(set(barriers)):
         yield "doubled", "two barriers are of one clear"
-    latest = max((c.end for c in story.cleared), default=0)
+    latest = max((c.end for c in story.emptied), default=0)
     for place in story.places:
         added = story.added.get(place.mark.batch) if place.mark else None
         if place.state == "cleared" and added is not None and latest < added.begin:
-            yield "lost", f"{place.mark} is cleared, and was added after the last clear"
+            yield "lost", f"{place.mark} is cleared, and was added after all clears"
 
 
 def replacements_are_atomic(story: Story) -> Iterator[tuple[str, str]]:
@@ -107,21 +115,15 @@ def items_are_replaced_once(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def stripped_is_only_what_was_removed(story: Story) -> Iterator[tuple[str, str]]:
-    """A place above the barriers loses its item by a replacement only."""
-    stripped = [place for place in story.places if place.state == "stripped"]
-    for place in stripped:
-        may_be = (
-            story.replaced
-            if place.mark is None
-            else [r for r in story.replaced if place.mark in r.gone and r.outcome != "refused"]
-        )
-        if not may_be:
-            yield "lost", f"{place.mark} at {place.seq} is stripped, and nothing replaced it"
+    """A place above the barriers loses its item by a replacement or a rewind only."""
+    for place in story.places:
+        if place.state == "stripped" and earliest(story, place, place.mark) == inf:
+            yield "lost", f"{place.mark} at {place.seq} is stripped, and nothing has removed it"
 
 
 def nothing_is_left_of_what_was_removed(story: Story) -> Iterator[tuple[str, str]]:
     """Neither a summary nor a claim is on a place without an item."""
-    for place in story.places:
+    for place in story.everything:
         left = {"summary", "claim"} & {k for k, v in place.document.items() if v is not None}
         if "item" not in place.document and left:
             yield "kept", f"{place.state} at {place.seq} has a {sorted(left)} left"
@@ -130,23 +132,27 @@ def nothing_is_left_of_what_was_removed(story: Story) -> Iterator[tuple[str, str
 def nothing_is_given_after_its_removal(story: Story) -> Iterator[tuple[str, str]]:
     """Neither to a poller nor to a pop that began when the removal was acknowledged."""
     ends: dict[Mark, float] = {}
-    clears = [c for c in story.cleared if c.outcome == "acknowledged"]
+    clears = story.surely_emptied
+    rewinds = [r for r in story.rewound if r.outcome == "acknowledged"]
     for removal in [*story.popped, *story.replaced]:
         if removal.outcome == "acknowledged":
             gone = removal.gone if isinstance(removal, Replaced) else [removal.mark]
             ends |= {mark: removal.end for mark in gone if mark is not None}
 
-    def was_removed(mark: Mark, begin: float) -> bool:
+    def was_removed(mark: Mark, begin: float, seq: int) -> bool:
         added = story.added.get(mark.batch)
-        return any(added and added.end < c.begin and c.end < begin for c in clears)
+        removals = [*clears, *(rewind for rewind in rewinds if seq > rewind.seq)]
+        return any(added and added.end < r.begin and r.end < begin for r in removals)
 
     for polled in story.polled:
         for seen in polled.seen:
-            if ends.get(seen.mark, inf) < polled.begin or was_removed(seen.mark, polled.begin):
+            was_gone = was_removed(seen.mark, polled.begin, seen.seq)
+            if was_gone or ends.get(seen.mark, inf) < polled.begin:
                 yield "kept", f"{polled.poller} saw {seen} at {polled.begin}, which was removed"
     for popped in story.popped:
-        if popped.mark is not None and was_removed(popped.mark, popped.begin):
-            yield "kept", f"{popped} was handed out after a clear"
+        for place in story.by_mark.get(popped.mark, ()) if popped.mark else ():
+            if was_removed(place.mark or popped.mark, popped.begin, place.seq):
+                yield "kept", f"{popped} was handed out after its removal"
 
 
 REMOVAL_RULES = (

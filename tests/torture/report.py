@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from .journal import History
     from .round import Round
 
 _SHOWN = 5  # of each kind of problem
@@ -46,13 +47,19 @@ def _table(result: Round) -> Table:
     added = result.history.added.values()
     outcomes = Counter(a.outcome for a in added)
     table.add_row("batches tried", f"{len(added):,}")
-    for outcome in ("acknowledged", "cancelled", "failed", "killed"):
+    for outcome in ("acknowledged", "refused", "cancelled", "failed", "killed"):
         table.add_row(f"  {outcome}", f"{outcomes[outcome]:,}")
     table.add_row("items popped", f"{sum(p.mark is not None for p in result.history.popped):,}")
     unheard = sum(p.outcome != "acknowledged" for p in result.history.popped)
     table.add_row("pops with an unknown outcome", f"{unheard:,}")
     table.add_row("clears", _tried(result.history.cleared))
     table.add_row("replacements", _tried(result.history.replaced))
+    table.add_row("rewinds", _tried(result.history.rewound))
+    table.add_row("forks", _tried(result.history.forked))
+    deleted = result.history.deleted
+    table.add_row("deletions", _tried(d for d in deleted if d.owner is None))
+    table.add_row("deletions of an owner", _tried(d for d in deleted if d.owner is not None))
+    table.add_row("edits refused", f"{_refused(result.history):,}")
     table.add_row("views read", f"{result.history.views:,}")
     table.add_section()
     table.add_row("elections", f"{result.elections}")
@@ -60,6 +67,7 @@ def _table(result: Round) -> Table:
         table.add_row(f"  {kind}", f"{result.faults[kind]}")
     table.add_section()
     table.add_row("items checked", f"{result.findings.items:,}")
+    table.add_row("items in copies", f"{result.findings.copied:,}")
     table.add_row("places without an item", f"{result.findings.removed:,}")
     table.add_row("items polled", f"{result.findings.seen:,}")
     table.add_row("summaries checked", f"{result.findings.summaries:,}")
@@ -67,6 +75,11 @@ def _table(result: Round) -> Table:
         table.add_row(f"  {kind}", f"{len(problems):,}")
     table.add_row("  wrong view", f"{len(result.history.problems):,}")
     return table
+
+
+def _refused(history: History) -> int:
+    edits = [*history.rewound, *history.forked, *history.deleted]
+    return sum(edit.outcome == "refused" for edit in edits)
 
 
 def _tried(operations: Iterable[Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -24,7 +25,7 @@ from .standalone import Standalone
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .journal import History
+    from .journal import Deleted, History
     from .schedule import Fault
 
 _CLIENTS = ("motor", "pymongo", "motor", "pymongo")
@@ -62,6 +63,10 @@ class Round:
             "pops": (_acknowledged(self.history.popped), self.seconds / 10),
             "clears": (_acknowledged(self.history.cleared), 1),
             "replacements": (_acknowledged(self.history.replaced), has_transactions),
+            "rewinds": (_acknowledged(self.history.rewound), 1),
+            "forks": (_acknowledged(self.history.forked), 1),
+            "deletions": (_acknowledged(_of_one(self.history)), 1),
+            "deletions of an owner": (_acknowledged(_of_owner(self.history)), 1),
             "items polled": (self.findings.seen, self.seconds),
             "summaries": (self.findings.summaries, 1),
             **{kind: (self.faults[kind], 1) for kind in kinds.all},
@@ -69,6 +74,14 @@ class Round:
         return [
             f"only {number} x {what}" for what, (number, least) in enough.items() if number < least
         ]
+
+
+def _of_one(history: History) -> list[Deleted]:
+    return [deleted for deleted in history.deleted if deleted.owner is None]
+
+
+def _of_owner(history: History) -> list[Deleted]:
+    return [deleted for deleted in history.deleted if deleted.owner is not None]
 
 
 def _acknowledged(operations: Iterable[Any]) -> int:
@@ -94,13 +107,13 @@ async def run(
             finally:
                 clients.kill_all()
             result.elections = await cluster.elections()
-            documents = await _documents(cluster.uri)
+            documents, owners = await _stored(cluster.uri)
         result.history = journal.read(Path(folder).glob("*.journal"))
         result.errors = [
             line for file in Path(folder).glob("*.err") for line in file.read_text().splitlines()
         ]
     result.findings = check(
-        result.history, documents, has_transactions=result.servers.has_transactions
+        result.history, documents, owners, has_transactions=result.servers.has_transactions
     )
     return result
 
@@ -133,10 +146,12 @@ async def _hurt(
     await asyncio.gather(*going_on)
 
 
-async def _documents(uri: str) -> list[dict[str, Any]]:
-    """All that is stored, raw, as a majority of the members has it."""
+async def _stored(uri: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """All that is stored, raw, as a majority of the members has it; and the owners of sessions."""
     async with AsyncMongoClient[dict[str, Any]](uri, readConcernLevel="majority") as client:
-        return await client[DATABASE]["session_items"].find().to_list()
+        documents = await client[DATABASE]["session_items"].find().to_list()
+        cards = await client[DATABASE]["session_items_cards"].find({"owner": {"$gt": ""}}).to_list()
+    return documents, {card["_id"]: card["owner"] for card in cards if "active_at" in card}
 
 
 class Clients:
@@ -160,7 +175,8 @@ class Clients:
             process.terminate()
         for process in self._processes:
             code = await asyncio.to_thread(process.wait, _END_SECONDS)
-            if code:
+            # One that does not listen yet has not begun.
+            if code not in (0, -signal.SIGTERM):
                 raise RuntimeError(f"a client ended with {code}: {process.args}")
 
     def kill_all(self) -> None:

@@ -3,7 +3,9 @@
 - live: it has an ``item``, and lies above every barrier.
 - popped: the item moved to ``popped``, with the token of one call.
 - cleared: it has an ``item`` still, or none, and lies at or below a barrier.
-- stripped: nothing is left of the item: it was cleared or replaced.
+- stripped: nothing is left of the item: it was cleared, replaced or rewound.
+- taken: it never had an item, which would have left its number of tokens. Rewinds, deletions and
+  forks take a place each.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ def _place(document: dict[str, Any], barrier: int, seen: dict[str, Mark]) -> Pla
             state = "cleared"
     elif popped:
         state, mark, token = "popped", _mark_of(popped["item"], item_id), str(popped["token"])
+    elif "tokens" not in document:
+        state = "taken"
     else:
         state = "cleared" if document["seq"] <= barrier else "stripped"
     return Place(document["seq"], item_id, state, mark, token, document)

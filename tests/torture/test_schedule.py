@@ -7,7 +7,18 @@ import math
 import pytest
 
 from tests.torture import journal
-from tests.torture.journal import Added, Cleared, Journal, Polled, Popped, Replaced, Seen
+from tests.torture.journal import (
+    Added,
+    Cleared,
+    Deleted,
+    Forked,
+    Journal,
+    Polled,
+    Popped,
+    Replaced,
+    Rewound,
+    Seen,
+)
 from tests.torture.marks import Mark
 from tests.torture.round import Round
 from tests.torture.schedule import REPLICA_SET, STANDALONE, schedule
@@ -26,6 +37,10 @@ def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
     clear = writing.begin("clear", session="a")
     writing.end(clear, "acknowledged")
     writing.begin("replace", session="a", batch="e", size=1, gone=[Mark("b", 0, 2)])
+    rewind = writing.begin("rewind", session="a", seq=3, expected=None)
+    writing.end(rewind, "refused")
+    writing.begin("fork", session="a", target="twin", upto=2)
+    writing.begin("delete", sessions=["a", "b"], owner="ann")
     seen = Seen(4, "id", Mark("b", 1, 2))
     writing.polled(session="a", poller="p", after=3, begin=7.5, seen=[seen])
     writing.problem("a view that is wrong")
@@ -41,13 +56,16 @@ def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
     assert history.cleared[0].outcome == "acknowledged"
     assert history.added["e"].outcome == history.replaced[0].outcome == "killed"
     assert history.replaced[0].gone == (Mark("b", 0, 2),)
+    assert [(r.seq, r.expected, r.outcome) for r in history.rewound] == [(3, None, "refused")]
+    assert [(f.target, f.upto, f.end) for f in history.forked] == [("twin", 2, math.inf)]
+    assert [(d.sessions, d.owner) for d in history.deleted] == [(("a", "b"), "ann")]
     assert history.polled == [Polled("a", "p", 3, (seen,), 7.5)]
     assert history.problems == ["a view that is wrong"]
 
 
 def test_a_round_with_too_few_faults_is_reported():
     result = Round(seed=1, seconds=60)
-    assert len(result.shortcomings) == 7 + len(REPLICA_SET.all)
+    assert len(result.shortcomings) == 11 + len(REPLICA_SET.all)
     assert "only 0 x elections" in result.shortcomings
     for number in range(60):
         result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
@@ -57,6 +75,11 @@ def test_a_round_with_too_few_faults_is_reported():
     result.history.popped = [Popped("a", 0, 1, "acknowledged")] * 6
     result.history.cleared = [Cleared("a", 0, 1, "acknowledged")]
     result.history.replaced = [Replaced("a", "b", (), 0, 1, "acknowledged")]
+    result.history.rewound = [Rewound("a", 1, None, 0, 1, "acknowledged")]
+    result.history.forked = [Forked("a", "b", None, 0, 1, "acknowledged")]
+    result.history.deleted = [
+        Deleted(("a",), 0, 1, "acknowledged", owner) for owner in (None, "ann")
+    ]
     result.elections = 2
     assert result.shortcomings == ["only 2 x elections"]
     result.elections = 3
