@@ -212,7 +212,7 @@ async def test_a_writer_of_an_empty_session_appends_after_expired_places(
     assert await early.get_items() == []
     await other.add_items(batch(1, 0, size=4))
     await database["session_items"].delete_many({"seq": {"$lte": 3}})
-    monkeypatch.setattr(session_state, "_clocks", lambda: (time.monotonic() + 301, time.time()))
+    monkeypatch.setattr(session_state, "clocks", lambda: (time.monotonic() + 301, time.time()))
     await early.add_items(batch(2, 0, size=size))
     assert [entry.seq for entry in await stored(replicated)] == list(range(4, 5 + size))
 

@@ -107,7 +107,7 @@ async def test_a_stale_session_object_appends_after_the_current_end(  # noqa: PL
     dice = random.Random(2026)
     other = MongoSessionStore(database).session("a")
     expected: list[dict] = []
-    clocks = session_state._clocks
+    clocks = session_state.clocks
     for n in range(12):
         sleeper = store.session("a")
         assert await sleeper.get_items() == expected
@@ -125,7 +125,7 @@ async def test_a_stale_session_object_appends_after_the_current_end(  # noqa: PL
         with monkeypatch.context() as patch:
             if slept == "six minutes":
                 later = [seconds + 360 * (index == clock) for index, seconds in enumerate(clocks())]
-                patch.setattr(session_state, "_clocks", lambda later=later: tuple(later))
+                patch.setattr(session_state, "clocks", lambda later=later: tuple(later))
             sent.clear()
             batch = [user(f"sleeper {n}.{part}") for part in range(size)]
             await sleeper.add_items(batch)
@@ -222,7 +222,7 @@ async def test_a_lookup_of_a_popped_item_uses_the_index_of_removals(database, st
 
 
 async def test_time_is_read_from_both_clocks():
-    monotonic, wall = session_state._clocks()
+    monotonic, wall = session_state.clocks()
     assert monotonic <= time.monotonic()
     assert wall <= time.time()
 
