@@ -68,9 +68,9 @@ class FoldResult:
 
     status: FoldStatus
     report: FoldReport | None = None
-    """Present if, and only if, the status is :attr:`FoldStatus.FOLDED`."""
+    """Present if, and only if, the status is ``FoldStatus.FOLDED``."""
     failure: FoldFailure | None = None
-    """Present if, and only if, the status is :attr:`FoldStatus.FAILED`."""
+    """Present if, and only if, the status is ``FoldStatus.FAILED``."""
     usage: SummarizerUsage = NOTHING_USED
     """Requests to the summariser, whatever the status: the items may be removed meanwhile."""
 
