@@ -31,7 +31,7 @@ class _Known(NamedTuple):
     """What the last touch of a session told."""
 
     at: float
-    items: int
+    seq: int
 
 
 class Touches:
@@ -92,16 +92,17 @@ class Touches:
         self._known.pop(session_id, None)
 
     def _is_news(self, session_id: str, head: Head | None) -> bool:
-        now, items = time.monotonic(), 0 if head is None else head.items
-        known = self._known.get(session_id)
-        # With fewer items than before, the session may have been deleted, and its card too.
+        now, known = time.monotonic(), self._known.get(session_id)
+        # A deletion turns all places into gaps. So if there are more than the place that is known,
+        # the session may have been deleted since, and its card, too.
         if (
             known is not None
+            and head is not None
             and now - known.at < _EVERY_SECONDS
-            and (head is None or items > known.items)
+            and head.seq - head.items <= known.seq
         ):
             return False
-        self._known[session_id] = _Known(now, items)
+        self._known[session_id] = _Known(now, 0 if head is None else head.seq)
         self._known.move_to_end(session_id)
         while len(self._known) > _MOST_SESSIONS:
             self._known.popitem(last=False)

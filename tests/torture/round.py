@@ -20,6 +20,7 @@ from .checker import Findings, check
 from .client import DATABASE, Orders
 from .cluster import Cluster
 from .schedule import schedule
+from .sessions import OWNED
 from .standalone import Standalone
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Round:
             "rewinds": (_acknowledged(self.history.rewound), 1),
             "forks": (_acknowledged(self.history.forked), 1),
             "deletions": (_acknowledged(_of_one(self.history)), 1),
-            "deletions of an owner": (_acknowledged(_of_owner(self.history)), 1),
+            "deletions of an owner": (_acknowledged(_of_owner(self.history)), bool(OWNED)),
             "items polled": (self.findings.seen, self.seconds),
             "summaries": (self.findings.summaries, 1),
             **{kind: (self.faults[kind], 1) for kind in kinds.all},

@@ -65,7 +65,7 @@ def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
 
 def test_a_round_with_too_few_faults_is_reported():
     result = Round(seed=1, seconds=60)
-    assert len(result.shortcomings) == 11 + len(REPLICA_SET.all)
+    assert len(result.shortcomings) == 10 + len(REPLICA_SET.all)
     assert "only 0 x elections" in result.shortcomings
     for number in range(60):
         result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
