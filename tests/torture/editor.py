@@ -39,7 +39,13 @@ class Editor(Writer):
         self._journal.end(operation, outcome)
 
     async def fork(self, session: MongoSession) -> None:
-        """Copy it to a new id, which other operations may use at the same time."""
+        """Copy it to a new id, which other operations may use at the same time.
+
+        Not on a standalone server: there, a client that is killed within its first step can clear
+        what another one has added to the new id at that moment (docs/guarantees.md).
+        """
+        if not self._has_transactions:
+            return
         target = f"copy-{self._new_batch()}"
         seqs = await self._newest_seqs(session)
         upto = self._dice.choice([None, 0, *seqs]) if self._dice.random() < 0.5 else None

@@ -65,7 +65,7 @@ class Round:
             "clears": (_acknowledged(self.history.cleared), 1),
             "replacements": (_acknowledged(self.history.replaced), has_transactions),
             "rewinds": (_acknowledged(self.history.rewound), 1),
-            "forks": (_acknowledged(self.history.forked), 1),
+            "forks": (_acknowledged(self.history.forked), has_transactions),
             "deletions": (_acknowledged(_of_one(self.history)), 1),
             "deletions of an owner": (_acknowledged(_of_owner(self.history)), bool(OWNED)),
             "items polled": (self.findings.seen, self.seconds),

@@ -39,6 +39,7 @@ class Writer:
         self._journal = journal
         self._count_tokens = TiktokenCounter()
         self._batches = 0
+        self._has_transactions = "replicaSet=" in orders.uri
         self._own = f"alone-{orders.slot}.{number}"
         self._names = [self._own, self._own, *SHARED]
         self._acknowledged: Mark | None = None
