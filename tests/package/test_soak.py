@@ -53,7 +53,9 @@ def test_sessions_of_50_turns_leave_nothing_behind(server, capsys):
     assert last["turns"] == SESSIONS * TURNS
     turns = last["turns"] - first["turns"]
     assert (last["resident_kb"] - first["resident_kb"]) * 1024 < BYTES_PER_TURN * turns
-    assert last["objects"] - first["objects"] < OBJECTS_PER_TURN * turns
+    # A store remembers when it has written the card of a session last: of at most 10,000 sessions.
+    cards = (last["turns"] - first["turns"]) // TURNS
+    assert last["objects"] - first["objects"] < OBJECTS_PER_TURN * turns + cards
     # PyMongo has a few to watch the server, and one more now and then; a session's would be many.
     assert last["tasks"] < 10
     assert last["threads"] == first["threads"]
