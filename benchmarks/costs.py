@@ -47,7 +47,7 @@ _CARDS = "_cards"
 
 
 class Counter(CommandListener):
-    """Counts commands, without those on cards. It takes time, so no client that is raced has one."""
+    """Counts commands, not those on cards. It takes time: no client that is raced has one."""
 
     def __init__(self) -> None:
         self.commands = 0

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log import lasting, replace, retries
+from mongo_sessions.log import lasting, retries
 from mongo_sessions.log.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
@@ -189,7 +189,7 @@ async def test_an_acknowledged_write_is_read_right_after_an_election(
         await session.add_items(ITEMS[1:2])
     is_elected, is_replaced = asyncio.Event(), asyncio.Event()
 
-    in_transaction = replace.in_transaction
+    in_transaction = transactions.in_transaction
 
     async def without_its_answer(*arguments: Any) -> Any:
         result = await in_transaction(*arguments)
@@ -199,7 +199,7 @@ async def test_an_acknowledged_write_is_read_right_after_an_election(
             raise AutoReconnect("lost")
         return result
 
-    monkeypatch.setattr(replace, "in_transaction", without_its_answer)
+    monkeypatch.setattr(transactions, "in_transaction", without_its_answer)
     replacing = asyncio.ensure_future(snapshot.replace_suffix(0, [user("instead")]))
     await is_replaced.wait()
     await members.elect_next()
