@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log import lasting, retries
+from mongo_sessions.log import lasting, retries, transactions
 from mongo_sessions.log.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
