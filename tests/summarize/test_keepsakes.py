@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given, settings
@@ -229,8 +231,8 @@ def test_every_message_fits_and_two_workers_make_the_same_one(seed, counter):
 
     async def run() -> list:
         policy = SummarizeOlder(Scribe(), max_tokens=1_000, background=False, **options)
-        history = history_of(items, counter)
-        history.entries = [replace(entry, created_at=DATE) for entry in history.entries]
+        history, date = history_of(items, counter), datetime(2026, 3, 2, tzinfo=timezone.utc)
+        history.entries = [replace(entry, created_at=date) for entry in history.entries]
         for seq in (3, 9):
             history.pin(seq)
         shown = []
