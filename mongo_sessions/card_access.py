@@ -9,12 +9,12 @@ from pymongo.errors import OperationFailure
 
 from .errors import IndexesMissing, WrongOwner
 from .log.card_updates import Touch
-from .log.cards import UNAUTHORIZED, Cards
+from .log.cards import Cards
 from .log.clock import client_time, server_time
 from .log.companion import companion_name
 from .log.index_specs import card_specs
 from .log.indexes import Indexes
-from .log.retries import Retries, retrying
+from .log.retries import UNAUTHORIZED, Retries
 from .single_flight import SingleFlight
 from .touches import Touches
 
@@ -159,11 +159,6 @@ class CardAccess:
         await self._ensure(create=self._state.options.create_indexes)
 
     async def _ensure(self, *, create: bool) -> None:
-        await retrying(
-            lambda: self._indexes.ensure(create=create),
-            self._retries.seconds,
-            server=self._retries.server,
-            # To build an index of a large collection may take all of the time.
-            attempt_seconds=self._retries.seconds,
-        )
+        # To build an index of a large collection takes long.
+        await self._retries.run_long(lambda: self._indexes.ensure(create=create))
         self._state.card_indexes_were_checked = True

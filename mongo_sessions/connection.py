@@ -13,7 +13,7 @@ from .log.diagnosis import Diagnosis
 from .log.index_specs import index_specs
 from .log.indexes import Indexes
 from .log.log import Log
-from .log.retries import Retries, retrying
+from .log.retries import Retries
 from .log.server import Server
 from .policies import HasMaintenance
 from .session_log import SessionLog
@@ -126,13 +126,8 @@ class Connection:
 
     async def _check_indexes(self, *, create: bool) -> None:
         await self.check_collection()
-        await retrying(
-            lambda: self.indexes.ensure(create=create),
-            self._retries.seconds,
-            server=self._retries.server,
-            # To build an index of a large collection may take all of the time.
-            attempt_seconds=self._retries.seconds,
-        )
+        # To build an index of a large collection takes long.
+        await self._retries.run_long(lambda: self.indexes.ensure(create=create))
         self._state.indexes_were_checked = True
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from .errors import Conflict, WrongOwner
 from .log.cards import CardKey
 from .log.documents import in_utc
-from .ownership import has_items
 from .session_state import SessionState
 
 if TYPE_CHECKING:
@@ -54,14 +53,14 @@ async def delete_session(connection: Connection, session_id: str, owner: str | N
     for _ in range(_ROUNDS):
         # The place first: if the session is deleted and made again after the card was read, the
         # place is another one.
-        seq = await log.newest_seq(session_id)
+        end = await log.end_of(session_id)
         card = await cards.find(session_id)
-        if card is None and not await has_items(log, session_id):
+        if card is None and not end.item_seq:
             return 0
         if card is None or card.get("owner") != owner:
             raise WrongOwner(f"session {session_id!r} belongs to another owner, or to none")
         try:
-            return await _delete(connection, session_id, expected_seq=seq, owner=owner)
+            return await _delete(connection, session_id, expected_seq=end.seq, owner=owner)
         except Conflict:
             continue
     raise Conflict(f"session {session_id!r} is being written to, and was not deleted")
@@ -108,11 +107,11 @@ async def delete_idle(
     key = start = CardKey(cutoff.replace(tzinfo=None), "")
     while documents := await cards.newest_active(None, key, _PAGE):
         for card in documents:
-            seq = await log.newest_seq(card["_id"])
-            if await has_items(log, card["_id"]):
+            end = await log.end_of(card["_id"])
+            if end.item_seq:
                 continue
             # An append from now on takes a later place, and makes a new card.
-            if await cards.bury(card["_id"], seq, idle_since=start.active_at) is not None:
+            if await cards.bury(card["_id"], end.seq, idle_since=start.active_at) is not None:
                 deleted = _added(deleted, 0, progress)
         key = CardKey(documents[-1]["active_at"], documents[-1]["_id"])
     return deleted
@@ -137,7 +136,8 @@ async def _delete(
     before = await connection.cards.bury(session_id, seq, of_owner=owner)
     # No owner before: the answer to an earlier attempt was lost, or another deletion was here.
     owner = before or owner
-    if await has_items(log.log, session_id):
+    end = await log.log.end_of(session_id)
+    if end.item_seq:
         # An append came between the two steps: its touch may have been buried.
-        await connection.cards.restore(session_id, await log.log.newest_seq(session_id), owner)
+        await connection.cards.restore(session_id, end.seq, owner)
     return items

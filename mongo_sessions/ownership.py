@@ -10,11 +10,8 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .connections import Connections
     from .history import SessionHistory
-    from .log.log import Log
     from .session_log import SessionLog
     from .session_state import SessionState
-
-_LARGEST_CHUNK = 1_000
 
 
 class Ownership:
@@ -48,7 +45,7 @@ class Ownership:
         log = await self._unchecked_log()
         if self.owner is None:
             return log, None
-        since = await log.log.newest_seq(self.session_id)
+        since = (await log.log.end_of(self.session_id)).seq
         return await self._log(), since
 
     async def _history(self) -> SessionHistory:
@@ -66,7 +63,7 @@ async def check_owner(connection: Connection, session_id: str, owner: str) -> No
     cards = await connection.cards.open()
     card = await cards.find(session_id)
     if card is None:
-        if await has_items(await connection.log(), session_id):
+        if (await (await connection.log()).end_of(session_id)).item_seq:
             card = await cards.find(session_id)  # both may have been made in between
             found = None if card is None else card.get("owner")
         else:
@@ -80,12 +77,3 @@ async def check_owner(connection: Connection, session_id: str, owner: str) -> No
         )
     if found != owner:
         raise WrongOwner(f"session {session_id!r} belongs to another owner")
-
-
-async def has_items(log: Log, session_id: str) -> bool:
-    chunk, before = 1, None
-    while True:
-        page, _ = await log.newest(session_id, chunk, before)
-        if page.documents or page.last_seq is None:
-            return bool(page.documents)
-        chunk, before = min(4 * chunk, _LARGEST_CHUNK), page.last_seq

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .connections import Connections
+    from .log.listing import Listed
     from .log.log import Log
     from .policies import FoldReport
 
@@ -75,13 +76,22 @@ async def _due(log: Log, prefix: str, due_tokens: int) -> list[str]:
     due: list[tuple[datetime, str]] = []
     after = None
     while page := await log.sessions(prefix, after, _PAGE):
-        for listed in page:
-            session_id, tokens = listed.session_id, listed.total_tokens
-            # The summary is looked up for a long session, and for one without token counts.
-            if tokens is None or (
-                tokens - listed.tokens_before >= due_tokens
-                and tokens - await log.claims.summarised_tokens(session_id) >= due_tokens
-            ):
-                due.append((listed.updated_at, session_id))
+        # A session without counts may have any length.
+        due += [
+            (listed.updated_at, listed.session_id)
+            for listed in page
+            if listed.total_tokens is None or await is_due(log, listed, due_tokens)
+        ]
         after = page[-1].session_id
     return [session_id for _, session_id in sorted(due)]
+
+
+async def is_due(log: Log, listed: Listed, due_tokens: int) -> bool:
+    """Whether a session has at least ``due_tokens`` after its summary, by its counts.
+
+    The summary is looked up for a long session only.
+    """
+    if listed.tokens < due_tokens:
+        return False
+    summarised = await log.claims.summarised_tokens(listed.session_id)
+    return (listed.total_tokens or 0) - summarised >= due_tokens

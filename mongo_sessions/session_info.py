@@ -30,6 +30,6 @@ def info_of(listed: Listed) -> SessionInfo:
     return SessionInfo(
         session_id=listed.session_id,
         items=listed.items,
-        total_tokens=(listed.total_tokens or 0) - listed.tokens_before,
+        total_tokens=listed.tokens,
         updated_at=in_utc(listed.updated_at),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
 
 from .log.card_updates import Touch
-from .log.cards import UNAUTHORIZED
+from .log.retries import UNAUTHORIZED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -12,8 +12,7 @@ from agents.run_config import CallModelData, ModelInputData
 from pymongo import AsyncMongoClient, UpdateOne
 
 from mongo_sessions import Recall, TiktokenCounter, TokenLimit
-from mongo_sessions.policies import Added, view_of
-from mongo_sessions.policies.view import entry_of
+from mongo_sessions.policies import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +76,7 @@ class Watched:
 
     async def view(self, history: History) -> View:
         view = await view_of(self.policy, history)
-        self.places = [entry_of(part).seq for part in view.parts if not isinstance(part, Added)]
+        self.places = view.seqs
         return view
 
 

@@ -73,7 +73,7 @@ def _app(*, is_terminal: bool) -> typer.Typer:
     )
     for command in (*looking.COMMANDS, *changing.COMMANDS):
         name = command.__name__.strip("_").replace("_", "-")
-        is_writing = command in changing.WRITING
+        is_writing = command in changing.COMMANDS
         panel = "Commands that change something" if is_writing else "Commands that look"
         told = (command.__doc__ or "").partition("\n")[0]
         app.command(name, short_help=told, rich_help_panel=panel)(command)

@@ -81,4 +81,3 @@ def import_(
 
 
 COMMANDS = (fold, recount, import_, rm)
-WRITING = COMMANDS

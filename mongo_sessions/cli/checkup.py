@@ -10,6 +10,7 @@ from pymongo.errors import ExecutionTimeout, OperationFailure
 
 from ..connections import Connections
 from ..errors import ForeignCollection
+from ..log.retries import UNAUTHORIZED
 from ..log.server import explaining
 from ..options import Options
 from ..own_clients import OwnClients
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _OLDEST_SERVER = (4, 4)
 _CLOCK_SECONDS = 2.0
-_UNAUTHORIZED = 13
 
 
 class Checkup:
@@ -87,7 +87,7 @@ class Checkup:
             text = f"it took longer than {self._seconds:g} s"
             return [Finding(name, UNCHECKED, text, "allow more time: --seconds")]
         except OperationFailure as error:
-            if error.code == _UNAUTHORIZED:
+            if error.code == UNAUTHORIZED:
                 advice = "ask a user with the role readWrite on this database to run it"
                 return [Finding(name, UNCHECKED, "the user of the URI may not look", advice)]
             return [self._failed(name, error)]

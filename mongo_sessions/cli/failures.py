@@ -27,12 +27,12 @@ from ..errors import (
     SessionExists,
     WrongOwner,
 )
+from ..log.retries import UNAUTHORIZED
 from .target import DATABASE, NO, USAGE, CommandError
 
 if TYPE_CHECKING:
     from .target import Target
 
-_UNAUTHORIZED = 13
 _USAGE_ERRORS = (InvalidURI, ConfigurationError, InvalidName, TypeError, ValueError, ImportError)
 _REFUSALS = (CannotExplain, Conflict, NoSuchEntry, SessionBusy, SessionExists, WrongOwner)
 _DATABASE_ERRORS = (ServerUnavailable, ForeignCollection, IndexesMissing)
@@ -73,7 +73,7 @@ def _code_of(error: Exception) -> int | None:
 def _text_of(error: Exception) -> str:
     # PyMongo appends the server's whole answer.
     text = str(error).partition(", full error: ")[0]
-    if isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED:
+    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
         # The server repeats the command, which may hold words of a search.
         text = text.partition(" to execute command")[0]
         return f"{text}. The user of the URI lacks a right: see `mongo-sessions doctor`"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..log.server import explaining
-from ..options import Options
 from ..own_clients import OwnClients
 from ..policies import ReadOnlyHistory
 from ..session_state import SessionState
@@ -72,12 +71,11 @@ async def opened(target: Target, output: Output, *, writes: bool = False) -> Asy
     Without ``writes``, nothing is written, also not the rest of an interrupted clear. A missing
     index is told and does not prevent a look: it may be what the look is about.
     """
-    options = Options(collection=target.collection, create_indexes=False, retry_for=target.seconds)
     store = MongoSessionStore(
         OwnClients(_uri(target), target.database, "pymongo"),
-        collection=options.collection,
-        create_indexes=options.create_indexes,
-        retry_for=options.retry_for,
+        collection=target.collection,
+        create_indexes=False,
+        retry_for=target.seconds,
     )
     connections = store._connections  # noqa: SLF001 - the commands look inside
     async with store:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .output import Output
-from .target import INTERRUPTED, CommandError
+from .target import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,6 +61,3 @@ async def _finished(
     await command(target, output)
     output.end_progress()
     sys.stdout.flush()
-
-
-__all__ = ["CommandError", "start"]

@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from ..errors import SessionExists
 from .companion import companion_of
+from .retries import UNAUTHORIZED
 from .session_ids import id_range
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .drivers import AnyDriver
     from .retries import Retries
 
-_UNAUTHORIZED = 13
 
 CARD_FIELDS = ("owner", "title", "metadata", "created_at", "active_at")
 _IS_CARD = {"active_at": {"$type": "date"}}
@@ -77,6 +77,6 @@ class CardCopies:
         try:
             return await self._retries.run(find)
         except OperationFailure as error:
-            if error.code != _UNAUTHORIZED or owner is not None:
+            if error.code != UNAUTHORIZED or owner is not None:
                 raise
             return []

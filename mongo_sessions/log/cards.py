@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from .card_updates import CardUpdates
 from .companion import companion_name, companion_of
 from .lasting import LastingReads
+from .retries import UNAUTHORIZED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-UNAUTHORIZED = 13
 _UPSERTS = 5
 """Of concurrent first writes of one document, the server refuses all but one."""
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymongo import ReadPreference
-from pymongo.read_concern import ReadConcern
-
-from .documents import STORED
-from .transactions import MAJORITY
+from .primary import on_primary
 
 if TYPE_CHECKING:
     from .drivers import AnyDriver
@@ -20,11 +16,5 @@ def companion_name(collection: str) -> str:
 
 
 def companion_of(database: AnyDriver, collection: str, read_concern: str = "majority") -> AnyDriver:
-    """The second collection, with reads from the primary and writes to a majority."""
-    return database.get_collection(
-        companion_name(collection),
-        codec_options=STORED,
-        read_preference=ReadPreference.PRIMARY,
-        write_concern=MAJORITY,
-        read_concern=ReadConcern(read_concern),
-    )
+    """The second collection of the store whose items are in ``collection``."""
+    return on_primary(database, companion_name(collection), read_concern)

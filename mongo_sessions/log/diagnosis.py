@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pymongo
 from bson import ObjectId
-from pymongo import ReadPreference
-from pymongo.read_concern import ReadConcern
 
-from .documents import STORED, in_utc
+from .documents import in_utc
 from .drivers import maybe_await
 from .places import BARRIER, NEWEST_FIRST
+from .primary import on_primary
 
 if TYPE_CHECKING:
     from .documents import Document
@@ -66,12 +65,7 @@ class Diagnosis:
 
     def __init__(self, database: AnyDriver, collection: str, retries: Retries) -> None:
         self._database = database
-        self._items = database.get_collection(
-            collection,
-            codec_options=STORED,
-            read_preference=ReadPreference.PRIMARY,
-            read_concern=ReadConcern("majority"),
-        )
+        self._items = on_primary(database, collection)
         self._retries = retries
 
     async def size(self) -> Size:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .clear import cleared_to
-from .places import NEWEST_FIRST, is_live
+from .places import is_live
+from .taking import end_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,8 +32,7 @@ class ExportReads:
         meantime is missing from there on, and what is added is not read. So the documents are a
         beginning of the session as it was at the start.
         """
-        newest = await self._lasting.find_one({"session_id": session_id}, ["seq"], NEWEST_FIRST)
-        last_seq = 0 if newest is None else newest["seq"]
+        last_seq = (await self._lasting.retry(lambda items: end_of(items, session_id))).seq
         cleared = await cleared_to(self._lasting, session_id)
         seq = cleared
         while seq < last_seq:

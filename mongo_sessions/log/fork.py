@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from ..errors import Conflict, NoSuchEntry, SessionExists, WrongOwner
+from .append import stored_ids
 from .clear import cleared_to
 from .drivers import AnyDriver, maybe_await
 from .places import OLDEST_FIRST, REMOVAL
@@ -133,8 +134,7 @@ class Forker:
             return True
 
         async def outcome() -> bool | None:
-            itself = {"session_id": target, "_id": copy_id}
-            return await self._lasting.read(lambda items: items.find_one(itself, ["seq"])) and True
+            return bool(await stored_ids(self._lasting, target, [copy_id])) or None
 
         if self._has_transactions:
             await exactly_once(self._items, self._retries, begin, outcome)

@@ -11,7 +11,7 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from ..errors import ForeignCollection, IndexesMissing
-from .retries import DUPLICATE_KEY
+from .retries import DUPLICATE_KEY, UNAUTHORIZED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mongo_sessions")
 
-_UNAUTHORIZED = 13
 _CANNOT_CREATE, _OPTIONS_CONFLICT, _KEY_SPECS_CONFLICT = 67, 85, 86
 
 # Every document of a session has these fields, whatever its state.
@@ -65,7 +64,7 @@ class Indexes:
         try:
             await self.check_one_document()
         except OperationFailure as error:
-            if error.code != _UNAUTHORIZED:
+            if error.code != UNAUTHORIZED:
                 raise
 
     async def check_one_document(self) -> None:
@@ -140,7 +139,7 @@ class Indexes:
         try:
             return dict(await self._items.index_information())
         except OperationFailure as error:
-            if error.code != _UNAUTHORIZED:
+            if error.code != UNAUTHORIZED:
                 raise
             return None
 
@@ -152,7 +151,7 @@ class Indexes:
         try:
             await self._create(spec)
         except OperationFailure as error:
-            if error.code == _UNAUTHORIZED:
+            if error.code == UNAUTHORIZED:
                 reason = "this user may not create it"
                 if existing is None:
                     reason += ", nor see whether it is there (if it is, pass create_indexes=False)"

@@ -41,6 +41,11 @@ class Listed(NamedTuple):
     last_seq: int
     """The newest place, which may be that of a removed item."""
 
+    @property
+    def tokens(self) -> int:
+        """Of the stored items; 0 if they were stored without counts."""
+        return (self.total_tokens or 0) - self.tokens_before
+
 
 class Listing:
     """Lists the sessions of one collection.

@@ -10,8 +10,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from pymongo import ReadPreference
-from pymongo.read_concern import ReadConcern
 
 from .append import Appender
 from .card_copies import CardCopies
@@ -20,7 +18,7 @@ from .clear import Clearer, cleared_to
 from .clock import client_time, server_time
 from .companion import companion_of
 from .counts import Counts
-from .documents import STORED, in_utc
+from .documents import in_utc
 from .edits import Edits
 from .export_reads import ExportReads
 from .following import Following
@@ -33,12 +31,13 @@ from .listing import Listing
 from .marks import Marker
 from .paging import Paging
 from .pins import Pins
-from .places import NEWEST_FIRST, Page, head_of, newest_page, oldest_page
+from .places import Page, head_of, newest_page, oldest_page
 from .pop import pop
+from .primary import on_primary
 from .receipts import Receipts
 from .replace import Replacer
 from .search import Search
-from .transactions import MAJORITY
+from .taking import end_of
 from .turns import Turns
 from .with_ids import with_ids
 
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from .drivers import AnyDriver
     from .listing import Listed
     from .retries import Retries
+    from .taking import End
     from .word_indexes import WordIndex
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
@@ -78,22 +78,11 @@ class Log:
         run_later: RunLater,
         word_index: WordIndex | None = None,
     ) -> None:
-        # These override the URI. The SDK compares its reads with its writes, so reads go to the
-        # primary, and an acknowledged write must survive an election. Not with_options, which
-        # mongomock-motor does not support.
-        def items(read_concern: str) -> AnyDriver:
-            return database.get_collection(
-                collection,
-                codec_options=STORED,
-                read_preference=ReadPreference.PRIMARY,
-                write_concern=MAJORITY,
-                read_concern=ReadConcern(read_concern),
-            )
-
-        self._items = items("local")
+        self._items = on_primary(database, collection, "local")
+        majority = on_primary(database, collection)
         self._lasting = LastingReads(
-            items("majority"),
-            items("linearizable"),
+            majority,
+            on_primary(database, collection, "linearizable"),
             has_elections=deployment.has_elections,
             retries=retries,
         )
@@ -106,9 +95,7 @@ class Log:
         self.claims = Claims(self._items, self._lasting, retries, self._time)
         shared = self._items, self._lasting, retries, self._time
         self.edits = Edits(*shared, deployment, clearer=self._clearer, claims=self.claims)
-        self.following = Following(
-            items("majority"), self._lasting, has_streams=deployment.has_transactions
-        )
+        self.following = Following(majority, self._lasting, has_streams=deployment.has_transactions)
         self.turns = Turns(companion_of(database, collection), retries, deployment, self._time)
         self.counts = Counts(self._items, self._lasting, retries)
         self.exports = ExportReads(self._lasting, self.counts)
@@ -202,11 +189,9 @@ class Log:
         cleared_to = await self.cleared_to(session_id) if len(documents) == limit else 0
         return oldest_page(documents, limit, cleared_to)
 
-    async def newest_seq(self, session_id: str) -> int:
-        """The newest place, which may hold no item any more; 0 if there is no document."""
-        query, fields = {"session_id": session_id}, {"_id": 0, "seq": 1}
-        found = await self._lasting.find_one(query, fields, NEWEST_FIRST)
-        return 0 if found is None else int(found["seq"])
+    async def end_of(self, session_id: str) -> End:
+        """The end of a session: its newest place, and its newest item."""
+        return await self._lasting.retry(lambda items: end_of(items, session_id))
 
     async def now(self) -> datetime:
         """The time of the primary, in UTC."""

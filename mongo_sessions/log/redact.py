@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson import ObjectId
 
+from .append import stored_ids
 from .documents import ROOMY_ITEM_BYTES, decode
 from .places import OLDEST_FIRST
 from .redaction import redact_errors
@@ -80,9 +81,7 @@ class Redactor:
                 return await self._replace(session_id, seq, new, mark_id, transaction)
 
             async def outcome() -> bool | None:
-                itself = {"session_id": session_id, "_id": mark_id}
-                found = await self._lasting.read(lambda items: items.find_one(itself, ["seq"]))
-                return None if found is None else True
+                return bool(await stored_ids(self._lasting, session_id, [mark_id])) or None
 
             await exactly_once(self._items, self._retries, replace, outcome)
         else:

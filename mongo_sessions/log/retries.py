@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DUPLICATE_KEY = 11000
+UNAUTHORIZED = 13
 _WRITE_CONFLICT = 112
 _TRANSACTION_TOO_OLD = 290  # the server aborted it, without the label for transient errors
 _LABELS = ("RetryableWriteError", "TransientTransactionError", "UnknownTransactionCommitResult")
@@ -237,3 +238,9 @@ class Retries(NamedTuple):
     async def run(self, command: Callable[[], Awaitable[T]]) -> T:
         """Run an idempotent command; retry it after transient errors."""
         return await retrying(command, self.seconds, server=self.server)
+
+    async def run_long(self, command: Callable[[], Awaitable[T]]) -> T:
+        """The same for a command of which one attempt may take all of the time."""
+        return await retrying(
+            command, self.seconds, server=self.server, attempt_seconds=self.seconds
+        )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .policy import Entry, History, Item, RetrievalPolicy
     from .tokens import TokenCounter
-    from .view import Part, View
+    from .view import View
 
 
 @runtime_checkable
@@ -82,7 +82,7 @@ async def view_in_run(
         pinned = run.pinned()
         pinned_tokens = summary_tokens + sum(entry.tokens for entry in pinned)
         view = await run.view(policy, pinned_tokens=pinned_tokens)
-        shown = list(_with_pinned(view.parts, pinned))
+        shown = list(_with_pinned(view, pinned))
     else:
         shown = run.with_changes(view)
     return [*items[:has_summary], *shown]
@@ -105,7 +105,7 @@ class _Run:
         """Whether nothing is left out to fit, apart from invalid items."""
         if view.reason is not CutReason.UNKNOWN:
             return view.reason is CutReason.WHOLE
-        shown = {entry_of(part).seq for part in view.parts if not isinstance(part, Added)}
+        shown = set(view.seqs)
         kept = Structure([entry.item for entry in self._history.entries]).kept()
         return all(
             entry.seq in shown
@@ -128,11 +128,11 @@ class _Run:
         return [entries[index] for index in sorted(indices)]
 
 
-def _with_pinned(parts: Sequence[Part], pinned: Sequence[Entry]) -> Iterator[Item]:
+def _with_pinned(view: View, pinned: Sequence[Entry]) -> Iterator[Item]:
     """The items of a view, with the pinned ones that are not shown in their places."""
-    shown = {entry_of(part).seq for part in parts if not isinstance(part, Added)}
+    shown = set(view.seqs)
     missing = [entry for entry in pinned if entry.seq not in shown]
-    for part in parts:
+    for part in view.parts:
         while missing and not isinstance(part, Added) and missing[0].seq < entry_of(part).seq:
             yield missing.pop(0).item
         yield part.item

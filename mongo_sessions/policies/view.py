@@ -79,6 +79,11 @@ class View:
     def items(self) -> list[Item]:
         return [part.item for part in self.parts]
 
+    @property
+    def seqs(self) -> list[int]:
+        """Of the stored items in it, in its order."""
+        return [entry_of(part).seq for part in self.parts if not isinstance(part, Added)]
+
 
 @runtime_checkable
 class HasView(Protocol):

@@ -71,7 +71,6 @@ async def import_session(
     if progress is not None:
         check_callable("progress", progress)
     connections = store._connections  # noqa: SLF001 - a function of the store
-    log = await connections.current().log()
     with Explained():
         log = await connections.current().log()
         items, dates = await _read(source, created_at)

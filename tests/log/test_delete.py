@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from agents import RunContextWrapper
 
 from mongo_sessions import Conflict, MongoSessionStore, SessionDeleted, TokenLimit
 from mongo_sessions.log import retries
-from tests.conftest import open_database
-from tests.support.clients import open_client
-from tests.support.faults import LossyProxy, failing
+from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
 
 if TYPE_CHECKING:
@@ -200,20 +197,8 @@ async def test_concurrent_deletions_and_appends_lose_nothing(any_database):
     assert [document["seq"] for document in stored] == list(range(1, acknowledged + 11))
 
 
-@pytest.fixture
-async def lossy_pair(driver, replica_set):
-    """A store behind a proxy that can drop answers, and one beside it."""
-    with LossyProxy(urlsplit(replica_set).port) as lossy:
-        async with (
-            open_database(driver, f"{lossy.uri}&retryWrites=false") as one,
-            open_client(driver, replica_set) as client,
-        ):
-            other = client.get_database(one.name)
-            yield lossy, MongoSessionStore(one), MongoSessionStore(other)
-
-
 async def test_a_deletion_whose_answer_is_lost_deletes_no_later_item(lossy_pair, monkeypatch):
-    lossy, store, other = lossy_pair
+    lossy, store, other, _ = lossy_pair
     await store.session("a").add_items(ITEMS)
     pause = retries.Backoff.pause_after
 
@@ -231,7 +216,7 @@ async def test_a_deletion_whose_answer_is_lost_deletes_no_later_item(lossy_pair,
 
 async def test_an_append_that_landed_before_the_deletion_is_acknowledged(lossy_pair, monkeypatch):
     """Its answer is lost, and the session is deleted before the next attempt."""
-    lossy, store, other = lossy_pair
+    lossy, store, other, _ = lossy_pair
     session = store.session("a")
     run = await begun(session)
     pause = retries.Backoff.pause_after

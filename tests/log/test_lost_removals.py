@@ -12,7 +12,6 @@ from mongo_sessions import MongoSessionStore
 from mongo_sessions.log import retries
 from mongo_sessions.log.marks import Marker
 from tests.conftest import open_database
-from tests.support.clients import open_client
 from tests.support.faults import LossyProxy, failing, interrupted_clear
 from tests.support.messages import ITEMS, user
 
@@ -79,18 +78,6 @@ async def test_lookups_after_a_write_error_use_read_concern_majority(database, s
     looked_for = {field for find in finds for field in find["filter"]}
     assert looked_for >= {"_id", "popped.token", "barrier"}, "each look took place"
     assert {find["readConcern"].get("level") for find in finds} == {"majority"}
-
-
-@pytest.fixture
-async def lossy_pair(driver, replica_set):
-    """Two stores on one database: a proxy can drop answers to the first."""
-    with LossyProxy(urlsplit(replica_set).port) as lossy:
-        async with (
-            open_database(driver, f"{lossy.uri}&retryWrites=false") as one,
-            open_client(driver, replica_set) as client,
-        ):
-            other = client.get_database(one.name)
-            yield lossy, MongoSessionStore(one), MongoSessionStore(other), other
 
 
 @pytest.fixture

@@ -351,19 +351,22 @@ async def test_items_between_those_of_the_export_are_noticed(store, database):
         await copies.import_lines(lines)
 
 
+async def with_a_change(lines, change):
+    """The lines, and a change of what is stored after the first 700."""
+    for index, line in enumerate(lines):
+        if index == 700:
+            await change()
+        yield line
+
+
 async def test_a_clear_during_an_import_is_noticed(store, database):
     await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
     lines = await exported(store)
     copies = MongoSessionStore(database, collection="copies")
 
-    async def read():
-        for index, line in enumerate(lines):
-            if index == 700:
-                await copies.session("a").clear_session()
-            yield line
-
+    clearing = with_a_change(lines, copies.session("a").clear_session)
     with pytest.raises(SessionExists, match="'a' was"):
-        await copies.import_lines(read())
+        await copies.import_lines(clearing)
 
 
 async def test_items_that_retention_deletes_meanwhile_are_no_error(store, database):
@@ -371,13 +374,11 @@ async def test_items_that_retention_deletes_meanwhile_are_no_error(store, databa
     lines = await exported(store)
     copies = MongoSessionStore(database, collection="copies")
 
-    async def read():
-        for index, line in enumerate(lines):
-            if index == 700:  # as the TTL index does
-                await database["copies"].delete_many({"seq": {"$lte": 100}})
-            yield line
+    async def expire():  # as the TTL index does
+        await database["copies"].delete_many({"seq": {"$lte": 100}})
 
-    assert await copies.import_lines(read()) == Imported(sessions=1, items=1_100)
+    done = await copies.import_lines(with_a_change(lines, expire))
+    assert done == Imported(sessions=1, items=1_100)
     assert len(await contents(copies, "a")) == 1_000
 
 

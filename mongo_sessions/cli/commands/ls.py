@@ -123,7 +123,7 @@ def _row(listed: Listed | None, card: Card | None) -> Row:
         owner=card.owner if card else None,
         title=card.title if card else None,
         items=listed.items if listed else 0,
-        tokens=(listed.total_tokens or 0) - listed.tokens_before if listed else 0,
+        tokens=listed.tokens if listed else 0,
         newest_at=in_utc(listed.updated_at) if listed else None,
         cursor=card.cursor if card else listed.session_id if listed else "",
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...policies import Added, view_of
+from ...policies import view_of
 from ...policies.summarize.segments import from_summary
-from ...policies.view import entry_of
 from ..entries import print_entry, record_of
 from ..opening import opened
 from ..policy_specs import policy_of
@@ -42,8 +41,13 @@ async def show(
         anchor = await history.latest_summary()
         view = None if chosen is None else await view_of(chosen, history)
     if output.as_json:
+        covered = 0 if anchor is None else anchor.seq
+        shown = None if view is None else set(view.seqs)
         for entry in entries:
-            output.record(record_of(entry, **_state_of(entry, anchor, view)))
+            state = {"is_summarised": entry.seq <= covered}
+            if shown is not None:
+                state["is_shown"] = entry.seq in shown
+            output.record(record_of(entry, **state))
         return
     first = entries[0].seq
     if older:
@@ -55,14 +59,6 @@ async def show(
         print_entry(output, entry, full=full)
     for _, text in marks:
         output.line(f"──── {text} ────", "bold magenta")
-
-
-def _state_of(entry: Entry, anchor: Entry | None, view: View | None) -> dict[str, Any]:
-    state: dict[str, Any] = {"is_summarised": anchor is not None and entry.seq <= anchor.seq}
-    if view is not None:
-        stored = [entry_of(part) for part in view.parts if not isinstance(part, Added)]
-        state["is_shown"] = any(one.seq == entry.seq for one in stored)
-    return state
 
 
 def _summary_marks(anchor: Entry | None, first: int) -> Iterator[tuple[int, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...log.documents import in_utc
+from ...pending import is_due
 from ...policies import SummarizeOlder
 from ..failing_folds import FailingFold, failing_fold
 from ..opening import opened
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ...log.listing import Listed
-    from ...log.log import Log
     from ..opening import Opened
     from ..output import Output
     from ..target import Target
@@ -43,14 +43,13 @@ class Stats:
 
     def add(self, listed: Listed) -> None:
         """Count a session."""
-        tokens = (listed.total_tokens or 0) - listed.tokens_before
         self.sessions += 1
         self.items += listed.items
-        self.tokens += tokens
+        self.tokens += listed.tokens
         newest, oldest = in_utc(listed.updated_at), in_utc(listed.began_at)
         self.newest = newest if self.newest is None else max(self.newest, newest)
         self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
-        heapq.heappush(self.largest, (tokens, listed.items, listed.session_id))
+        heapq.heappush(self.largest, (listed.tokens, listed.items, listed.session_id))
         if len(self.largest) > self.largest_wanted:
             heapq.heappop(self.largest)
 
@@ -101,21 +100,12 @@ async def _counted(
         for listed in page:
             counted.add(listed)
             output.progress(f"{counted.sessions:,} sessions, {counted.items:,} items")
-            if await _is_due(log, listed, policy.budget.due_tokens):
+            if await is_due(log, listed, policy.budget.due_tokens):
                 counted.due += 1
                 if found := await failing_fold(diagnosis, listed.session_id):
                     counted.failing.append(found)
         after = page[-1].session_id
     return counted
-
-
-async def _is_due(log: Log, listed: Listed, due_tokens: int) -> bool:
-    """Whether a summary is due by the counts; a session without counts is not looked at."""
-    tokens = (listed.total_tokens or 0) - listed.tokens_before
-    if tokens < due_tokens:
-        return False
-    summarised = await log.claims.summarised_tokens(listed.session_id)
-    return (listed.total_tokens or 0) - summarised >= due_tokens
 
 
 def _print(
