@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .connections import Connections
 
 _ORDERS = ("id", "active")
+_MOST_SESSIONS = 1_000_000
+"""In a page: they are all in memory."""
 
 
 class StoreLists:
@@ -69,7 +71,7 @@ class StoreLists:
                 "user-12", too: end it with the separator of your ids.
             after: Where the page begins: in the order of ids, the last id of the page before; by
                 activity, ``cursor`` of its last card.
-            limit: The most sessions of the page.
+            limit: The most sessions of the page, at most a million.
             owner: Only the sessions of this owner, by activity.
             order: ``"id"``: every session that has items; two index keys are read per session, and
                 no items. ``"active"``: every session that has a card, the one that was active last
@@ -82,7 +84,6 @@ class StoreLists:
                 ids, or a prefix by activity.
             IndexesMissing: by activity, if an index is missing, and is not or cannot be created.
         """
-        check_whole_number("limit", limit, at_least=1)
         check_part_of_id("prefix", prefix)
         order = order or ("id" if owner is None else "active")
         if order not in _ORDERS:
@@ -94,6 +95,7 @@ class StoreLists:
             return await active_cards(connection, owner, after, limit)
         if owner is not None:
             raise ValueError(f"owner needs order='active', got order='id' and {owner!r}")
+        _check_limit(limit)
         if after is not None:
             check_part_of_id("after", after)
         log = await connection.log()
@@ -104,7 +106,7 @@ async def active_cards(
     connection: Connection, owner: str | None, after: str | None, limit: int
 ) -> list[Card]:
     """The cards of an owner (None: of all), the one that was active last first."""
-    check_whole_number("limit", limit, at_least=1)
+    _check_limit(limit)
     if owner is not None:
         check_owner_name(owner)
     key = None if after is None else key_of(after)
@@ -112,3 +114,7 @@ async def active_cards(
     await connection.cards.touches.flush(owner=owner)
     cards = await connection.cards.open_lists()
     return [card_of(document) for document in await cards.newest_active(owner, key, limit)]
+
+
+def _check_limit(limit: int) -> None:
+    check_whole_number("limit", limit, at_least=1, at_most=_MOST_SESSIONS)

@@ -38,6 +38,9 @@ class LinesImport:
     async def line(self, line: str | bytes) -> None:
         """Take the next line."""
         self._number += 1
+        if not isinstance(line, (str, bytes)):  # pyright: ignore[reportUnnecessaryIsInstance] - users
+            kind = type(line).__name__
+            raise TypeError(f"line {self._number} must be a str or bytes, got {kind}")
         if not line.strip():
             return
         try:

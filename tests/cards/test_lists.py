@@ -115,6 +115,8 @@ async def test_a_list_has_the_appends_of_this_process(store):
         ({"owner": "u", "after": "é"}, ValueError, "after must be the cursor of a card"),
         ({"owner": "u", "after": "OTk5OTk5OTk5OTk5OTk5OTk5Omk="}, ValueError, "cursor of a card"),
         ({"owner": "u", "limit": 0}, ValueError, "limit must be at least 1"),
+        ({"limit": 10**30}, ValueError, "limit must be at most 1000000, got 10{30}"),
+        ({"owner": "u", "limit": 10**30}, ValueError, "limit must be at most 1000000, got"),
     ],
 )
 async def test_a_bad_argument_is_refused_by_name(store, query, error, message):

@@ -98,3 +98,9 @@ async def test_arguments_are_checked(store):
     ]:
         with pytest.raises((TypeError, ValueError), match=message):
             store.export(**wrong)
+
+
+async def test_what_is_no_line_is_refused(database):
+    lines: Any = [HEADER, 5]
+    with pytest.raises(TypeError, match="line 2 must be a str or bytes, got int"):
+        await MongoSessionStore(database).import_lines(lines)
