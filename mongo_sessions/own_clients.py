@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
-from pymongo.errors import InvalidURI
+from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
 
 from .log.drivers import DRIVER_INFO
@@ -121,3 +121,7 @@ def _check_uri(uri: str) -> None:
     except InvalidURI as error:
         hint = f" ({_CREDENTIALS})" if "@" in uri else ""
         raise InvalidURI(f"{error}{hint}") from None
+    except ConfigurationError as error:  # "Unknown option.", and no more
+        options = [option.partition("=")[0] for option in rest.partition("?")[2].split("&")]
+        hint = _CREDENTIALS if "@" in rest else f"The URI has these: {', '.join(options)}"
+        raise ConfigurationError(f"{error} {hint}") from None

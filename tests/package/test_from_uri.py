@@ -10,7 +10,7 @@ import pymongo
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import InvalidURI
+from pymongo.errors import ConfigurationError, InvalidURI
 
 from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit
 from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
@@ -21,6 +21,14 @@ from tests.support.clients import open_client
 def test_an_invalid_uri_is_refused_at_once(uri):
     with pytest.raises(InvalidURI):
         MongoSessionStore.from_uri(uri)
+
+
+def test_an_unknown_option_is_refused_with_the_names_of_the_options():
+    with pytest.raises(ConfigurationError, match=r"Unknown option\. .*The URI has these: retry, w$"):
+        MongoSessionStore.from_uri("mongodb://ann:hunter2@localhost/?retry=true&w=1")
+    with pytest.raises(ConfigurationError, match="must be percent-escaped") as raised:
+        MongoSessionStore.from_uri("mongodb://ann:hun/x?ter2=3@localhost/")
+    assert "ter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ async def export(
                 output.progress(f"{sessions:,} sessions, {lines:,} lines")
     output.end_progress()
     if file is not None:
-        output.complain(f"{sessions:,} sessions are in {file}")
+        are = "session is" if sessions == 1 else "sessions are"
+        output.complain(f"{sessions:,} {are} in {file}")
 
 
 @contextmanager

@@ -60,7 +60,7 @@ async def fold(
                 chosen, prefix=prefix, limit=limit, progress=tell
             )
     if not output.as_json:
-        output.line(f"{made:,} summaries made")
+        output.line(f"{made:,} {'summary' if made == 1 else 'summaries'} made")
     if failures:
         names = ", ".join(sorted({type(failure.error).__name__ for failure in failures}))
         raise no(f"{len(failures):,} summaries failed ({names}): see the warnings above")

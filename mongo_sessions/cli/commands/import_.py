@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...explanations.rows import plural
 from ..opening import opened
 from ..target import wrong_usage
 
@@ -31,7 +32,8 @@ async def import_(target: Target, output: Output, file: str) -> None:
     if output.as_json:
         output.record({"sessions": done.sessions, "items": done.items, "skipped": done.skipped})
         return
-    text = f"{done.sessions:,} sessions, {done.items:,} items stored"
+    sessions = f"{done.sessions:,} {plural('session', done.sessions)}"
+    text = f"{sessions}, {done.items:,} {plural('item', done.items)} stored"
     output.line(text + (f", {done.skipped:,} were there already" if done.skipped else ""))
 
 

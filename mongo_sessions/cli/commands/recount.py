@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...explanations.rows import plural
 from ..opening import opened
 
 if TYPE_CHECKING:
@@ -29,4 +30,6 @@ async def recount(target: Target, output: Output, *, prefix: str) -> None:
     if output.as_json:
         output.record({"sessions": sessions, "items": documents, "changed": changed})
     else:
-        output.line(f"{documents:,} items in {sessions:,} sessions, {changed:,} had other counts")
+        items = f"{documents:,} {plural('item', documents)}"
+        where = f"{sessions:,} {plural('session', sessions)}"
+        output.line(f"{items} in {where}, {changed:,} had other counts")
