@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 
 WRITERS = (4, 16)
-PROCESSES = 4
 WRITTEN = (1, 4)
 """Items in a batch."""
 
@@ -96,7 +95,8 @@ _READY, _GO = b"ready\n", b"go\n"
 
 
 def processes_name(scale: Scale, items: int) -> str:
-    return f"{PROCESSES} writers in different processes: {scale.written_by_each} x append {items}"
+    writers = f"{scale.processes} writers in different processes"
+    return f"{writers}: {scale.written_by_each} x append {items}"
 
 
 async def in_processes(field: Field, operations: int) -> list[Lane]:
@@ -122,11 +122,12 @@ class _Processes:
 
     def __init__(self, name: str, field: Field, session_id: str, items: int) -> None:
         numbers = field.scale.written_by_each, items
+        self._number = field.scale.processes
         self._arguments = [name, field.mongo, field.namespace, session_id, *map(str, numbers)]
         self._processes: list[Process] = []
 
     async def begin(self) -> None:
-        for _ in range(PROCESSES):
+        for _ in range(self._number):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", __spec__.name, *self._arguments),
                 stdin=asyncio.subprocess.PIPE,

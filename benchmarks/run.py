@@ -31,6 +31,8 @@ class Scale:
     sessions_at_once: int
     written_by_each: int
     """Batches, where many write to one session."""
+    processes: int
+    """That write to one session."""
     stored_sessions: int
     """Of 100 items, to see how many bytes they take."""
     open_sessions: int
@@ -43,6 +45,7 @@ FULL = Scale(
     sizes=(100, 10_000, 100_000),
     sessions_at_once=200,
     written_by_each=10,
+    processes=4,
     stored_sessions=20,
     open_sessions=500,
     imports=9,
@@ -51,6 +54,7 @@ QUICK = Scale(
     sizes=(100, 2_000),
     sessions_at_once=10,
     written_by_each=1,
+    processes=2,
     stored_sessions=1,
     open_sessions=20,
     imports=2,

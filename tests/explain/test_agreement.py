@@ -26,8 +26,8 @@ async def fold_all(session):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), turns=st.integers(0, 40), broken=st.integers(0, 3))
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), turns=st.integers(0, 30), broken=st.integers(0, 3))
 async def test_every_policy_over_random_histories(database, name, seed, turns, broken):
     store = MongoSessionStore(database, token_counter=tokens, policy=POLICIES[name]())
     session = store.session(uuid.uuid4().hex)

@@ -13,7 +13,7 @@ from tests.support.folding import count, history_of, in_foreground, seeds
 from tests.support.scribes import Scribe, answer, tokens, turns, user
 
 
-@given(seed=seeds, number=st.integers(5, 40), fold_tokens=st.sampled_from([60, 300, 1_000]))
+@given(seed=seeds, number=st.integers(5, 20), fold_tokens=st.sampled_from([60, 300, 1_000]))
 async def test_a_block_does_not_depend_on_later_items(seed, number, fold_tokens):
     """Two workers that read at different times fold the same block."""
     items = conversation(seed, number)

@@ -89,7 +89,7 @@ def message_tokens(history: ListHistory, segments, anchor) -> int:
     return history.count_tokens(summary_message(segments, anchor.created_at, has_gap=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @example(
     # A transcript that is longer than what it replaces: an answer as long as it may be is longer.
     counter=item_counter("tiktoken", 0),
