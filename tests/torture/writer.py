@@ -136,8 +136,7 @@ class Writer:
         except _REFUSALS:
             return "refused", None
         except WrongOwner as error:
-            # For a moment: between the two steps of a deletion. The checker looks for the card.
-            print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            self._journal.problem(f"{self._name}: {error}")  # the owner never changes
             return "refused", None
         except Exception as error:  # noqa: BLE001 - it is for the report
             print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
