@@ -65,6 +65,10 @@ class Round:
             "replacements": (_acknowledged(self.history.replaced), has_transactions),
             "rewinds": (_acknowledged(self.history.rewound), self.seconds // 40),
             "forks": (_acknowledged(self.history.forked), self.seconds // 40 * has_transactions),
+            "redactions": (
+                _acknowledged(self.history.redacted),
+                self.seconds // 40 * has_transactions,
+            ),
             "deletions": (_acknowledged(_of_one(self.history)), self.seconds // 40),
             "deletions of an owner": (_acknowledged(_of_owner(self.history)), 1),
             "items polled": (self.findings.seen, self.seconds),

@@ -5,7 +5,7 @@ from __future__ import annotations
 OWNERS = {"owned-1": "ann", "owned-2": "bob"}
 SHARED = (
     *("shared-1", "shared-2", "popped-1", "popped-2", "cleared-1", "replaced-1"),
-    *("rewound-1", "forked-1", "deleted-1", *OWNERS, "mixed-1", "mixed-2"),
+    *("rewound-1", "forked-1", "redacted-1", "deleted-1", *OWNERS, "mixed-1", "mixed-2"),
 )
 # By the first word of its name, and how often.
 _WORK = {
@@ -16,6 +16,7 @@ _WORK = {
     "replaced": {"look": 10, "add": 60, "pop": 15, "replace": 15},
     "rewound": {"look": 10, "add": 60, "pop": 10, "rewind": 20},
     "forked": {"look": 5, "add": 65, "pop": 13, "fork": 15, "clear": 2},
+    "redacted": {"look": 10, "add": 64, "pop": 10, "redact": 15, "clear": 1},
     "deleted": {"look": 10, "add": 40, "take_turn": 40, "delete": 10},
     "owned": {"look": 10, "add": 84, "delete_owner": 6},
     "mixed": {

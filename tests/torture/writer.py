@@ -12,7 +12,7 @@ from mongo_sessions import Conflict, NoSuchEntry, SessionDeleted, SessionExists,
 from mongo_sessions.policies import TiktokenCounter
 from tests.support.conversations import rejections
 
-from .marks import Mark, items, marks_in
+from .marks import Mark, items, marks_in, versions_in
 from .sessions import OWNERS, SHARED, work_of
 
 if TYPE_CHECKING:
@@ -103,9 +103,11 @@ class Writer:
         self._journal.end(operation, outcome, mark=marks[0] if marks else None)
 
     async def look(self, session: MongoSession) -> None:
-        operation = self._journal.begin("look")
+        operation = self._journal.begin("look", session=session.session_id)
         outcome, view = await self._outcome_of(session.get_items())
-        self._journal.end(operation, outcome)
+        is_redacted = "redact" in work_of(session.session_id)
+        shown = versions_in(json.dumps(view)) if is_redacted else []
+        self._journal.end(operation, outcome, shown=shown)
         if outcome != "acknowledged":
             return
         tokens = sum(map(self._count_tokens, view))
