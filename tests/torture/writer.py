@@ -105,7 +105,7 @@ class Writer:
     async def look(self, session: MongoSession) -> None:
         operation = self._journal.begin("look", session=session.session_id)
         outcome, view = await self._outcome_of(session.get_items())
-        is_redacted = "redact" in work_of(session.session_id)
+        is_redacted = session.session_id.startswith("redacted-")
         shown = versions_in(json.dumps(view)) if is_redacted else []
         self._journal.end(operation, outcome, shown=shown)
         if outcome != "acknowledged":
