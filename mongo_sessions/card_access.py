@@ -21,6 +21,8 @@ from .touches import Touches
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from .log.delete import Closing
+    from .log.documents import Document
     from .log.drivers import AnyDriver
     from .log.log import Log
     from .store_state import StoreState
@@ -84,20 +86,21 @@ class CardAccess:
         """Create the indexes that are missing, also with ``create_indexes=False``."""
         await self._ensure(create=True)
 
-    async def bury(self, session_id: str, seq: int, *, of_owner: str | None = None) -> str | None:
-        """See :meth:`Cards.bury`; return the owner before. A user without rights has no cards."""
+    async def close(
+        self, session_id: str, closing: Closing, of_owner: str | None
+    ) -> Document | None:
+        """See :meth:`Cards.close`. A user without rights has no cards."""
+        return await self._if_allowed(lambda cards: cards.close(session_id, closing, of_owner))
+
+    async def reopen(self, session_id: str, closing: Closing) -> None:
+        """See :meth:`Cards.reopen`."""
+        if not self.touches.is_off:
+            await (await self.open()).reopen(session_id, closing.token)
+
+    async def bury(self, session_id: str, seq: int, closing: Closing) -> Document | None:
+        """See :meth:`Cards.bury`. A user without rights has no cards."""
         self.touches.forget(session_id)
-        cards = await self.open()
-        if self.touches.is_off:
-            return None
-        try:
-            before = await cards.bury(session_id, seq, of_owner=of_owner)
-        except OperationFailure as error:
-            if error.code != UNAUTHORIZED:
-                raise
-            self.touches.turn_off(error)
-            return None
-        return (before or {}).get("owner")
+        return await self._if_allowed(lambda cards: cards.bury(session_id, seq, closing.token))
 
     async def restore(self, session_id: str, seq: int, owner: str | None) -> None:
         """Make the card of a session that was used again while its card was buried."""
@@ -137,6 +140,20 @@ class CardAccess:
         """Remove a title that was made by a summariser, and refuse one that is being made."""
         if not self.touches.is_off:
             await (await self.open()).forget_title(session_id)
+
+    async def _if_allowed(
+        self, command: Callable[[Cards], Awaitable[Document | None]]
+    ) -> Document | None:
+        cards = await self.open()
+        if self.touches.is_off:
+            return None
+        try:
+            return await command(cards)
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:
+                raise
+            self.touches.turn_off(error)
+            return None
 
     async def _opened(self) -> Cards:
         await self._open_log()  # it looks at the deployment

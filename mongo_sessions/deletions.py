@@ -1,6 +1,6 @@
-"""Deletes sessions: one, all of an owner, or the idle ones; the items first, then the card.
+"""Deletes sessions: one, all of an owner, or the idle ones.
 
-If a deletion is interrupted in between, the card stays, and the next deletion finds it.
+If a deletion is interrupted, the card stays, and the next deletion finds it.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .closing import delete_always, delete_unchanged
 from .errors import Conflict, WrongOwner
 from .log.cards import CardKey
 from .log.documents import in_utc
-from .session_state import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,21 +48,25 @@ async def delete_session(connection: Connection, session_id: str, owner: str | N
         Conflict: the session was written to again and again in the meantime.
     """
     if owner is None:
-        return await _delete(connection, session_id)
+        return await delete_always(connection, session_id)
     log, cards = await connection.log(), await connection.cards.open()
+    items = 0
     for _ in range(_ROUNDS):
         # The place first: if the session is deleted and made again after the card was read, the
         # place is another one.
         end = await log.end_of(session_id)
         card = await cards.find(session_id)
         if card is None and not end.item_seq:
-            return 0
+            return items
         if card is None or card.get("owner") != owner:
             raise WrongOwner(f"session {session_id!r} belongs to another owner, or to none")
         try:
-            return await _delete(connection, session_id, expected_seq=end.seq, owner=owner)
+            removed, is_complete = await delete_unchanged(connection, session_id, end, owner)
         except Conflict:
             continue
+        items += removed
+        if is_complete:
+            return items
     raise Conflict(f"session {session_id!r} is being written to, and was not deleted")
 
 
@@ -98,21 +102,26 @@ async def delete_idle(
         for listed in page:
             if in_utc(listed.updated_at) >= cutoff:
                 continue
+            end = await log.end_of(listed.session_id)
+            if end.seq != listed.last_seq:
+                continue
             try:
-                items = await _delete(connection, listed.session_id, expected_seq=listed.last_seq)
+                items, _ = await delete_unchanged(connection, listed.session_id, end)
             except Conflict:  # it is in use again
                 continue
             deleted = _added(deleted, items, progress)
         after = page[-1].session_id
-    key = start = CardKey(cutoff.replace(tzinfo=None), "")
+    key = CardKey(cutoff.replace(tzinfo=None), "")
     while documents := await cards.newest_active(None, key, _PAGE):
         for card in documents:
             end = await log.end_of(card["_id"])
             if end.item_seq:
                 continue
-            # An append from now on takes a later place, and makes a new card.
-            if await cards.bury(card["_id"], end.seq, idle_since=start.active_at) is not None:
-                deleted = _added(deleted, 0, progress)
+            try:
+                await delete_unchanged(connection, card["_id"], end, card.get("owner"))
+            except Conflict:
+                continue
+            deleted = _added(deleted, 0, progress)
         key = CardKey(documents[-1]["active_at"], documents[-1]["_id"])
     return deleted
 
@@ -122,22 +131,3 @@ def _added(deleted: Deleted, items: int, progress: Progress | None) -> Deleted:
     if progress is not None:
         progress(deleted)
     return deleted
-
-
-async def _delete(
-    connection: Connection,
-    session_id: str,
-    *,
-    expected_seq: int | None = None,
-    owner: str | None = None,
-) -> int:
-    log = await connection.session_log(session_id, SessionState())
-    items, seq = await log.delete(expected_seq)
-    before = await connection.cards.bury(session_id, seq, of_owner=owner)
-    # No owner before: the answer to an earlier attempt was lost, or another deletion was here.
-    owner = before or owner
-    end = await log.log.end_of(session_id)
-    if end.item_seq:
-        # An append came between the two steps: its touch may have been buried.
-        await connection.cards.restore(session_id, end.seq, owner)
-    return items

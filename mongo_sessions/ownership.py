@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import WrongOwner
+from .closing import complete
+from .errors import Conflict, WrongOwner
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .connections import Connections
     from .history import SessionHistory
+    from .log.documents import Document
     from .session_log import SessionLog
     from .session_state import SessionState
+
+_ROUNDS = 10
 
 
 class Ownership:
@@ -48,6 +52,14 @@ class Ownership:
         since = (await log.log.end_of(self.session_id)).seq
         return await self._log(), since
 
+    async def _check_again(self, log: SessionLog) -> None:
+        """Check the owner after a read that has met a deletion, which may be newer than the check.
+
+        The later appends of a run rely on its read.
+        """
+        if self.owner is not None and log.is_after_deletion:
+            await check_owner(self._connections.current(), self.session_id, self.owner)
+
     async def _history(self) -> SessionHistory:
         return self._connections.current().history(await self._log())
 
@@ -55,21 +67,21 @@ class Ownership:
 async def check_owner(connection: Connection, session_id: str, owner: str) -> None:
     """Check the card of a session. A new session becomes the owner's, in one atomic step.
 
-    Nothing is remembered: the session may be deleted, and made again by another owner.
+    Nothing is remembered: the session may be deleted, and made again by another owner. A deletion
+    that was interrupted is completed.
 
     Raises:
         WrongOwner: the session belongs to another owner, or has items and no owner.
+        Conflict: the session was deleted again and again in the meantime.
     """
-    cards = await connection.cards.open()
-    card = await cards.find(session_id)
-    if card is None:
-        if (await (await connection.log()).end_of(session_id)).item_seq:
-            card = await cards.find(session_id)  # both may have been made in between
-            found = None if card is None else card.get("owner")
-        else:
-            found = await cards.claim(session_id, owner)
+    for _ in range(_ROUNDS):
+        card = await _card_of(connection, session_id, owner) or {}
+        if card.get("owner") != owner or card.get("closing") is None:
+            break
+        await complete(connection, session_id, card)
     else:
-        found = card.get("owner")
+        raise Conflict(f"session {session_id!r} is being deleted again and again")
+    found = card.get("owner")
     if found is None:
         raise WrongOwner(
             f"session {session_id!r} is in use without an owner. To assign it: "
@@ -77,3 +89,14 @@ async def check_owner(connection: Connection, session_id: str, owner: str) -> No
         )
     if found != owner:
         raise WrongOwner(f"session {session_id!r} belongs to another owner")
+
+
+async def _card_of(connection: Connection, session_id: str, owner: str) -> Document | None:
+    """The card; a new session gets one. None: it has items and no card."""
+    cards = await connection.cards.open()
+    card = await cards.find(session_id)
+    if card is not None:
+        return card
+    if (await (await connection.log()).end_of(session_id)).item_seq:
+        return await cards.find(session_id)  # both may have been made in between
+    return await cards.claim(session_id, owner)

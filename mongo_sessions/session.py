@@ -124,6 +124,7 @@ class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters
         if limit is None and self.policy is not None:
             history = await self._history()
             view = await history.view(self.policy)
+            await self._check_again(history.session_log)
             await self._runs.begin(wrapper, view, history)
             return to_sdk(view.items)
         if limit is None and self._settings is not None:
@@ -132,6 +133,7 @@ class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters
             check_whole_number("limit", limit, at_least=0)
         log = await self._log()
         documents = await log.newest_documents(limit)
+        await self._check_again(log)
         self._runs.begin_with_items(wrapper, documents, log, is_whole=limit is None)
         return to_sdk([decode(document["item"]) for document in documents])
 

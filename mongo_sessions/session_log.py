@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from bson import ObjectId
 
-    from .log.delete import Deletion
+    from .log.delete import Closing, Deletion
     from .log.documents import Document, Encoded, Head, Item, NewItem
     from .log.log import Log
     from .log.places import Page
+    from .log.taking import End
     from .session_state import SessionState
 
 LARGEST_CHUNK = 2_000
@@ -34,6 +35,8 @@ class SessionLog:
         self.state = state
         self.newest_place: int | None = None
         """The newest place that :meth:`newest` has seen, also if it holds no item; None before."""
+        self.is_after_deletion = False
+        """Whether :meth:`newest` has met the barrier of a deletion."""
 
     async def append(self, items: Sequence[NewItem], since: int | None = None) -> Head | None:
         """Append a batch; return the new head if it is known. See :meth:`Appender.append`."""
@@ -58,12 +61,15 @@ class SessionLog:
         note_removed(number)
         return number
 
-    async def delete(self, expected_seq: int | None = None) -> Deletion:
+    async def delete(
+        self, closing: Closing, known: End | None = None, *, if_unchanged: bool
+    ) -> Deletion:
         """Remove every item, and end the runs of that time. See :meth:`Deleter.delete`."""
         self.state.forget()
-        deletion = await run_to_completion(
-            self.log.edits.deleter.delete(self.session_id, expected_seq)
+        deleting = self.log.edits.deleter.delete(
+            self.session_id, closing, known, if_unchanged=if_unchanged
         )
+        deletion = await run_to_completion(deleting)
         note_removed(deletion.items)
         return deletion
 
@@ -116,6 +122,7 @@ class SessionLog:
     async def newest(self, limit: int, before_seq: int | None = None) -> Page:
         """The newest items below ``before_seq`` (None: of all), newest first: one round trip."""
         page, head = await self.log.newest(self.session_id, limit, before_seq)
+        self.is_after_deletion |= page.is_after_deletion
         if before_seq is None:
             self.state.head = head
             self.newest_place = page.newest_place

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bson import ObjectId
+
     from .clock import Time
     from .documents import Document
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _RECENT_SECONDS = MARK_SECONDS / 2
 
 _ALIVE = "$active_at"
-_CARD = ("owner", "title", "is_made_title", "metadata", "created_at", "active_at")
+_CARD = ("owner", "title", "is_made_title", "metadata", "created_at", "active_at", "closing")
 _NO_PLACE = -1
 
 
@@ -86,15 +88,15 @@ class CardUpdates:
         }
         return _set_if(_is_owner(changes["owner"]), fields) if "owner" in changes else _set(fields)
 
-    def buried(self, seq: int, of_owner: str | None) -> Pipeline:
-        """Make a tombstone, unless a later deletion did, or the card has another owner."""
+    def buried(self, seq: int, token: ObjectId) -> Pipeline:
+        """Make a tombstone, unless a later deletion did, or the card has an owner and no mark."""
         now = self._time(0)
         fields: dict[str, Any] = dict.fromkeys(_CARD, self._gone)
         fields |= {"deleted_seq": seq, "deleted_on": now, "deleted_at": now}
-        conditions: Pipeline = [{"$lte": [self._deleted_seq(), seq]}]
-        if of_owner is not None:
-            conditions.append(dict(_is_owner(of_owner)))
-        return _set_if({"$and": conditions}, fields)
+        has_owner = {"$gt": [{"$ifNull": ["$owner", ""]}, ""]}
+        is_marked = {"$eq": [{"$ifNull": ["$closing.token", None]}, token]}
+        may = _if(_ALIVE, {"$or": [{"$not": [has_owner]}, is_marked]}, True)  # noqa: FBT003
+        return _set_if({"$and": [{"$lte": [self._deleted_seq(), seq]}, may]}, fields)
 
     def _deleted_seq(self) -> Document:
         """The place of the last deletion, if it is recent; below all places without one."""

@@ -2,7 +2,8 @@
 
 ``{_id: session_id, owner?, title?, metadata?, created_at, active_at}``, ``is_made_title`` if a
 summariser has made the title, and the number of ``redactions``. A document without ``active_at`` is
-no card: it may be a tombstone, or hold the lease of a turn alone.
+no card: it may be a tombstone, or hold the lease of a turn alone. ``closing`` is the mark of a
+:class:`Closing` deletion on a card with an owner.
 
 A deletion turns the card into a tombstone, ``{_id, deleted_seq, deleted_on, deleted_at}``. It makes
 a late :class:`Touch` of a deleted item harmless. The TTL index on ``deleted_at`` removes it after
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
+    from bson import ObjectId
+
     from .card_updates import Pipeline, Touch
     from .clock import Time
+    from .delete import Closing
     from .deployment import Deployment
     from .documents import Document
     from .drivers import AnyDriver
@@ -111,10 +115,9 @@ class Cards:
         for session_id, update in updates:
             await self._cards.update_one({"_id": session_id}, update, upsert=True)
 
-    async def claim(self, session_id: str, owner: str) -> str | None:
-        """Make a card for ``owner`` unless there is one; return the owner that the card has."""
-        card = await self._upsert({"_id": session_id}, self._updates.claimed(owner))
-        return None if card is None else card.get("owner")
+    async def claim(self, session_id: str, owner: str) -> Document | None:
+        """Make a card for ``owner`` unless there is one, and return the card."""
+        return await self._upsert({"_id": session_id}, self._updates.claimed(owner))
 
     async def update(
         self,
@@ -166,40 +169,50 @@ class Cards:
         )
         return bool(result.matched_count)
 
-    async def bury(
-        self,
-        session_id: str,
-        seq: int,
-        *,
-        of_owner: str | None = None,
-        idle_since: datetime | None = None,
+    async def close(
+        self, session_id: str, closing: Closing, of_owner: str | None
     ) -> Document | None:
+        """Mark a card that has an owner: a deletion has begun. A mark from before is replaced.
+
+        Args:
+            session_id: Of the card.
+            closing: The deletion.
+            of_owner: The owner that the card must have; None: any.
+
+        Returns:
+            The card; None if there is none of this owner.
+        """
+        owner: object = {"$type": "string"} if of_owner is None else of_owner
+        query = {"_id": session_id, "active_at": {"$type": "date"}, "owner": owner}
+        return await self._upsert(query, {"$set": {"closing": closing._asdict()}}, upsert=False)
+
+    async def reopen(self, session_id: str, token: ObjectId) -> None:
+        """Remove the mark of a deletion that was given up."""
+        query = {"_id": session_id, "closing.token": token}
+        await self._update_one(query, {"$unset": {"closing": ""}})
+
+    async def bury(self, session_id: str, seq: int, token: ObjectId) -> Document | None:
         """Turn a card into a tombstone: all items up to ``seq`` are deleted.
 
-        A lease in the document stays. Nothing is changed if a later deletion was here first.
+        A lease in the document stays. Nothing is changed if a later deletion was here first, or if
+        the card has an owner, and not the mark of this deletion.
 
         Args:
             session_id: Of the card. A missing one becomes a tombstone, too.
             seq: The place of the deletion.
-            of_owner: A card of another owner stays.
-            idle_since: A card that was active after this time stays.
+            token: Of the deletion.
 
         Returns:
-            The document as it was before; None if there was none.
+            The document after it.
         """
-        update = self._updates.buried(seq, of_owner)
-        idle: Document = {} if idle_since is None else {"active_at": {"$lt": idle_since}}
-        query = {"_id": session_id, **idle}
-        return await self._upsert(query, update, upsert=not idle, after=False)
+        return await self._upsert({"_id": session_id}, self._updates.buried(seq, token))
 
     async def _upsert(
-        self, query: Document, update: Pipeline, *, upsert: bool = True, after: bool = True
+        self, query: Document, update: Pipeline | Document, *, upsert: bool = True
     ) -> Document | None:
-        which = ReturnDocument.AFTER if after else ReturnDocument.BEFORE
-
         async def command() -> Document | None:
             found: Document | None = await self._cards.find_one_and_update(
-                query, update, upsert=upsert, return_document=which
+                query, update, upsert=upsert, return_document=ReturnDocument.AFTER
             )
             return found
 

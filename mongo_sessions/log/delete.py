@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bson import ObjectId
-
 from ..errors import Conflict, SessionDeleted
 from .places import BARRIER
 
 if TYPE_CHECKING:
+    from bson import ObjectId
+
     from .clear import Clearer
     from .lasting import LastingReads
     from .retries import Retries
     from .taking import End, Taker
+
+
+class Closing(NamedTuple):
+    """A deletion that has begun. The card of the session has it, until the card is buried."""
+
+    token: ObjectId
+    """The ``_id`` of its barrier: so there is one, whoever writes it."""
+    newest: object
+    """The ``_id`` of the newest place when it began; None if there was no place."""
 
 
 class Deletion(NamedTuple):
@@ -42,20 +51,34 @@ class Deleter:
         self._taker = taker
         self._clearer = clearer
 
-    async def delete(self, session_id: str, expected_seq: int | None = None) -> Deletion:
+    async def delete(
+        self, session_id: str, closing: Closing, known: End | None = None, *, if_unchanged: bool
+    ) -> Deletion:
         """Remove all items of a session, also of one without items.
 
+        Args:
+            session_id: The session.
+            closing: The deletion. If its barrier is there already, the rest is completed.
+            known: The end of the session, if it was just read.
+            if_unchanged: Only if the newest place is the one of ``closing``.
+
         Raises:
-            Conflict: the newest place, whatever it holds, is not ``expected_seq``.
+            Conflict: the newest place is another one, and the deletion has no barrier.
         """
-        token = ObjectId()
+        token = closing.token
         fields = {"_id": token, "barrier": token, "deleted": True, "summary": None}
 
         def check(end: End) -> None:
-            if expected_seq is not None and end.seq != expected_seq:
+            if if_unchanged and end.newest_id != closing.newest:
                 raise Conflict(f"session {session_id!r} is in use again, and was not deleted")
 
-        barrier = await self._taker.take_next(session_id, fields, check)
+        try:
+            barrier = await self._taker.take_next(session_id, fields, check, known)
+        except Conflict:
+            found = await self._taker.find(session_id, token)
+            if found is None:
+                raise
+            barrier = found
         return Deletion(await self._clearer.clean(session_id, barrier), barrier["seq"])
 
     async def refuse_deleted(self, session_id: str, since: int) -> None:

@@ -92,6 +92,8 @@ class Page(NamedTuple):
     """The place after which the next page starts; None at the end."""
     newest_place: int = 0
     """Of a read newest first: the newest place, also if it holds no item; 0 if there is none."""
+    is_after_deletion: bool = False
+    """Whether a read newest first has met the barrier of a deletion."""
 
 
 def newest_page(documents: Sequence[Document], limit: int) -> tuple[Page, Document | None]:
@@ -100,7 +102,7 @@ def newest_page(documents: Sequence[Document], limit: int) -> tuple[Page, Docume
     newest_place = documents[0]["seq"] if documents else 0
     for document in documents:
         if is_barrier(document):
-            return Page(live, None, newest_place), document
+            return Page(live, None, newest_place, "deleted" in document), document
         if is_live(document):
             live.append(document)
     last_seq = documents[-1]["seq"] if len(documents) == limit else None

@@ -109,29 +109,33 @@ class Taker:
         self._retries = retries
 
     async def take_next(
-        self, session_id: str, fields: Document, check: Callable[[End], None]
+        self,
+        session_id: str,
+        fields: Document,
+        check: Callable[[End], None],
+        known: End | None = None,
     ) -> Document:
         """Insert a document after the newest place, exactly once; return its numbers.
 
         ``check`` is called with the end of the session, and may raise. If another writer takes the
-        place first, the end is read and checked again.
+        place first, the end is read and checked again. ``known`` is the end as a lasting read has
+        just found it, which saves the first read.
         """
         backoff = self._retries.backoff()
-        itself = {"session_id": session_id, "_id": fields["_id"]}
         taken: Document | None = None
         with pymongo.timeout(self._retries.seconds):
             async for attempt in backoff.attempts(is_transient_or_conflict):
                 with attempt:
                     if attempt.may_have_landed:
                         with backoff.time_limit():
-                            taken = await self._lasting.read(
-                                lambda items: items.find_one(itself, NUMBERS)
-                            )
+                            taken = await self._find(session_id, fields["_id"])
                         if taken is not None:
                             break
-                    with backoff.time_limit():
-                        # Lasting: no election may free a place below the one that is taken.
-                        end = await self._lasting.read(lambda items: end_of(items, session_id))
+                    end, known = known, None  # it serves the first attempt alone
+                    if end is None:
+                        with backoff.time_limit():
+                            # Lasting: no election may free a place below the one that is taken.
+                            end = await self._lasting.read(lambda items: end_of(items, session_id))
                     check(end)
                     query, update = in_place(session_id, end.seq + 1, fields)
                     with backoff.time_limit():
@@ -144,3 +148,14 @@ class Taker:
                         )
         assert taken is not None  # noqa: S101 - for mypy
         return taken
+
+    async def find(self, session_id: str, document_id: ObjectId) -> Document | None:
+        """The numbers of a place that was taken with this ``_id``, if it was; retried."""
+        return await self._retries.run(lambda: self._find(session_id, document_id))
+
+    async def _find(self, session_id: str, document_id: ObjectId) -> Document | None:
+        itself = {"session_id": session_id, "_id": document_id}
+        found: Document | None = await self._lasting.read(
+            lambda items: items.find_one(itself, NUMBERS)
+        )
+        return found

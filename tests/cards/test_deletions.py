@@ -85,6 +85,7 @@ async def test_an_append_during_a_deletion_keeps_its_card(database, monkeypatch)
 
     async def late(*args: Any, **how: Any) -> Any:
         """The append and its touch come between the two steps of the deletion."""
+        monkeypatch.setattr(Cards, "bury", bury)
         await add(other, "a", 1, "u1")
         return await bury(*args, **how)
 
@@ -221,10 +222,11 @@ async def test_an_idle_session_that_becomes_active_is_not_deleted(database):
         await age(database, name, timedelta(days=2))
     deletion = SessionLog.delete
 
-    async def late(log: SessionLog, expected: int | None) -> Any:
+    async def late(log: SessionLog, *args: Any, **how: Any) -> Any:
+        """The append has passed the check of the owner before the deletion began."""
         if log.session_id == "a":
-            await add(MongoSessionStore(database), "a", 1, "u1")
-        return await deletion(log, expected)
+            await add(MongoSessionStore(database), "a", 1, None)
+        return await deletion(log, *args, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SessionLog, "delete", late)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from agents import RunContextWrapper
+from bson import ObjectId
 
 from mongo_sessions import Conflict, MongoSessionStore, SessionDeleted, TokenLimit
 from mongo_sessions.log import retries
+from mongo_sessions.log.delete import Closing
 from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
 
@@ -30,7 +32,10 @@ async def begun(session: MongoSession, limit: int | None = None) -> RunContextWr
 
 
 async def delete(store: MongoSessionStore, expected_last_seq: int | None = None) -> Deletion:
-    return await (await store.session("a")._log()).delete(expected_last_seq)
+    log = await store.session("a")._log()
+    end = await log.log.end_of("a")
+    closing = Closing(ObjectId(), end.newest_id if end.seq == expected_last_seq else ObjectId())
+    return await log.delete(closing, if_unchanged=expected_last_seq is not None)
 
 
 async def test_a_deletion_returns_the_number_of_items_and_takes_the_next_place(any_database):

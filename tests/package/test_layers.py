@@ -31,6 +31,7 @@ LAYERS = [
     "input_filter pages pinning turns watching",
     "run_blocks session_card",
     "ownership",
+    "closing",
     "connections explanations",
     "connection",
     "runs",

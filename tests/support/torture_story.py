@@ -14,11 +14,12 @@ from tests.torture.journal import (
     History,
     Polled,
     Popped,
+    Redacted,
     Replaced,
     Rewound,
     Seen,
 )
-from tests.torture.marks import Covered, Mark, items, marks_in
+from tests.torture.marks import Covered, Mark, Version, items, marks_in, redacted
 
 SIZES = [1, 3, 2, 1, 4, 1]
 
@@ -116,6 +117,22 @@ class Story:
         token = f"delete-{begin}"
         return self.take(token, barrier=token, deleted=True, summary=None)
 
+    def redact(
+        self, batch: str, part: int = 0, begin: float = 70, outcome: str = "acknowledged"
+    ) -> dict:
+        document = self.documents[self.place(batch, part)]
+        (mark,) = marks([document])
+        redaction = f"redact-{begin:g}"
+        self.history.redacted.append(Redacted("a", mark, redaction, begin, begin + 5, outcome))
+        document["item"] = redacted(document["item"], Version(mark, redaction))
+        change = len(json.dumps(document["item"])) - document["tokens"]
+        document["tokens"] += change
+        for later in self.documents:
+            if later["seq"] >= document["seq"] and "total_tokens" in later:
+                later["total_tokens"] += change
+        self.take(redaction)
+        return document
+
     def take(self, document_id: str, **fields: object) -> dict:
         """A place that never has an item."""
         seq = len(self.documents) + 1
@@ -154,7 +171,8 @@ class Story:
     def place(self, batch: str, part: int = 0) -> int:
         (found,) = [
             n
-            for n, mark in enumerate(marks(self.documents))
+            for n, document in enumerate(self.documents)
+            for mark in marks([document] if "item" in document else [])
             if (mark.batch, mark.part) == (batch, part)
         ]
         return found

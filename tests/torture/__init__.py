@@ -7,10 +7,10 @@
   ``standalone``: the same with one.
 - ``client``: a process of writers, and a ``poller``. It writes a journal of what it tries and what
   it is told. ``journal``: the form of that. ``writer``: what is done to ``sessions``; ``editor``:
-  rewinds, forks, deletions and runs.
+  rewinds, forks, redactions, deletions and runs.
 - ``checker``: reads journals and the raw database, and knows nothing of how either came about.
   ``states`` and ``story``: what a document and all that concerns a session say. The rules are
-  in ``batch_rules``, ``removal_rules``, ``edit_rules``, ``copy_rules`` and ``place_rules``, by what
-  they are about. ``removals``: when an item was removed.
+  in ``batch_rules``, ``removal_rules``, ``edit_rules``, ``redaction_rules``, ``copy_rules`` and
+  ``place_rules``, by what they are about. ``removals``: when an item was removed.
 - ``round``: all of it together. ``report``: what is printed.
 """

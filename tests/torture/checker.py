@@ -13,6 +13,7 @@ from .batch_rules import BATCH_RULES
 from .copy_rules import COPY_RULES
 from .edit_rules import EDIT_RULES
 from .place_rules import PLACE_RULES
+from .redaction_rules import REDACTION_RULES
 from .removal_rules import REMOVAL_RULES
 from .story import stories
 
@@ -78,7 +79,7 @@ def check(
         findings.summaries += sum(bool(p.document.get("summary")) for p in story.live)
         findings.copied += sum(place.state == "live" for place in story.copied)
         rules = [*PLACE_RULES, *REMOVAL_RULES, *EDIT_RULES[has_transactions], *COPY_RULES]
-        rules += BATCH_RULES[has_transactions]
+        rules += [*BATCH_RULES[has_transactions], *REDACTION_RULES]
         for rule in rules:
             for kind, problem in rule(story):
                 findings.wrong[kind].append(f"{story.name}: {problem}")

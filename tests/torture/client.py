@@ -20,7 +20,7 @@ from tests.support.clients import open_client
 
 from .editor import Editor
 from .journal import Journal
-from .marks import Covered, marks_in
+from .marks import Covered, versions_in
 from .poller import Poller
 from .sessions import SHARED
 from .writer import MAX_TOKENS
@@ -57,7 +57,7 @@ async def tell_what_is_covered(request: SummaryRequest) -> str:
     await asyncio.sleep(random.uniform(0, 0.5))
     if request.kind == "merge":
         return str(Covered.told_in(request.transcript))
-    return str(Covered.of(marks_in(request.transcript)))
+    return str(Covered.of(versions_in(request.transcript)))
 
 
 async def run(orders: Orders) -> None:

@@ -35,7 +35,8 @@ def deletions_take_a_place_each(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def each_place_had_an_item_or_an_edit(story: Story) -> Iterator[tuple[str, str]]:
-    tried = sum(rewound.outcome != "refused" for rewound in story.rewound)
+    edits = [*story.rewound, *story.redacted]
+    tried = sum(edit.outcome != "refused" for edit in edits)
     yield from _taken(story, tried)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from .marks import Version, marks_in, redacted
 from .sessions import OWNERS
 from .writer import Writer
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from mongo_sessions import MongoSession
 
 _NEWEST = 8
+_REDACTABLE = 60
+"""Of which a summary covers some."""
 
 
 class Run:
@@ -65,6 +69,26 @@ class Editor(Writer):
         if work is not None:
             await asyncio.sleep(self._dice.uniform(0, 0.05))
             await work(self._store.session(session_id))
+
+    async def redact(self, session: MongoSession) -> None:
+        """Replace what one of the newer entries says.
+
+        Not on a standalone server: there, running totals stay wrong if it is killed meanwhile.
+        """
+        if not self._has_transactions:
+            return
+        _, page = await self._outcome_of(session.page(limit=_REDACTABLE))
+        if page is None or not page.entries:
+            return
+        entry = self._dice.choice(page.entries)
+        (mark,) = marks_in(json.dumps(entry.item))
+        text = Version(mark, self._new_batch())
+        operation = self._journal.begin(
+            "redact", session=session.session_id, mark=mark, redaction=text.redaction
+        )
+        new: Any = redacted(entry.item, text)
+        outcome, _ = await self._outcome_of(session.redact(entry.seq, new))
+        self._journal.end(operation, outcome)
 
     async def delete(self, session: MongoSession) -> None:
         operation = self._journal.begin("delete", sessions=[session.session_id])

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .marks import Mark
+from .marks import Mark, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,12 +114,26 @@ class Deleted:
     owner: str | None = None
 
 
+@dataclass(frozen=True)
+class Redacted:
+    """An attempt to replace what the item of a mark says."""
+
+    session: str
+    mark: Mark
+    redaction: str
+    """Its own id, which the new text has."""
+    begin: float
+    end: float = math.inf
+    outcome: str = "killed"
+
+
 class Seen(NamedTuple):
     """An entry that a poller was given."""
 
     seq: int
     id: str
     mark: Mark
+    redaction: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,15 @@ class Polled:
     begin: float = 0.0
 
 
+@dataclass(frozen=True)
+class Looked:
+    """The items that a view has shown word for word."""
+
+    session: str
+    shown: tuple[Version, ...]
+    begin: float
+
+
 @dataclass
 class History:
     added: dict[str, Added] = field(default_factory=dict)
@@ -142,7 +165,9 @@ class History:
     rewound: list[Rewound] = field(default_factory=list)
     forked: list[Forked] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
+    redacted: list[Redacted] = field(default_factory=list)
     polled: list[Polled] = field(default_factory=list)
+    looked: list[Looked] = field(default_factory=list)
     views: int = 0
     problems: list[str] = field(default_factory=list)
     """Violations that clients saw, such as a view that an API would reject."""
@@ -193,7 +218,7 @@ def _read_one(file: Path, history: History) -> None:
         if "problem" in record:
             history.problems.append(record["problem"])
         elif "polled" in record:
-            seen = tuple(Seen(s, i, Mark(*mark)) for s, i, mark in record["polled"].pop("seen"))
+            seen = tuple(Seen(s, i, Mark(*m), *r) for s, i, m, *r in record["polled"].pop("seen"))
             history.polled.append(Polled(**record["polled"], seen=seen))
         else:
             operations.setdefault(record.pop("number"), {}).update(record)
@@ -223,5 +248,10 @@ def _tell(kind: str, operation: dict[str, Any], history: History) -> None:
         history.forked.append(Forked(**operation))
     elif kind == "delete":
         history.deleted.append(Deleted(tuple(operation.pop("sessions")), **operation))
+    elif kind == "redact":
+        history.redacted.append(Redacted(mark=Mark(*operation.pop("mark")), **operation))
     else:
         history.views += 1
+        shown = tuple(Version(Mark(*mark), by) for mark, by in operation.get("shown", ()))
+        if shown:
+            history.looked.append(Looked(operation["session"], shown, operation["begin"]))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-_MARK = re.compile(r"#([\w.-]+):(\d+)/(\d+)#")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MARK = re.compile(r"#([\w.-]+):(\d+)/(\d+)#(?:~([\w.-]+)~)?")
 
 
 class Mark(NamedTuple):
@@ -20,8 +23,31 @@ class Mark(NamedTuple):
         return f"#{self.batch}:{self.part}/{self.size}#"
 
 
+class Version(NamedTuple):
+    """What an item says: its mark, and which redaction has written that (None: its batch)."""
+
+    mark: Mark
+    redaction: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.mark) + (f"~{self.redaction}~" if self.redaction else "")
+
+
+def versions_in(text: str) -> list[Version]:
+    return [
+        Version(Mark(batch, int(part), int(size)), redaction or None)
+        for batch, part, size, redaction in _MARK.findall(text)
+    ]
+
+
 def marks_in(text: str) -> list[Mark]:
-    return [Mark(batch, int(part), int(size)) for batch, part, size in _MARK.findall(text)]
+    return [version.mark for version in versions_in(text)]
+
+
+def redacted(item: dict, version: Version) -> dict:
+    """The item with another text, in which its mark stays."""
+    field = {"function_call": "arguments", "function_call_output": "output"}
+    return {**item, field.get(item.get("type", ""), "content"): f"{version} Redacted."}
 
 
 def items(batch: str, size: int) -> list[dict]:
@@ -41,6 +67,10 @@ def items(batch: str, size: int) -> list[dict]:
     return found
 
 
+def checksum(item: Mark | Version) -> int:
+    return zlib.crc32(str(item).encode())
+
+
 class Covered(NamedTuple):
     """A set of items: their number, and the sum of a checksum of each."""
 
@@ -48,8 +78,9 @@ class Covered(NamedTuple):
     checksum: int
 
     @classmethod
-    def of(cls, marks: list[Mark]) -> Covered:
-        return cls(len(marks), sum(zlib.crc32(str(mark).encode()) for mark in marks))
+    def of(cls, items: Iterable[Mark | Version]) -> Covered:
+        checksums = [checksum(item) for item in items]
+        return cls(len(checksums), sum(checksums))
 
     @classmethod
     def told_in(cls, text: str) -> Covered:

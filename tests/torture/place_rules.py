@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
 
-from .marks import Covered
+from .marks import Covered, checksum
+from .redaction_rules import versions_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .marks import Version
     from .story import Story
+
+_MOST_DIFFERENCES = 100_000
 
 
 def places_are_taken_once(story: Story) -> Iterator[tuple[str, str]]:
@@ -69,15 +73,30 @@ def numbers_grow(story: Story) -> Iterator[tuple[str, str]]:
 
 def summaries_tell_what_is_there(story: Story) -> Iterator[tuple[str, str]]:
     """Each summary covers the items up to its own: all of them, once, and no other."""
-    marks = [place.mark for place in story.live if place.mark is not None]
+    texts = [place.text for place in story.live if place.text is not None]
     for number, place in enumerate(story.live, 1):
         if not place.document.get("summary"):
             continue
         segments = place.document["summary"]["segments"]
         told = Covered.told_in("\n".join(segment["text"] for segment in segments))
-        there = Covered.of(marks[:number])
-        if told != there or segments[-1]["last_seq"] != place.seq:
+        there = Covered.of(texts[:number])
+        is_told = told == there or _was_there(story, told, texts[:number])
+        if not is_told or segments[-1]["last_seq"] != place.seq:
             yield "mistold", f"at seq {place.seq}: {told}, there is {there}"
+
+
+def _was_there(story: Story, told: Covered, texts: list[Version]) -> bool:
+    """Whether a redaction with an unknown outcome explains the difference: it may be half done."""
+    there = Covered.of(texts)
+    unknown = {r.mark for r in story.redacted if r.outcome not in ("acknowledged", "refused")}
+    differences = {0}
+    for text in texts:
+        if text.mark in unknown:
+            others = [checksum(other) - checksum(text) for other in versions_at(story, text.mark)]
+            differences |= {sum(both) for both in product(differences, others)}
+        if len(differences) > _MOST_DIFFERENCES:
+            return True
+    return told.items == there.items and told.checksum - there.checksum in differences
 
 
 def _numbers(document: dict[str, Any]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from .journal import Seen
-from .marks import marks_in
+from .marks import versions_in
 
 if TYPE_CHECKING:
     from mongo_sessions import MongoSessionStore
@@ -43,8 +43,8 @@ class Poller:
         after, begin, seen = self._last[session], time.monotonic(), list[Seen]()
         try:
             async for entry in self._sessions[session].entries(after_seq=after):
-                (mark,) = marks_in(json.dumps(entry.item))
-                seen.append(Seen(entry.seq, str(entry.id), mark))
+                (text,) = versions_in(json.dumps(entry.item))
+                seen.append(Seen(entry.seq, str(entry.id), *text))
         except PyMongoError as error:
             print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if seen:

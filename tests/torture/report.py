@@ -56,6 +56,7 @@ def _table(result: Round) -> Table:
     table.add_row("replacements", _tried(result.history.replaced))
     table.add_row("rewinds", _tried(result.history.rewound))
     table.add_row("forks", _tried(result.history.forked))
+    table.add_row("redactions", _tried(result.history.redacted))
     deleted = result.history.deleted
     table.add_row("deletions", _tried(d for d in deleted if d.owner is None))
     table.add_row("deletions of an owner", _tried(d for d in deleted if d.owner is not None))

@@ -20,7 +20,6 @@ from .checker import Findings, check
 from .client import DATABASE, Orders
 from .cluster import Cluster
 from .schedule import schedule
-from .sessions import OWNED
 from .standalone import Standalone
 
 if TYPE_CHECKING:
@@ -66,8 +65,12 @@ class Round:
             "replacements": (_acknowledged(self.history.replaced), has_transactions),
             "rewinds": (_acknowledged(self.history.rewound), self.seconds // 40),
             "forks": (_acknowledged(self.history.forked), self.seconds // 40 * has_transactions),
+            "redactions": (
+                _acknowledged(self.history.redacted),
+                self.seconds // 40 * has_transactions,
+            ),
             "deletions": (_acknowledged(_of_one(self.history)), self.seconds // 40),
-            "deletions of an owner": (_acknowledged(_of_owner(self.history)), bool(OWNED)),
+            "deletions of an owner": (_acknowledged(_of_owner(self.history)), 1),
             "items polled": (self.findings.seen, self.seconds),
             "summaries": (self.findings.summaries, 1),
             **{kind: (self.faults[kind], 1) for kind in kinds.all},

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 OWNERS = {"owned-1": "ann", "owned-2": "bob"}
-# TORTURE_OWNERS=1: a process that is killed within the deletion of an owner's session, right after
-# an append of its own to it, may leave items whose owner is not known (docs/guarantees.md).
-OWNED = tuple(OWNERS) if os.environ.get("TORTURE_OWNERS") else ()
 SHARED = (
     *("shared-1", "shared-2", "popped-1", "popped-2", "cleared-1", "replaced-1"),
-    *("rewound-1", "forked-1", "deleted-1", *OWNED, "mixed-1", "mixed-2"),
+    *("rewound-1", "forked-1", "redacted-1", "deleted-1", *OWNERS, "mixed-1", "mixed-2"),
 )
 # By the first word of its name, and how often.
 _WORK = {
@@ -21,6 +16,7 @@ _WORK = {
     "replaced": {"look": 10, "add": 60, "pop": 15, "replace": 15},
     "rewound": {"look": 10, "add": 60, "pop": 10, "rewind": 20},
     "forked": {"look": 5, "add": 65, "pop": 13, "fork": 15, "clear": 2},
+    "redacted": {"look": 10, "add": 64, "pop": 10, "redact": 15, "clear": 1},
     "deleted": {"look": 10, "add": 40, "take_turn": 40, "delete": 10},
     "owned": {"look": 10, "add": 84, "delete_owner": 6},
     "mixed": {

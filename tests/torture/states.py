@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .marks import Mark, marks_in
+from .marks import Mark, Version, versions_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,9 @@ class Place:
     """One document of a session.
 
     Attributes:
-        mark: What its item says; None if neither the document nor a poller knows.
+        mark: In the text of its item; None if neither the document nor a poller knows.
         token: Of the call that popped it.
+        text: What the item says, if the document has it.
     """
 
     seq: int
@@ -35,6 +36,7 @@ class Place:
     mark: Mark | None
     token: str | None
     document: dict[str, Any]
+    text: Version | None = None
 
 
 def places_of(documents: Iterable[dict[str, Any]], seen: dict[str, Mark]) -> list[Place]:
@@ -46,20 +48,21 @@ def places_of(documents: Iterable[dict[str, Any]], seen: dict[str, Mark]) -> lis
 
 def _place(document: dict[str, Any], barrier: int, seen: dict[str, Mark]) -> Place:
     item_id, popped = str(document["_id"]), document.get("popped")
-    mark, token = seen.get(item_id), None
+    mark, token, text = seen.get(item_id), None, None
     if "item" in document:
-        state, mark = "live", _mark_of(document["item"], item_id)
+        state, text = "live", _text_of(document["item"], item_id)
         if "gone_at" in document or document["seq"] <= barrier:
             state = "cleared"
     elif popped:
-        state, mark, token = "popped", _mark_of(popped["item"], item_id), str(popped["token"])
+        state, text, token = "popped", _text_of(popped["item"], item_id), str(popped["token"])
     elif "tokens" not in document:
         state = "taken"
     else:
         state = "cleared" if document["seq"] <= barrier else "stripped"
-    return Place(document["seq"], item_id, state, mark, token, document)
+    mark = mark if text is None else text.mark
+    return Place(document["seq"], item_id, state, mark, token, document, text)
 
 
-def _mark_of(item: Any, item_id: str) -> Mark:
-    marks = marks_in(json.dumps(item))
-    return marks[0] if marks else Mark(f"no-mark-{item_id}", 0, 0)
+def _text_of(item: Any, item_id: str) -> Version:
+    versions = versions_in(json.dumps(item))
+    return versions[0] if versions else Version(Mark(f"no-mark-{item_id}", 0, 0))

@@ -13,7 +13,18 @@ from .states import places_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .journal import Added, Cleared, Forked, History, Polled, Popped, Replaced, Rewound
+    from .journal import (
+        Added,
+        Cleared,
+        Forked,
+        History,
+        Looked,
+        Polled,
+        Popped,
+        Redacted,
+        Replaced,
+        Rewound,
+    )
     from .marks import Mark
     from .states import Place
 
@@ -33,7 +44,9 @@ class Story:
     fork: Forked | None = None
     """The attempt to make this session, as a copy of ``source``."""
     source: Story | None = None
+    redacted: list[Redacted] = field(default_factory=list)
     polled: list[Polled] = field(default_factory=list)
+    looked: list[Looked] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
     owner: str | None = None
     """By its card."""
@@ -114,7 +127,11 @@ class Story:
     @property
     def is_only_added_to(self) -> bool:
         removed = self.popped or self.cleared or self.replaced or self.rewound or self.deleted
-        return not (removed or self.fork)
+        return not (removed or self.fork or self.redacted)
+
+    @cached_property
+    def redacted_marks(self) -> set[Mark]:
+        return {redacted.mark for redacted in self.redacted}
 
     def added_of(self, place: Place) -> Added | None:
         return self.added.get(place.mark.batch) if place.mark else None
@@ -138,7 +155,7 @@ def stories(
 
     for added in history.added.values():
         story(added.session).added[added.batch] = added
-    for name in ("popped", "cleared", "replaced", "rewound", "polled"):
+    for name in ("popped", "cleared", "replaced", "rewound", "redacted", "polled", "looked"):
         for operation in getattr(history, name):
             getattr(story(operation.session), name).append(operation)
     for deleted in history.deleted:

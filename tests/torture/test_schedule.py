@@ -15,11 +15,12 @@ from tests.torture.journal import (
     Journal,
     Polled,
     Popped,
+    Redacted,
     Replaced,
     Rewound,
     Seen,
 )
-from tests.torture.marks import Mark
+from tests.torture.marks import Mark, Version
 from tests.torture.round import Round
 from tests.torture.schedule import REPLICA_SET, STANDALONE, schedule
 
@@ -39,9 +40,12 @@ def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
     writing.begin("replace", session="a", batch="e", size=1, gone=[Mark("b", 0, 2)])
     rewind = writing.begin("rewind", session="a", seq=3, expected=None)
     writing.end(rewind, "refused")
+    writing.begin("redact", session="a", mark=Mark("b", 1, 2), redaction="r")
+    look = writing.begin("look", session="a")
+    writing.end(look, "acknowledged", shown=[Version(Mark("b", 1, 2), "r")])
     writing.begin("fork", session="a", target="twin", upto=2)
     writing.begin("delete", sessions=["a", "b"], owner="ann")
-    seen = Seen(4, "id", Mark("b", 1, 2))
+    seen = Seen(4, "id", Mark("b", 1, 2), "r")
     writing.polled(session="a", poller="p", after=3, begin=7.5, seen=[seen])
     writing.problem("a view that is wrong")
     writing.close()
@@ -59,13 +63,15 @@ def test_a_journal_of_a_killed_process_contains_its_attempts(tmp_path):
     assert [(r.seq, r.expected, r.outcome) for r in history.rewound] == [(3, None, "refused")]
     assert [(f.target, f.upto, f.end) for f in history.forked] == [("twin", 2, math.inf)]
     assert [(d.sessions, d.owner) for d in history.deleted] == [(("a", "b"), "ann")]
+    assert [(r.mark, r.redaction) for r in history.redacted] == [(Mark("b", 1, 2), "r")]
+    assert [one.shown for one in history.looked] == [(Version(Mark("b", 1, 2), "r"),)]
     assert history.polled == [Polled("a", "p", 3, (seen,), 7.5)]
     assert history.problems == ["a view that is wrong"]
 
 
 def test_a_round_with_too_few_faults_is_reported():
     result = Round(seed=1, seconds=60)
-    assert len(result.shortcomings) == 10 + len(REPLICA_SET.all)
+    assert len(result.shortcomings) == 12 + len(REPLICA_SET.all)
     assert "only 0 x elections" in result.shortcomings
     for number in range(60):
         result.history.added[str(number)] = Added(str(number), "a", 1, 0, 1, "acknowledged")
@@ -76,6 +82,8 @@ def test_a_round_with_too_few_faults_is_reported():
     result.history.cleared = [Cleared("a", 0, 1, "acknowledged")]
     result.history.replaced = [Replaced("a", "b", (), 0, 1, "acknowledged")]
     result.history.rewound = [Rewound("a", 1, None, 0, 1, "acknowledged")]
+    mark = Mark("b", 0, 1)
+    result.history.redacted = [Redacted("a", mark, "r", 0, 1, "acknowledged")]
     result.history.forked = [Forked("a", "b", None, 0, 1, "acknowledged")]
     result.history.deleted = [
         Deleted(("a",), 0, 1, "acknowledged", owner) for owner in (None, "ann")

@@ -12,7 +12,7 @@ from mongo_sessions import Conflict, NoSuchEntry, SessionDeleted, SessionExists,
 from mongo_sessions.policies import TiktokenCounter
 from tests.support.conversations import rejections
 
-from .marks import Mark, items, marks_in
+from .marks import Mark, items, marks_in, versions_in
 from .sessions import OWNERS, SHARED, work_of
 
 if TYPE_CHECKING:
@@ -103,9 +103,11 @@ class Writer:
         self._journal.end(operation, outcome, mark=marks[0] if marks else None)
 
     async def look(self, session: MongoSession) -> None:
-        operation = self._journal.begin("look")
+        operation = self._journal.begin("look", session=session.session_id)
         outcome, view = await self._outcome_of(session.get_items())
-        self._journal.end(operation, outcome)
+        is_redacted = session.session_id.startswith("redacted-")
+        shown = versions_in(json.dumps(view)) if is_redacted else []
+        self._journal.end(operation, outcome, shown=shown)
         if outcome != "acknowledged":
             return
         tokens = sum(map(self._count_tokens, view))
@@ -136,8 +138,7 @@ class Writer:
         except _REFUSALS:
             return "refused", None
         except WrongOwner as error:
-            # For a moment: between the two steps of a deletion. The checker looks for the card.
-            print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            self._journal.problem(f"{self._name}: {error}")  # the owner never changes
             return "refused", None
         except Exception as error:  # noqa: BLE001 - it is for the report
             print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
