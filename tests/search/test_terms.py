@@ -31,7 +31,7 @@ FOUND = [
     ("İzmir", "İZMİR"),
     ("İzmir", "izmir"),
     ("python", "我用python写"),
-    ("zebra", "3×zebra"),
+    ("zebra", "3\u00d7zebra"),
     ("istanbul", "ISTANBUL"),
     ("ISPARTA", "isparta"),
     ("\u0131sparta", "ISPARTA"),
