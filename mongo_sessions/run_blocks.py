@@ -52,7 +52,7 @@ class RunBlocks:
             count_tokens: Counts the block.
         """
         block = await self._block(shown, items)
-        self._state.recalled_tokens = 0 if block is None else count_tokens(block)
+        self._state.recalled_tokens.note(items, 0 if block is None else count_tokens(block))
         if block is None:
             return list(shown)
         place = max(index for index, item in enumerate(shown) if starts_turn(item))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .bypass import is_encrypted
 from .policies import Added, CutReason
 from .policies.items import traits_of
+from .recalled_tokens import message_key
 from .telemetry import note_usage
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _MOST_RUNS = 64
 """Concurrent runs of one session object. Beyond them, the oldest run writes no more receipts, and
 does not notice a deletion."""
 
-
 _MOST_TOKENS = 100_000_000
 """Far above any model's context. A larger report is an error of a provider, and would leave no room
 for the history."""
@@ -44,6 +44,8 @@ class Shown(NamedTuple):
     """The place of the summary that is shown. None, too, if there is none."""
     tokens: int | None
     """By the token counter."""
+    message: int | None = None
+    """The key of its newest user message."""
 
 
 class Runs:
@@ -61,10 +63,7 @@ class Runs:
     async def begin(
         self, wrapper: RunContextWrapper[Any] | None, view: View, history: SessionHistory
     ) -> None:
-        """A run has read the view of a policy from this history.
-
-        Items that are not stored, such as a summary, are counted here.
-        """
+        """A run has read the view of a policy from this history. Added items are counted here."""
         self._state.view_start = _start_of(view)
         if wrapper is None:
             return
@@ -74,9 +73,9 @@ class Runs:
         stored = sum(part.tokens for part in view.parts if not isinstance(part, Added))
         tokens = stored + sum(filter(None, counts)) if self._counting.is_on else None
         anchor = None if view.anchor is None else view.anchor.seq
-        self._begin(
-            wrapper, Shown(view.start_seq, history.newest_seq, anchor, tokens), history.session_log
-        )
+        seen, message = history.newest_seq, message_key(view.items)
+        shown = Shown(view.start_seq, seen, anchor, tokens, message)
+        self._begin(wrapper, shown, history.session_log)
 
     def begin_with_items(
         self,
@@ -135,12 +134,13 @@ class Runs:
     def appended(
         self,
         wrapper: RunContextWrapper[Any] | None,
+        items: Sequence[Item],
         new_items: Sequence[NewItem],
         head: Head | None,
     ) -> None:
         """The batch is stored: the next prompt of the run has it."""
         if run := self._of(wrapper):
-            run.add([item.tokens for item in new_items])
+            run.add(items, [item.tokens for item in new_items])
             # The append would have noticed a deletion below the batch.
             if run.since is not None and head is not None:
                 run.since = max(run.since, head.seq)
@@ -169,6 +169,8 @@ class _Run:
         self.since = newest_place
         """The newest place that the run has seen: a later deletion ends the run."""
         self._shown = shown
+        self._message = shown.message
+        """The key of the newest user message of its prompts."""
         self._requests = len(self._usage())
         """The requests in the usage up to the last batch; a shared wrapper may begin with some."""
         self._has_responded = False
@@ -184,7 +186,7 @@ class _Run:
         if request is not None:
             is_first, self._has_responded = not self._has_responded, True
             if is_first and self.prompt_tokens is not None:
-                counted = self.prompt_tokens + state.recalled_tokens
+                counted = self.prompt_tokens + state.recalled_tokens.take(self._message)
                 state.observe_overhead(max(0, request["input"] - counted))
         optional = {
             "cut": shown.cut,
@@ -196,8 +198,9 @@ class _Run:
         }
         return known | {name: n for name, n in optional.items() if isinstance(n, int)}
 
-    def add(self, tokens: Sequence[int | None]) -> None:
+    def add(self, items: Sequence[Item], tokens: Sequence[int | None]) -> None:
         """Count a stored batch."""
+        self._message = message_key(items) or self._message
         self.prompt_tokens = _sum([self.prompt_tokens, *tokens])
         self._requests = len(self._usage())
 

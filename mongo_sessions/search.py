@@ -73,7 +73,8 @@ class Searches(Ownership):
         An item is found if a word of it begins with a word of ``query``: a number must be equal, an
         English word may have another ending, and pairs of characters are compared where a script
         has no spaces. Case is ignored. A word counts more if it is rare in this session, and an
-        item gains by matches beside it. Of equal hits, the newest is first.
+        item gains by matches beside it: so the answer to a question is a hit, too, if it has none
+        of the words. Of equal hits, the newest is first.
 
         Args:
             query: Any text; nothing in it is an operator. Its first 20,000 characters count. Words

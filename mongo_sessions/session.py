@@ -178,7 +178,7 @@ class MongoSession(HasSettings, Inspection, Editing, CompactionHooks, RunFilters
             log, since = await self._log_to_append()
         batch = self._runs.stamped(wrapper, from_sdk(items), new_items)
         head = await log.append(batch, since)
-        self._runs.appended(wrapper, batch, head)
+        self._runs.appended(wrapper, from_sdk(items), batch, head)
         connection.cards.touches.note(self.session_id, head, self.owner)
         connection.start_maintenance(self.policy, log)
 

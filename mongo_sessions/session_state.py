@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .clocks import clocks
+from .recalled_tokens import RecalledTokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,8 @@ class SessionState:
         self.view_start: int | None = None
         """Items below this place are not in the view that was read last. 0: the view has all items.
         None: not known."""
-        self.recalled_tokens = 0
-        """Of the block that a filter has added to the input of the last model call."""
+        self.recalled_tokens = RecalledTokens()
+        """Of the blocks that filters have added to the inputs of model calls."""
         self._head: Head | None = None
         self._told_at = clocks()
 

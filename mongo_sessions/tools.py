@@ -8,16 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .policies.checks import check_whole_number
-from .policies.recall.record import as_record, fitted, paragraphs
+from .policies.recall.record import as_record, paragraphs
+from .policies.recall.terms import terms_of
 from .policies.tokens import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from agents import FunctionTool
     from agents.tool_context import ToolContext
 
     from .policies import Entry
+    from .policies.recall.terms import Term
     from .session import MongoSession
 
     Arguments: TypeAlias = dict[str, Any]
@@ -27,6 +29,8 @@ _LEAST_TOKENS = 300
 # Of the label, the tags and the notes of an answer.
 _TOKENS_AROUND = 200
 _MOST_HITS = 20
+_HITS_AT_LEAST = 4
+"""A long item takes no more than this part of an answer to a search."""
 _LARGEST_SEQ = 2**53
 # A model that reads a range with little text in it gets an answer after this many items.
 _MOST_ITEMS = 500
@@ -53,8 +57,9 @@ def search_tool(session: MongoSession, *, max_tokens: int = 2_000) -> FunctionTo
 
     Its answer is a record with seq, time and role of each item, of at most ``max_tokens`` tokens,
     which are estimated. It is marked as data: tags of this package in it are escaped. Calls and
-    outputs are shortened to 2,000 characters. A wrong argument of the model is answered by a text
-    that says what is wrong. Errors of the database are raised.
+    outputs are shortened to 2,000 characters, and no item takes more than a quarter of the answer:
+    of a longer one, the part with the words is shown. A wrong argument of the model is answered by
+    a text that says what is wrong. Errors of the database are raised.
 
     Raises:
         ValueError: ``max_tokens`` is below 300.
@@ -105,7 +110,7 @@ async def _search(session: MongoSession, max_tokens: int, arguments: Arguments) 
         )
     if not found.hits:
         return " ".join(["Nothing in the record matches these words. Try other words.", *notes])
-    page = _Page(max_tokens)
+    page = _Page(max_tokens, max_tokens // _HITS_AT_LEAST, terms_of(query))
     shown = 0
     for hit in found.hits:
         if not page.add_all(hit.entries):
@@ -137,10 +142,20 @@ async def _read(session: MongoSession, max_tokens: int, arguments: Arguments) ->
 
 
 class _Page:
-    """A record that is filled up to a number of tokens."""
+    """A record that is filled up to a number of tokens.
 
-    def __init__(self, max_tokens: int) -> None:
+    Args:
+        max_tokens: Of the record, with its label and its notes.
+        of_item: The most tokens of an item; None for no limit.
+        terms: What a longer item is shortened around.
+    """
+
+    def __init__(
+        self, max_tokens: int, of_item: int | None = None, terms: Sequence[Term] = ()
+    ) -> None:
         self._left = self._whole = max_tokens - _TOKENS_AROUND
+        self._of_item = of_item or self._whole
+        self._terms = terms
         self._texts: list[str] = []
 
     def add_all(self, entries: list[Entry]) -> bool:
@@ -148,10 +163,10 @@ class _Page:
 
         The first ones always fit: their texts are shortened.
         """
-        texts = [text for text in paragraphs(entries) if text]
-        if not self._texts and texts:
-            share = max(1, self._whole // len(texts))
-            texts = [fitted(text, share, estimate_tokens) for text in texts]
+        most = self._of_item
+        if not self._texts:
+            most = max(1, min(most, self._whole // len(entries)))
+        texts = paragraphs(entries, most, estimate_tokens, terms=self._terms)
         tokens = sum(map(estimate_tokens, texts))
         if self._texts and tokens > self._left:
             return False

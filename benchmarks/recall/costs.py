@@ -34,6 +34,15 @@ class Prefix(NamedTuple):
     same: float
     """The share of the tokens that stand in a prefix identical to the call before."""
     sent: int
+    blocks: int = 0
+    """Tokens of the blocks, in all calls."""
+    new_blocks: int = 0
+    """Tokens of the blocks in the first call that each is in."""
+
+    def with_blocks_of(self, recalling: Prefix) -> float:
+        """The share, if these blocks were added, and nothing else were sent anew for them."""
+        same = self.same * self.sent + recalling.blocks - recalling.new_blocks
+        return same / (self.sent + recalling.blocks)
 
 
 async def start_table(
@@ -77,6 +86,11 @@ async def _milliseconds(
 async def prefix_table(
     windows: tuple[int, ...], calls: tuple[int, ...], turns: int, tick: Callable[[], None]
 ) -> Table:
+    """The last columns divide the points that Recall costs.
+
+    A new block has to be sent, wherever it stands. And when it is gone, so is the prefix behind it:
+    the turn before is sent anew.
+    """
     title = (
         f"{turns} turns: tokens sent in a prefix identical to the call before (tokens of a call)"
     )
@@ -85,7 +99,8 @@ async def prefix_table(
     table.add_column("model calls a turn", justify="right")
     table.add_column("TokenLimit", justify="right")
     table.add_column("with Recall", justify="right")
-    table.add_column("points", justify="right")
+    for name in ("points", "new blocks", "turn before"):
+        table.add_column(name, justify="right")
     for window in windows:
         for number in calls:
             without = await prefix(window, number, turns, is_recalling=False)
@@ -93,8 +108,16 @@ async def prefix_table(
             cells = [
                 f"{one.same:.1%} ({one.sent / turns / number:,.0f})" for one in (without, recalling)
             ]
-            points = f"{100 * (recalling.same - without.same):+.1f}"
-            table.add_row(f"{window:,}", str(number), *cells, points)
+            least = without.with_blocks_of(recalling)
+            points = [
+                f"{100 * difference:+.1f}"
+                for difference in (
+                    recalling.same - without.same,
+                    least - without.same,
+                    recalling.same - least,
+                )
+            ]
+            table.add_row(f"{window:,}", str(number), *cells, *points)
             tick()
     return table
 
@@ -105,7 +128,7 @@ async def prefix(window: int, calls: int, turns: int, *, is_recalling: bool) -> 
     inner = TokenLimit(window)
     recall = Recall(inner, seconds=_NO_TIME_LIMIT)
     before: list[Item] = []
-    sent = same = 0
+    sent = same = blocks = new_blocks = 0
     for turn in islice(_turns(calls), turns):
         view = await view_of(inner, history)
         message = turn[0]
@@ -115,6 +138,9 @@ async def prefix(window: int, calls: int, turns: int, *, is_recalling: bool) -> 
                 history, [*view.items, message], before_seq=view.start_seq
             )
         prompt = [*view.items, *([block] if block else []), message]
+        block_tokens = _count(block) if block else 0
+        blocks += calls * block_tokens
+        new_blocks += block_tokens
         for call in range(calls):
             counts = [_count(item) for item in prompt]
             sent += sum(counts)
@@ -123,7 +149,7 @@ async def prefix(window: int, calls: int, turns: int, *, is_recalling: bool) -> 
             prompt = [*prompt, *turn[1 + 2 * call : 3 + 2 * call]]
         for item in turn:
             history.append(item)
-    return Prefix(same / sent, sent)
+    return Prefix(same / sent, sent, blocks, new_blocks)
 
 
 def _turns(calls: int) -> Iterator[list[Item]]:

@@ -151,3 +151,17 @@ async def test_the_budget_of_the_whole_prompt_includes_the_block_and_another_doe
     inner, whole = TokenLimit(4_000), TokenLimit(4_000, whole_prompt=True)
     assert await Recall(inner)(history) == await inner(history)
     assert sum(map(count, await Recall(whole, 1_000)(history))) <= 3_000
+
+
+@pytest.mark.parametrize("has_question", [True, False])
+async def test_a_picture_behind_a_question_belongs_to_it(has_question):
+    picture = {"role": "user", "content": [{"type": "input_image", "image_url": "https://a.b/c"}]}
+    asked = [{"role": "user", "content": "Which code?"}] if has_question else []
+    items = [
+        {"role": "user", "content": "The code is QX-4711."},
+        *({"role": "user", "content": "Hi"},) * 9,
+    ]
+    history = ListHistory(items, token_counter=count)
+    shown = [{"role": "assistant", "content": "The code is shown."}, *asked, picture]
+    block = await patient().recalled(history, shown)
+    assert ("QX-4711" in str(block)) == has_question

@@ -142,6 +142,23 @@ async def test_answers_are_bounded_and_pages_reach_every_item(session):
     assert "This is the end of the record" in page
 
 
+@pytest.mark.parametrize("kind", ["message", "output"])
+async def test_a_long_item_is_shortened_around_the_match(session, kind):
+    long = "word " * 20_000 + "The code is QX-4711. " + "word " * 20_000
+    items = {
+        "message": [user(long)],
+        "output": [
+            {"type": "function_call", "call_id": "1", "name": "read", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "1", "output": long},
+        ],
+    }
+    await session.add_items([*items[kind], *FILLER, user("The other code is QX-9."), *FILLER])
+    answer = await answer_of(search_tool(session), query="code QX 4711")
+    assert "code is QX-4711" in answer
+    assert "code is QX-9" in answer, "the long one leaves room"
+    assert estimate_tokens(answer) <= 2_000
+
+
 @pytest.mark.parametrize("tool", [search_tool, read_tool])
 async def test_a_budget_that_holds_nothing_is_refused(session, tool):
     with pytest.raises(ValueError, match="max_tokens must be at least 300, got 299"):

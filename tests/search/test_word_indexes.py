@@ -15,8 +15,11 @@ async def test_a_text_index_finds_the_same_groups(any_database):
     await store.session("yours").add_items([user("the zebra")])
     await session.add_items([*FILLER, user("My order?"), answer("It is A-4711."), *FILLER])
     await session.add_items([call("1", '{"animal": "zebra"}'), output("1", "done"), *FILLER])
+    await session.add_items([user("call find_order_id: it costs €750")])
     assert await seqs(session, "4711", limit=1) == [[25, 26]]
     assert await seqs(session, "zebra", limit=1) == [[51, 52]]
+    for query in ("find_order_id", "€750", "find_order_id again"):
+        assert await seqs(session, query, limit=1) == [[77]]
     for query in ('"zebra" -animal', "-zebra animal", "$search", "", "the of"):
         found = await session.search(query)
         assert found.is_complete

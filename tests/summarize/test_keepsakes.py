@@ -12,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mongo_sessions import ListHistory, SummarizeOlder
-from mongo_sessions.policies.summarize.identifiers import MOST_CHARS, identifiers
+from mongo_sessions.policies.summarize.identifiers import (
+    MOST_CHARS,
+    identifiers,
+    standing_instructions,
+)
 from mongo_sessions.policies.summarize.keepsakes import (
     collected,
     from_stored,
@@ -66,6 +70,11 @@ async def shown_after(items: list[dict], **options) -> str:
         ("on 3 May 2026, no: May 5th", ["3 May 2026", "May 5th"]),
         ("paid $1,200.50 and 300 EUR.", ["$1,200.50", "300 EUR"]),
         ("it has 12 kg, 5 apples", ["12 kg"]),
+        ("a rise of 12 percent, 30 degrees", ["12 percent", "30 degrees"]),
+        ("$50k, €3.5M or 2 million dollars", ["$50k", "€3.5M", "2 million dollars"]),
+        ("at 2026-11-24T14:30:00.5+02:00", ["2026-11-24T14:30:00.5+02:00"]),
+        ("~/notes.md, ./run.sh and ../a/b", ["~/notes.md", "./run.sh", "../a/b"]),
+        ("see www.a.org/b?c=1.", ["www.a.org/b?c=1"]),
         ("see https://a.b/c?d=1.", ["https://a.b/c?d=1"]),
         ("bob@example.com wrote", ["bob@example.com"]),
         ("/usr/local/bin and src/app.py", ["/usr/local/bin", "src/app.py"]),
@@ -83,8 +92,31 @@ def test_identifiers_are_found_by_rule_and_plain_numbers_are_not(text, expected)
     assert found(text) == expected
 
 
+def test_an_apostrophe_of_a_phone_is_one():
+    [sentence] = standing_instructions("Hi. Don\u2019t forget the milk. I don\u2019t know.")
+    assert sentence == "Don\u2019t forget the milk."
+
+
 @pytest.mark.parametrize(
-    "unit", ["a-", "1 ", "a.", "/a", "$ ", "`", '"a', "1,234 ", "a@", "a= ", "+1 ", "1-", "é"]
+    "unit",
+    [
+        "a-",
+        "1 ",
+        "a.",
+        "/a",
+        "$ ",
+        "`",
+        '"a',
+        "1,234 ",
+        "a@",
+        "a= ",
+        "+1 ",
+        "1-",
+        "é",
+        "~/",
+        "www.",
+        "$1",
+    ],
 )
 def test_a_hostile_text_is_examined_up_to_a_bound(unit):
     hostile = unit * (1_000_000 // len(unit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING
 
 from ..around import PolicyAround
@@ -102,8 +103,7 @@ class Recall(PolicyAround):
         Never raises because of the search.
         """
         self._views_without_filter = 0
-        message = newest_message(items)
-        query = "" if message is None else text_of(message)
+        query = _query(items)
         if is_small_talk(query):
             return None
         try:
@@ -182,6 +182,16 @@ def newest_message(items: Sequence[Item]) -> Item | None:
     """The newest user message that is not a summary; None if there is none."""
     newest = next((item for item in reversed(items) if starts_turn(item)), None)
     return None if newest is None or is_summary_message(newest) else newest
+
+
+def _query(items: Sequence[Item]) -> str:
+    """The text of the newest user message; if that is an image, of the one directly before it."""
+    newest = newest_message(items)
+    if newest is None:
+        return ""
+    before = dropwhile(lambda item: item is not newest, reversed(items))
+    new = takewhile(lambda item: starts_turn(item) and not is_summary_message(item), before)
+    return next(filter(None, map(text_of, new)), "")
 
 
 async def _tool_names(history: History, found: Sequence[Found]) -> dict[str, str]:

@@ -21,12 +21,15 @@ _LONGEST_QUERY = 20_000
 _LONGEST_WORD = 64
 
 _IN_WORD = r"[\p{L}\p{N}\p{M}]"
+# The Latin letters outside ASCII, and the marks that are combined with them.
+_LATIN = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u1e00-\u1eff"
 # Behind no letter or digit, unless that escapes a line end in JSON text.
 _ASCII_BEGIN = r"(?<!(?<!\\)[a-z0-9])"
-_CASES = (
-    ("\u0131", "(?:[i\u0131\u0130]\u0307?)"),
-    ("\u00df", "(?:\u00df|\u1e9e|ss)"),
-)
+_TURKISH_I = "(?:[i\u0131\u0130]\u0307?)"
+_CASES = str.maketrans({"i": _TURKISH_I, "\u0131": _TURKISH_I, "\u00df": "(?:\u00df|\u1e9e|ss)"})
+
+# Where an index of words begins no word: "find_order", "€50".
+_JOINED = re.compile(r"[\w\u20a0-\u20bf]{2,64}")
 
 # English words that say nothing about a topic. A rare word of another language gains more by its
 # rarity than a list could give.
@@ -81,10 +84,12 @@ class Term(NamedTuple):
         It also matches the escapes of JSON for letters: calls and outputs often are JSON.
         """
         if self.is_ascii:
-            end = "(?![a-z0-9])" if self.is_whole else ""
-            end = "(?![0-9])" if self.text.isdecimal() else end
-            begin = r"(?<![0-9])" if self.text.isdecimal() else _ASCII_BEGIN
-            return f"{begin}{self.text}{end}"
+            if self.text.isdecimal():
+                return f"(?<![0-9]){self.text}(?![0-9])"
+            end = f"(?![a-z0-9{_LATIN}])" if self.is_whole else ""
+            # A word of ASCII may follow a letter of a script without spaces, but no Latin letter.
+            # That is compared last, and so for few texts.
+            return f"{_ASCII_BEGIN}{self.text}(?<![{_LATIN}]{self.text}){end}"
         forms = "|".join(dict.fromkeys(map(_flexible, self._forms)))
         begin = "" if is_unspaced(self.text[0]) else rf"(?<!{_IN_WORD})"
         return "|".join((f"{begin}(?:{forms})", *self._escaped))
@@ -129,11 +134,15 @@ def terms_of(
 
 
 def words_of(query: str) -> list[str]:
-    """The words of the same query, as they are: for an index of words. At most 24."""
+    """The words of the same query, as they are: for an index of words. At most 24.
+
+    Such an index does not divide a name with underscores, nor an amount with its currency.
+    """
     text = unicodedata.normalize("NFC", query[:_LONGEST_QUERY])
     words = [word[:_LONGEST_WORD] for word, _ in _words(text)]
     telling = [word for word in words if word.lower() not in STOP_WORDS]
-    longest = sorted(dict.fromkeys(telling or words), key=len, reverse=True)
+    joined = (word for word in _JOINED.findall(text) if not word.isalnum())
+    longest = sorted(dict.fromkeys([*joined, *(telling or words)]), key=len, reverse=True)
     return longest[:MOST_TERMS]
 
 
@@ -158,9 +167,7 @@ def is_unspaced(char: str) -> bool:
 
 def _flexible(form: str) -> str:
     """The pattern of letters whose other case is no single letter, or depends on the language."""
-    for letters, pattern in _CASES:
-        form = form.replace(letters, pattern)
-    return form
+    return form.translate(_CASES)
 
 
 def _is_in_word(char: str) -> bool:

@@ -34,7 +34,7 @@ STANDING_WORDS = (
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _UNITS = (
-    r"%|°[CF]?|[kcm]?m|mi|ft|[km]?g|lbs?|oz|m?l|[kKMGT]i?B|[mµn]?s|min|h|hrs?|hours?|minutes?|seconds?"
+    r"%|percent|°[CF]?|degrees|[kcm]?m|mi|ft|[km]?g|lbs?|oz|m?l|[kKMGT]i?B|[mµn]?s|min|h|hrs?|hours?|minutes?|seconds?"
     r"|days?|weeks?|months?|years?|px|[kM]?Wh?|[km]?V|m?A|[kMG]?Hz|tokens?|rpm|mph|km/h|m²|m³"
 )
 _CURRENCIES = r"USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|[€$£¥₹]|euros?|dollars?|pounds?|cents?"
@@ -43,17 +43,20 @@ _EXTENSIONS = (
     "|log|md|parquet|pdf|php|png|pptx?|py|pyi|rb|rs|rst|sh|sql|svg|swift|tar|toml|tsx?|txt|xlsx?|xml"
     "|ya?ml|zip"
 )
+_SCALES = "k|K|m|M|mn|bn|thousand|million|billion"
 _NUMBER = r"\d{1,15}(?:[.,' ]\d{3}){0,4}(?:[.,]\d{1,6})?"
+_CLOCK = r"\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?"
 _BEFORE = r"(?<![\w.,/-])"  # a number starts here
 
 _RULES = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
         # URLs and e-mail addresses.
-        (r"\b(?:https?|ftp|ssh|git|s3)://[^\s<>\"'`]{1,300}", re.IGNORECASE),
+        (r"\b(?:(?:https?|ftp|ssh|git|s3)://|www\.)[^\s<>\"'`]{1,300}", re.IGNORECASE),
         (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", 0),
-        # Paths: of two parts, or a file with a common extension. Windows, too.
-        (r"(?<![\w/.~-])(?:~|\.{1,2})?(?:/[\w.@+-]{1,80}){2,20}/?", 0),
+        # Paths: of two parts, from a folder "~" or ".", or with a common extension. Windows, too.
+        (r"(?<![\w/.~-])(?:/[\w.@+-]{1,80}){2,20}/?", 0),
+        (r"(?<![\w/.~-])(?:~|\.{1,2})(?:/[\w.@+-]{1,80}){1,20}/?", 0),
         (
             rf"(?<![\w/.~-])[\w-]{{1,80}}(?:[./][\w-]{{1,80}}){{0,8}}\.(?:{_EXTENSIONS})(?![\w/])",
             re.ASCII,
@@ -77,9 +80,13 @@ _RULES = tuple(
         (r"(?<!\w)\+\d{1,4}[ /-]?\d{3,15}(?:[ /-]\d{2,8}){0,4}(?!\w)", re.ASCII),
         # Numbers with units, and amounts of money.
         (rf"{_BEFORE}{_NUMBER} ?(?:{_UNITS}|{_CURRENCIES})(?!\w)", 0),
-        (rf"(?<!\w)(?:USD|EUR|GBP|CHF|JPY|[€$£¥₹]) ?{_NUMBER}(?!\w)", 0),
+        (rf"{_BEFORE}{_NUMBER} ?(?:{_SCALES}) (?:{_CURRENCIES})(?!\w)", 0),
+        (
+            rf"(?<!\w)(?:USD|EUR|GBP|CHF|JPY|[€$£¥₹]) ?{_NUMBER}(?: ?(?:{_SCALES}))?(?!\w)",
+            0,
+        ),
         # Dates and times.
-        (rf"{_BEFORE}\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}})?Z?)?(?!\w)", 0),
+        (rf"{_BEFORE}\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]{_CLOCK})?(?!\w)", 0),
         (rf"{_BEFORE}\d{{1,2}}([./])\d{{1,2}}\1(?:\d{{4}}|\d{{2}})?(?!\w)", 0),
         (rf"{_BEFORE}\d{{1,2}}(?:st|nd|rd|th|\.)? (?:{_MONTHS})[a-z]{{0,6}}(?:,? \d{{4}})?", 0),
         (rf"\b(?:{_MONTHS})[a-z]{{0,6}}\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?(?!\w)", 0),
@@ -97,7 +104,9 @@ _FENCE = re.compile(r"^[ \t]{0,3}```")
 _MOST_FENCED_LINES = 10  # of one fence: a command, not a program
 _SENTENCE = re.compile(r"(?<=[.!?])\s|\n")
 _STANDING = re.compile(
-    r"(?<!\w)(?:" + "|".join(map(re.escape, STANDING_WORDS)) + r")(?!\w)", re.IGNORECASE
+    # Either apostrophe: a phone writes the other one.
+    r"(?<!\w)(?:" + "|".join(map(re.escape, STANDING_WORDS)).replace("'", "['\u2019]") + r")(?!\w)",
+    re.IGNORECASE,
 )
 _LONGEST_SENTENCE = 300
 _SPACES = re.compile(r"\s+")

@@ -86,7 +86,7 @@ def _cut_in_two(text: str) -> list[str]:
 
 def quoted(item: Item, created_at: datetime, seq: int) -> str:
     """One item as a paragraph, however long it is: base64 alone is left out."""
-    speaker, text = speaker_and_text(item, {}, shorten=_readable)
+    speaker, text = speaker_and_text(item, {}, shorten=readable)
     return as_paragraph(f"{created_at:%Y-%m-%d %H:%M}, item {seq}", speaker, text or "-")
 
 
@@ -94,7 +94,7 @@ def content_of(item: Item) -> str:
     """The text of a message, or of an output; empty for any other item."""
     for field in ("content", "output"):
         if (content := item.get(field)) is not None:
-            return utf8(_readable(_content(content)))
+            return utf8(readable(_content(content)))
     return ""
 
 
@@ -171,9 +171,9 @@ def speaker_and_text(
     shorten = shorten or _shortened
     kind = str(item.get("type", "message"))
     if "role" in item:
-        return str(item["role"]), _readable(_content(item.get("content")))
+        return str(item["role"]), readable(_content(item.get("content")))
     if kind == "reasoning":
-        return "assistant thought", _readable(_content(item.get("summary")))
+        return "assistant thought", readable(_content(item.get("summary")))
     if kind.endswith("_output"):
         name = names.get(str(item.get("call_id")), kind.removesuffix("_output"))
         return f"{name} returned", shorten(_content(item.get("output")) or "-")
@@ -222,12 +222,13 @@ def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """The text with a placeholder for each piece of base64."""
     return _BASE64.sub(lambda match: f"[base64, {len(match.group()):,} characters]", text)
 
 
 def _shortened(text: str) -> str:
-    return shortened(_readable(text), SHORTENED_CHARS)
+    return shortened(readable(text), SHORTENED_CHARS)
 
 
 def shortened(text: str, characters: int) -> str:
