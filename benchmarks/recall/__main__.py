@@ -24,7 +24,7 @@ from .steps import STEPS
 from .tables import rows, seen_table, steps_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from rich.table import Table
 
@@ -53,7 +53,8 @@ _STEPS_EVERY = 1
 
 async def tables_of(
     conversations: Sequence[Conversation], steps_every: int, costs: Costs
-) -> list[Table]:
+) -> AsyncIterator[Table]:
+    """The tables, each when it is complete: all questions of LoCoMo take a quarter of an hour."""
     whole = joined(conversations) if len(conversations) > 1 else None
     asked = sum(len(one.questions) for one in conversations)
     in_steps = sum(len(one.questions[::steps_every]) for one in conversations)
@@ -67,12 +68,10 @@ async def tables_of(
             await store_conversation(store, one, uri, _DATABASE)
         with progress_bar() as progress:
             tick = partial(progress.advance, progress.add_task("questions", total=total))
-            return [
-                await seen_table(store, conversations, whole, tick),
-                await steps_table(conversations, steps_every, tick),
-                await start_table(store, costs.sizes, tick),
-                await prefix_table(costs.windows, costs.calls, costs.turns, tick),
-            ]
+            yield await seen_table(store, conversations, whole, tick)
+            yield await steps_table(conversations, steps_every, tick)
+            yield await start_table(store, costs.sizes, tick)
+            yield await prefix_table(costs.windows, costs.calls, costs.turns, tick)
 
 
 async def main() -> None:
@@ -98,7 +97,8 @@ async def main() -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_COLUMNS_NEEDED)
-    for table in await tables_of(conversations, _STEPS_EVERY, QUICK if options.quick else FULL):
+    costs = QUICK if options.quick else FULL
+    async for table in tables_of(conversations, _STEPS_EVERY, costs):
         console.print(table)
     if options.quick:
         console.print("A quick run shows that all works; its figures mean nothing.", style="yellow")
