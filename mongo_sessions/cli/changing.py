@@ -72,12 +72,41 @@ def rm(
 
 def import_(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Of an export; - for stdin.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", show_default=False, help="Of an export; - for stdin."),
+    ] = None,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            envvar="MONGO_SESSIONS_FROM",
+            show_default=False,
+            help="Sessions of the Agents SDK: sqlite:FILE, sqlalchemy:URL, redis://HOST, "
+            "mongodb:[DATABASE] of this server, or mongodb://HOST/DATABASE.",
+        ),
+    ] = None,
+    session_ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--session", metavar="ID", show_default=False, help="Of SOURCE. Without: all."
+        ),
+    ] = None,
 ) -> None:
-    """STORE the sessions of an export. A second run adds only what is missing."""
-    from .commands.import_ import import_
+    """STORE the sessions of an export, or of the SDK. A second run adds what is missing."""
+    if (file is None) == (source is None):
+        raise typer.BadParameter("FILE of an export (- for stdin), or --from SOURCE")
+    if file is not None:
+        from .commands.import_ import import_
 
-    start(context, lambda target, output: import_(target, output, file))
+        start(context, lambda target, output: import_(target, output, file))
+    else:
+        from .commands.import_from import import_from
+
+        assert source is not None  # noqa: S101 - for mypy
+        start(context, lambda target, output: import_from(target, output, source, session_ids))
 
 
 COMMANDS = (fold, recount, import_, rm)

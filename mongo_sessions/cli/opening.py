@@ -72,7 +72,7 @@ async def opened(target: Target, output: Output, *, writes: bool = False) -> Asy
     index is told and does not prevent a look: it may be what the look is about.
     """
     store = MongoSessionStore(
-        OwnClients(_uri(target), target.database, "pymongo"),
+        OwnClients(uri_of(target), target.database, "pymongo"),
         collection=target.collection,
         create_indexes=False,
         retry_for=target.seconds,
@@ -96,7 +96,12 @@ async def _check(connections: Connections, output: Output) -> None:
     connections.state.indexes_were_checked = True
 
 
-def _uri(target: Target) -> str:
+def uri_of(target: Target) -> str:
+    """The URI that was given.
+
+    Raises:
+        CommandError: none was given.
+    """
     if not target.uri:
         raise wrong_usage("which server? Set MONGODB_URI, or pass --uri mongodb://host:27017")
     return target.uri

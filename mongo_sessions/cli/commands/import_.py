@@ -22,19 +22,26 @@ if TYPE_CHECKING:
 async def import_(target: Target, output: Output, file: str) -> None:
     """Store the sessions of ``file`` ("-": stdin). A second run adds what is missing."""
 
-    def tell(done: Imported) -> None:
+    def progress(done: Imported) -> None:
         output.progress(f"{done.sessions:,} sessions, {done.items:,} items")
 
     with _lines(file) as lines:
         async with opened(target, output, writes=True) as database:
-            done = await database.store.import_lines(lines, progress=tell)
+            done = await database.store.import_lines(lines, progress=progress)
+    tell(output, done)
+
+
+def tell(output: Output, done: Imported, *, refused: int = 0) -> None:
+    """Print the result."""
     output.end_progress()
     if output.as_json:
-        output.record({"sessions": done.sessions, "items": done.items, "skipped": done.skipped})
+        record = {"sessions": done.sessions, "items": done.items, "skipped": done.skipped}
+        output.record({**record, "refused": refused})
         return
     sessions = f"{done.sessions:,} {plural('session', done.sessions)}"
     text = f"{sessions}, {done.items:,} {plural('item', done.items)} stored"
-    output.line(text + (f", {done.skipped:,} were there already" if done.skipped else ""))
+    text += f", {done.skipped:,} were there already" if done.skipped else ""
+    output.line(text + (f"; {refused:,} refused" if refused else ""))
 
 
 @contextmanager
