@@ -58,6 +58,13 @@ def recount(context: typer.Context, *, prefix: Prefix = "") -> None:
     start(context, lambda target, output: recount(target, output, prefix=prefix))
 
 
+def ensure_indexes(context: typer.Context) -> None:
+    """CREATE the indexes that are missing, of sessions and cards; say which."""
+    from .commands.ensure_indexes import ensure_indexes
+
+    start(context, ensure_indexes)
+
+
 def rm(
     context: typer.Context,
     session_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Sessions.")],
@@ -109,4 +116,4 @@ def import_(
         start(context, lambda target, output: import_from(target, output, source, session_ids))
 
 
-COMMANDS = (fold, recount, import_, rm)
+COMMANDS = (fold, recount, import_, ensure_indexes, rm)

@@ -62,6 +62,13 @@ def without_secrets(text: str, uri: str | None) -> str:
     return text
 
 
+def by_command(text: str) -> str:
+    """The advice of :class:`IndexesMissing`, with the command in the place of the method."""
+    return text.replace(
+        "call `await store.ensure_indexes()`", "run `mongo-sessions ensure-indexes`"
+    )
+
+
 def _code_of(error: Exception) -> int | None:
     if isinstance(error, _REFUSALS):
         return NO
@@ -81,6 +88,8 @@ def _text_of(error: Exception) -> str:
         return f"{text}: the server has too much to do. Ask for less, or raise --timeout"
     if isinstance(error, AutoReconnect):
         return f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
+    if isinstance(error, IndexesMissing):
+        return by_command(text).replace(" (create_indexes=False)", "")
     if isinstance(error, ImportError):
         return f"{text}: is it installed, and is the folder on PYTHONPATH?"
     return text

@@ -11,6 +11,7 @@ from ..own_clients import OwnClients
 from ..policies import ReadOnlyHistory
 from ..session_state import SessionState
 from ..store import MongoSessionStore
+from .failures import by_command
 from .target import no, wrong_usage
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ async def _check(connections: Connections, output: Output) -> None:
     await connection.check_collection()
     missing = await connection.indexes.missing()
     if missing is not None:
-        output.warn(f"warning: {missing}")
+        output.warn(f"warning: {by_command(str(missing))}")
     connections.state.indexes_were_checked = True
 
 

@@ -16,7 +16,7 @@ from mongo_sessions.cli.item_text import item_text
 from mongo_sessions.cli.output import printable
 
 COMMANDS = ["ls", "show", "view", "why", "find", "tail", "summary", "stats", "doctor"]
-COMMANDS += ["export", "fold", "recount", "import", "rm"]
+COMMANDS += ["export", "fold", "recount", "import", "ensure-indexes", "rm"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
