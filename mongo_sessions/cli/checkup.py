@@ -81,8 +81,8 @@ class Checkup:
             ("card rights", lambda: card_rights(connection)),
             ("watch", lambda: change_streams(connection)),
             ("collection", lambda: self._collection(connection)),
-            ("indexes", lambda: indexes(connection)),
-            ("card indexes", lambda: card_indexes(connection)),
+            ("indexes", lambda: indexes(connection, self._target)),
+            ("card indexes", lambda: card_indexes(connection, self._target)),
             ("leftovers", lambda: left_overs(connection, seconds)),
             ("summaries", lambda: failing_folds(connection, self._sessions, seconds)),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..readiness import missing_rights
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..connection import Connection
     from ..log.indexes import Indexes
     from ..log.listing import Listed
+    from .target import Target
 
 _MOST_LEFT_OVERS = 100
 # A clear of a long session may take as long.
@@ -56,22 +58,22 @@ async def change_streams(connection: Connection) -> list[Finding]:
     return [Finding("watch", NOTE, text, "grant it changeStream, or the role readWrite")]
 
 
-async def indexes(connection: Connection) -> list[Finding]:
+async def indexes(connection: Connection, target: Target) -> list[Finding]:
     """Each index that is missing or of no use."""
-    return await _indexes("indexes", connection.indexes)
+    return await _indexes("indexes", connection.indexes, target)
 
 
-async def card_indexes(connection: Connection) -> list[Finding]:
+async def card_indexes(connection: Connection, target: Target) -> list[Finding]:
     """The same of the cards. An older version made none."""
     of_cards = connection.cards.indexes
     if await of_cards.has_collection():
-        return await _indexes("card indexes", of_cards)
+        return await _indexes("card indexes", of_cards, target)
     text = f"there are no cards: {of_cards} does not exist"
     advice = "nothing to do: the first use of a session makes its card"
     return [Finding("card indexes", NOTE, text, advice)]
 
 
-async def _indexes(name: str, of_collection: Indexes) -> list[Finding]:
+async def _indexes(name: str, of_collection: Indexes, target: Target) -> list[Finding]:
     defects = await of_collection.defects()
     if defects is None:
         text = f"the user of the URI may not list the indexes of {of_collection}"
@@ -83,7 +85,7 @@ async def _indexes(name: str, of_collection: Indexes) -> list[Finding]:
             f"index {one.name}",
             PROBLEM,
             f"{one.defect}: {one.consequence}",
-            by_command(str(one.error).partition(f"{one.consequence}. ")[2]),
+            by_command(str(one.error).partition(f"{one.consequence}. ")[2], target),
         )
         for one in defects
     ]
@@ -127,7 +129,7 @@ async def failing_folds(connection: Connection, sessions: int, seconds: float) -
         if failing is not None and failing.attempt.failures >= _FAILURES:
             advice = (
                 "see the log of the workers for the summariser's error; after a repair, "
-                f"`mongo-sessions fold --prefix {listed.session_id}`"
+                f"`mongo-sessions fold --prefix {quote(listed.session_id)}`"
             )
             found.append(Finding("summaries", PROBLEM, str(failing), advice))
     if found:

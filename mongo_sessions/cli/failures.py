@@ -45,7 +45,7 @@ def command_error(error: Exception, target: Target) -> CommandError | None:
     code = _code_of(error)
     if code is None:
         return None
-    text = " ".join(_text_of(error).split())
+    text = " ".join(_text_of(error, target).split())
     return CommandError(without_secrets(text, target.uri), code)
 
 
@@ -62,11 +62,10 @@ def without_secrets(text: str, uri: str | None) -> str:
     return text
 
 
-def by_command(text: str) -> str:
+def by_command(text: str, target: Target) -> str:
     """The advice of :class:`IndexesMissing`, with the command in the place of the method."""
-    return text.replace(
-        "call `await store.ensure_indexes()`", "run `mongo-sessions ensure-indexes`"
-    )
+    command = f"run `mongo-sessions{target.options} ensure-indexes`"
+    return text.replace("call `await store.ensure_indexes()`", command)
 
 
 def _code_of(error: Exception) -> int | None:
@@ -77,19 +76,20 @@ def _code_of(error: Exception) -> int | None:
     return DATABASE if isinstance(error, (PyMongoError, *_DATABASE_ERRORS)) else None
 
 
-def _text_of(error: Exception) -> str:
+def _text_of(error: Exception, target: Target) -> str:
     # PyMongo appends the server's whole answer.
     text = str(error).partition(", full error: ")[0]
     if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
         # The server repeats the command, which may hold words of a search.
         text = text.partition(" to execute command")[0]
-        return f"{text}. The user of the URI lacks a right: see `mongo-sessions doctor`"
+        doctor = f"`mongo-sessions{target.options} doctor`"
+        return f"{text}. The user of the URI lacks a right: see {doctor}"
     if isinstance(error, ExecutionTimeout):
         return f"{text}: the server has too much to do. Ask for less, or raise --timeout"
     if isinstance(error, AutoReconnect):
         return f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
     if isinstance(error, IndexesMissing):
-        return by_command(text).replace(" (create_indexes=False)", "")
+        return by_command(text, target).replace(" (create_indexes=False)", "")
     if isinstance(error, ImportError):
         return f"{text}: is it installed, and is the folder on PYTHONPATH?"
     return text

@@ -11,7 +11,6 @@ from ..own_clients import OwnClients
 from ..policies import ReadOnlyHistory
 from ..session_state import SessionState
 from ..store import MongoSessionStore
-from .failures import by_command
 from .target import no, wrong_usage
 
 if TYPE_CHECKING:
@@ -82,18 +81,19 @@ async def opened(target: Target, output: Output, *, writes: bool = False) -> Asy
     async with store:
         if not writes:
             connections.state.is_read_only = True
-            await _check(connections, output)
+            await _check(connections, target, output)
         yield Opened(target, store, connections)
 
 
 @explaining
-async def _check(connections: Connections, output: Output) -> None:
-    """Refuse a foreign collection; warn of a missing index."""
+async def _check(connections: Connections, target: Target, output: Output) -> None:
+    """Refuse a foreign collection; warn of missing indexes."""
     connection = connections.current()
     await connection.check_collection()
-    missing = await connection.indexes.missing()
-    if missing is not None:
-        output.warn(f"warning: {by_command(str(missing))}")
+    if defects := await connection.indexes.defects():
+        names = ", ".join(one.name for one in defects)
+        doctor = f"`mongo-sessions{target.options} doctor`"
+        output.warn(f"warning: {target} has no index {names}: see {doctor}")
     connections.state.indexes_were_checked = True
 
 

@@ -55,7 +55,7 @@ async def test_what_is_missing_is_created_and_an_expiry_is_set(filled, run):
 async def test_a_command_that_misses_an_index_says_which_command_creates_it(database, run):
     missing = await run("recount")
     assert missing.code == 3
-    assert "run `mongo-sessions ensure-indexes`, or in mongosh: " in missing.err
+    assert f"run `mongo-sessions -d {database.name} ensure-indexes`, or in mongosh: " in missing.err
     assert missing.err.count("\n") == 1
 
 

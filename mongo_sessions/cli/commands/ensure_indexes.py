@@ -38,7 +38,9 @@ async def ensure_indexes(target: Target, output: Output) -> None:
         output.line(f"created: {name}")
     if after:
         remaining = ", ".join(sorted(after))
-        text = f"still of no use: {remaining}. `mongo-sessions doctor` says what to do"
+        text = (
+            f"still of no use: {remaining}. `mongo-sessions{target.options} doctor` says what to do"
+        )
         raise CommandError(text, NO)
     if not (created or output.as_json):
         output.line("nothing to do: all indexes are there")
