@@ -58,25 +58,6 @@ def recount(context: typer.Context, *, prefix: Prefix = "") -> None:
     start(context, lambda target, output: recount(target, output, prefix=prefix))
 
 
-def ensure_indexes(context: typer.Context) -> None:
-    """CREATE the indexes that are missing, of sessions and cards; say which."""
-    from .commands.ensure_indexes import ensure_indexes
-
-    start(context, ensure_indexes)
-
-
-def rm(
-    context: typer.Context,
-    session_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Sessions.")],
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """DELETE sessions. It asks first, and says how much."""
-    from .commands.rm import rm
-
-    start(context, lambda target, output: rm(target, output, session_ids, yes=yes))
-
-
 def import_(
     context: typer.Context,
     file: Annotated[
@@ -103,17 +84,28 @@ def import_(
     ] = None,
 ) -> None:
     """STORE the sessions of an export, or of the SDK. A second run adds what is missing."""
-    if (file is None) == (source is None):
-        raise typer.BadParameter("FILE of an export (- for stdin), or --from SOURCE")
-    if file is not None:
-        from .commands.import_ import import_
+    from .commands.import_ import import_
 
-        start(context, lambda target, output: import_(target, output, file))
-    else:
-        from .commands.import_from import import_from
+    start(context, lambda target, output: import_(target, output, file, source, session_ids))
 
-        assert source is not None  # noqa: S101 - for mypy
-        start(context, lambda target, output: import_from(target, output, source, session_ids))
+
+def ensure_indexes(context: typer.Context) -> None:
+    """CREATE the indexes that are missing, of sessions and cards; say which."""
+    from .commands.ensure_indexes import ensure_indexes
+
+    start(context, ensure_indexes)
+
+
+def rm(
+    context: typer.Context,
+    session_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Sessions.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """DELETE sessions. It asks first, and says how much."""
+    from .commands.rm import rm
+
+    start(context, lambda target, output: rm(target, output, session_ids, yes=yes))
 
 
 COMMANDS = (fold, recount, import_, ensure_indexes, rm)

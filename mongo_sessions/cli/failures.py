@@ -73,7 +73,9 @@ def _code_of(error: Exception) -> int | None:
         return NO
     if isinstance(error, _USAGE_ERRORS):
         return USAGE
-    return DATABASE if isinstance(error, (PyMongoError, *_DATABASE_ERRORS)) else None
+    if isinstance(error, (PyMongoError, *_DATABASE_ERRORS)):
+        return DATABASE
+    return USAGE if isinstance(error, OSError) else None  # of a file, or of a full disk
 
 
 def _text_of(error: Exception, target: Target) -> str:
@@ -83,13 +85,15 @@ def _text_of(error: Exception, target: Target) -> str:
         # The server repeats the command, which may hold words of a search.
         text = text.partition(" to execute command")[0]
         doctor = f"`mongo-sessions{target.options} doctor`"
-        return f"{text}. The user of the URI lacks a right: see {doctor}"
-    if isinstance(error, ExecutionTimeout):
-        return f"{text}: the server has too much to do. Ask for less, or raise --timeout"
-    if isinstance(error, AutoReconnect):
-        return f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
-    if isinstance(error, IndexesMissing):
-        return by_command(text, target).replace(" (create_indexes=False)", "")
-    if isinstance(error, ImportError):
-        return f"{text}: is it installed, and is the folder on PYTHONPATH?"
+        text = f"{text}. The user of the URI lacks a right: see {doctor}"
+    elif isinstance(error, ExecutionTimeout):
+        text = f"{text}: the server has too much to do. Ask for less, or raise --timeout"
+    elif isinstance(error, AutoReconnect):
+        text = f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
+    elif isinstance(error, IndexesMissing):
+        text = by_command(text, target).replace(" (create_indexes=False)", "")
+    elif isinstance(error, ImportError):
+        text = f"{text}: is it installed, and is the folder on PYTHONPATH?"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'output'}: {error.strerror}"
     return text

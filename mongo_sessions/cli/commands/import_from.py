@@ -8,8 +8,7 @@ from ...errors import InvalidItem, ItemTooLarge, SessionExists
 from ...transfer import Imported, import_session
 from ..opening import opened
 from ..sources import open_source, told
-from ..target import NO, CommandError
-from .import_ import tell
+from ..target import no
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,11 +24,14 @@ _REFUSALS = (SessionExists, InvalidItem, ItemTooLarge, ValueError)
 
 async def import_from(
     target: Target, output: Output, text: str, session_ids: Sequence[str] | None
-) -> None:
+) -> tuple[Imported, int]:
     """Copy these sessions, or all, one after the other. A second run adds what is missing.
 
+    Returns:
+        What was imported, and the number of sessions that were refused, each told on stderr.
+
     Raises:
-        CommandError: sessions were refused, or there are none.
+        CommandError: there are no sessions.
     """
     done, refused = Imported(), 0
     async with open_source(text, target) as source, opened(target, output, writes=True) as database:
@@ -46,11 +48,9 @@ async def import_from(
                 elif session_ids:
                     output.warn(f"there is no session {session_id!r} with items in the source")
                     refused += 1
-    tell(output, done, refused=refused)
     if not done.sessions and not refused:
-        raise CommandError("there are no sessions in the source", NO)
-    if refused:
-        raise CommandError("", NO)
+        raise no("there are no sessions in the source")
+    return done, refused
 
 
 async def _copied(
