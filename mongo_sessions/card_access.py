@@ -51,7 +51,7 @@ class CardAccess:
         self._retries = retries
         self._open_log = open_log
         self._collection = state.options.collection
-        self._indexes = Indexes(database, companion_name(self._collection), card_specs())
+        self.indexes = Indexes(database, companion_name(self._collection), card_specs())
         self._cards: Cards | None = None
         self._check = SingleFlight(self._check_indexes)
         self.touches = Touches(self._write)
@@ -177,5 +177,5 @@ class CardAccess:
 
     async def _ensure(self, *, create: bool) -> None:
         # To build an index of a large collection takes long.
-        await self._retries.run_long(lambda: self._indexes.ensure(create=create))
+        await self._retries.run_long(lambda: self.indexes.ensure(create=create))
         self._state.card_indexes_were_checked = True

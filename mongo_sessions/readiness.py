@@ -13,7 +13,7 @@ from .errors import ForeignCollection, IndexesMissing, ServerUnavailable
 from .log.server import Explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .connection import Connection
     from .log.drivers import AnyDriver
@@ -64,9 +64,12 @@ async def readiness(connection: Connection, options: Options, seconds: float) ->
         return StoreCheck(ok=False, reason=f"no answer within {seconds:g} s")
 
 
-async def missing_rights(database: AnyDriver, indexes: Indexes) -> list[str]:
-    """The rights in the collection that a store needs, and this user lacks."""
-    return (await _Rights.of(database)).missing(indexes)
+async def missing_rights(
+    database: AnyDriver, indexes: Indexes, actions: Sequence[str] = _NEEDED_RIGHTS
+) -> list[str]:
+    """Which of these rights in the collection the user lacks; by default those a store needs."""
+    rights = await _Rights.of(database)
+    return [action for action in actions if not rights.allow(action, indexes)]
 
 
 async def _look(database: AnyDriver, indexes: Indexes, *, create_indexes: bool) -> StoreCheck:

@@ -58,6 +58,44 @@ def recount(context: typer.Context, *, prefix: Prefix = "") -> None:
     start(context, lambda target, output: recount(target, output, prefix=prefix))
 
 
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", show_default=False, help="Of an export; - for stdin."),
+    ] = None,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            envvar="MONGO_SESSIONS_FROM",
+            show_default=False,
+            help="Sessions of the Agents SDK: sqlite:FILE, sqlalchemy:URL, redis://HOST, "
+            "mongodb:[DATABASE] of this server, or mongodb://HOST/DATABASE.",
+        ),
+    ] = None,
+    session_ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--session", metavar="ID", show_default=False, help="Of SOURCE. Without: all."
+        ),
+    ] = None,
+) -> None:
+    """STORE the sessions of an export, or of the SDK. A second run adds what is missing."""
+    from .commands.import_ import import_
+
+    start(context, lambda target, output: import_(target, output, file, source, session_ids))
+
+
+def ensure_indexes(context: typer.Context) -> None:
+    """CREATE the indexes that are missing, of sessions and cards; say which."""
+    from .commands.ensure_indexes import ensure_indexes
+
+    start(context, ensure_indexes)
+
+
 def rm(
     context: typer.Context,
     session_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Sessions.")],
@@ -70,14 +108,4 @@ def rm(
     start(context, lambda target, output: rm(target, output, session_ids, yes=yes))
 
 
-def import_(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Of an export; - for stdin.")],
-) -> None:
-    """STORE the sessions of an export. A second run adds only what is missing."""
-    from .commands.import_ import import_
-
-    start(context, lambda target, output: import_(target, output, file))
-
-
-COMMANDS = (fold, recount, import_, rm)
+COMMANDS = (fold, recount, import_, ensure_indexes, rm)

@@ -14,7 +14,15 @@ from ..log.retries import UNAUTHORIZED
 from ..log.server import explaining
 from ..options import Options
 from ..own_clients import OwnClients
-from .collection_checks import failing_folds, indexes, left_overs, rights
+from .collection_checks import (
+    card_indexes,
+    card_rights,
+    change_streams,
+    failing_folds,
+    indexes,
+    left_overs,
+    rights,
+)
 from .failures import command_error, without_secrets
 from .findings import NOTE, OK, PROBLEM, UNCHECKED, Finding
 from .target import DATABASE, wrong_usage
@@ -70,8 +78,11 @@ class Checkup:
             ("settings", lambda: self._settings(connection)),
             ("clock", lambda: self._clock(connection)),
             ("rights", lambda: rights(connection)),
+            ("card rights", lambda: card_rights(connection)),
+            ("watch", lambda: change_streams(connection)),
             ("collection", lambda: self._collection(connection)),
-            ("indexes", lambda: indexes(connection)),
+            ("indexes", lambda: indexes(connection, self._target)),
+            ("card indexes", lambda: card_indexes(connection, self._target)),
             ("leftovers", lambda: left_overs(connection, seconds)),
             ("summaries", lambda: failing_folds(connection, self._sessions, seconds)),
         ]

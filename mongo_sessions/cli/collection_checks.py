@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..readiness import missing_rights
 from .failing_folds import failing_fold
-from .findings import OK, PROBLEM, UNCHECKED, Finding
+from .failures import by_command
+from .findings import NOTE, OK, PROBLEM, UNCHECKED, Finding
 
 if TYPE_CHECKING:
     from ..connection import Connection
+    from ..log.indexes import Indexes
     from ..log.listing import Listed
+    from .target import Target
 
 _MOST_LEFT_OVERS = 100
 # A clear of a long session may take as long.
@@ -23,31 +27,65 @@ _PAGE = 1_000
 
 async def rights(connection: Connection) -> list[Finding]:
     """The rights that an application needs, of the user of the URI."""
-    lacking = await missing_rights(connection.database, connection.indexes)
+    return await _rights("rights", connection, connection.indexes)
+
+
+async def card_rights(connection: Connection) -> list[Finding]:
+    """The same for the cards: without them, a store has no owners, titles and lists by activity."""
+    return await _rights("card rights", connection, connection.cards.indexes)
+
+
+async def _rights(name: str, connection: Connection, indexes: Indexes) -> list[Finding]:
+    lacking = await missing_rights(connection.database, indexes)
     if not lacking:
-        return [Finding("rights", OK, "find, insert, update, remove")]
-    text = f"the user of the URI lacks in {connection.indexes}: {', '.join(lacking)}"
+        return [Finding(name, OK, "find, insert, update, remove")]
+    text = f"the user of the URI lacks in {indexes}: {', '.join(lacking)}"
     advice = (
         f"for an application: db.grantRolesToUser(user, [{{role: 'readWrite', "
-        f"db: '{connection.indexes.namespace[0]}'}}]); to look, find is enough"
+        f"db: '{indexes.namespace[0]}'}}]); to look, find is enough"
     )
-    return [Finding("rights", PROBLEM, text, advice)]
+    return [Finding(name, PROBLEM, text, advice)]
 
 
-async def indexes(connection: Connection) -> list[Finding]:
+async def change_streams(connection: Connection) -> list[Finding]:
+    """Whether a watch can use a change stream. Without one it reads again and again."""
+    if not (await connection.log()).following.has_streams:
+        return []  # of the server, which another check tells
+    if not await missing_rights(connection.database, connection.indexes, ("changeStream",)):
+        return [Finding("watch", OK, "by a change stream")]
+    text = f"the user of the URI lacks changeStream in {connection.indexes}: each session.watch() "
+    text += "reads once a second instead"
+    return [Finding("watch", NOTE, text, "grant it changeStream, or the role readWrite")]
+
+
+async def indexes(connection: Connection, target: Target) -> list[Finding]:
     """Each index that is missing or of no use."""
-    defects = await connection.indexes.defects()
+    return await _indexes("indexes", connection.indexes, target)
+
+
+async def card_indexes(connection: Connection, target: Target) -> list[Finding]:
+    """The same of the cards. An older version made none."""
+    of_cards = connection.cards.indexes
+    if await of_cards.has_collection():
+        return await _indexes("card indexes", of_cards, target)
+    text = f"there are no cards: {of_cards} does not exist"
+    advice = "nothing to do: the first use of a session makes its card"
+    return [Finding("card indexes", NOTE, text, advice)]
+
+
+async def _indexes(name: str, of_collection: Indexes, target: Target) -> list[Finding]:
+    defects = await of_collection.defects()
     if defects is None:
-        text = "the user of the URI may not list the indexes"
-        return [Finding("indexes", UNCHECKED, text, "grant it listIndexes, or the role read")]
+        text = f"the user of the URI may not list the indexes of {of_collection}"
+        return [Finding(name, UNCHECKED, text, "grant it listIndexes, or the role read")]
     if not defects:
-        return [Finding("indexes", OK, "all are there")]
+        return [Finding(name, OK, "all are there")]
     return [
         Finding(
             f"index {one.name}",
             PROBLEM,
             f"{one.defect}: {one.consequence}",
-            str(one.error).partition(f"{one.consequence}. ")[2],
+            by_command(str(one.error).partition(f"{one.consequence}. ")[2], target),
         )
         for one in defects
     ]
@@ -91,7 +129,7 @@ async def failing_folds(connection: Connection, sessions: int, seconds: float) -
         if failing is not None and failing.attempt.failures >= _FAILURES:
             advice = (
                 "see the log of the workers for the summariser's error; after a repair, "
-                f"`mongo-sessions fold --prefix {listed.session_id}`"
+                f"`mongo-sessions fold --prefix {quote(listed.session_id)}`"
             )
             found.append(Finding("summaries", PROBLEM, str(failing), advice))
     if found:

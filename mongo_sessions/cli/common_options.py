@@ -20,7 +20,10 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         if argument == "--":
             rest += [argument, *remaining]
         elif argument in _WITH_VALUE:
-            common += [argument, *(value for value in [next(remaining, None)] if value is not None)]
+            value = next(remaining, None)
+            if value is None:  # the last argument: a command behind it would be its value
+                return [*common, argument]
+            common += [argument, value]
         elif argument in _FLAGS or argument.partition("=")[0] in _WITH_VALUE[:4]:
             common.append(argument)
         else:

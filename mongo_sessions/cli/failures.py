@@ -45,7 +45,7 @@ def command_error(error: Exception, target: Target) -> CommandError | None:
     code = _code_of(error)
     if code is None:
         return None
-    text = " ".join(_text_of(error).split())
+    text = " ".join(_text_of(error, target).split())
     return CommandError(without_secrets(text, target.uri), code)
 
 
@@ -62,25 +62,38 @@ def without_secrets(text: str, uri: str | None) -> str:
     return text
 
 
+def by_command(text: str, target: Target) -> str:
+    """The advice of :class:`IndexesMissing`, with the command in the place of the method."""
+    command = f"run `mongo-sessions{target.options} ensure-indexes`"
+    return text.replace("call `await store.ensure_indexes()`", command)
+
+
 def _code_of(error: Exception) -> int | None:
     if isinstance(error, _REFUSALS):
         return NO
     if isinstance(error, _USAGE_ERRORS):
         return USAGE
-    return DATABASE if isinstance(error, (PyMongoError, *_DATABASE_ERRORS)) else None
+    if isinstance(error, (PyMongoError, *_DATABASE_ERRORS)):
+        return DATABASE
+    return USAGE if isinstance(error, OSError) else None  # of a file, or of a full disk
 
 
-def _text_of(error: Exception) -> str:
+def _text_of(error: Exception, target: Target) -> str:
     # PyMongo appends the server's whole answer.
     text = str(error).partition(", full error: ")[0]
     if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
         # The server repeats the command, which may hold words of a search.
         text = text.partition(" to execute command")[0]
-        return f"{text}. The user of the URI lacks a right: see `mongo-sessions doctor`"
-    if isinstance(error, ExecutionTimeout):
-        return f"{text}: the server has too much to do. Ask for less, or raise --timeout"
-    if isinstance(error, AutoReconnect):
-        return f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
-    if isinstance(error, ImportError):
-        return f"{text}: is it installed, and is the folder on PYTHONPATH?"
+        doctor = f"`mongo-sessions{target.options} doctor`"
+        text = f"{text}. The user of the URI lacks a right: see {doctor}"
+    elif isinstance(error, ExecutionTimeout):
+        text = f"{text}: the server has too much to do. Ask for less, or raise --timeout"
+    elif isinstance(error, AutoReconnect):
+        text = f"the connection was lost: {re.sub(r' [(]configured timeouts.*', '', text)}"
+    elif isinstance(error, IndexesMissing):
+        text = by_command(text, target).replace(" (create_indexes=False)", "")
+    elif isinstance(error, ImportError):
+        text = f"{text}: is it installed, and is the folder on PYTHONPATH?"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'output'}: {error.strerror}"
     return text

@@ -72,7 +72,7 @@ async def opened(target: Target, output: Output, *, writes: bool = False) -> Asy
     index is told and does not prevent a look: it may be what the look is about.
     """
     store = MongoSessionStore(
-        OwnClients(_uri(target), target.database, "pymongo"),
+        OwnClients(uri_of(target), target.database, "pymongo"),
         collection=target.collection,
         create_indexes=False,
         retry_for=target.seconds,
@@ -81,22 +81,28 @@ async def opened(target: Target, output: Output, *, writes: bool = False) -> Asy
     async with store:
         if not writes:
             connections.state.is_read_only = True
-            await _check(connections, output)
+            await _check(connections, target, output)
         yield Opened(target, store, connections)
 
 
 @explaining
-async def _check(connections: Connections, output: Output) -> None:
-    """Refuse a foreign collection; warn of a missing index."""
+async def _check(connections: Connections, target: Target, output: Output) -> None:
+    """Refuse a foreign collection; warn of missing indexes."""
     connection = connections.current()
     await connection.check_collection()
-    missing = await connection.indexes.missing()
-    if missing is not None:
-        output.warn(f"warning: {missing}")
+    if defects := await connection.indexes.defects():
+        names = ", ".join(one.name for one in defects)
+        doctor = f"`mongo-sessions{target.options} doctor`"
+        output.warn(f"warning: {target} has no index {names}: see {doctor}")
     connections.state.indexes_were_checked = True
 
 
-def _uri(target: Target) -> str:
+def uri_of(target: Target) -> str:
+    """The URI that was given.
+
+    Raises:
+        CommandError: none was given.
+    """
     if not target.uri:
         raise wrong_usage("which server? Set MONGODB_URI, or pass --uri mongodb://host:27017")
     return target.uri

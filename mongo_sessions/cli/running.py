@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .output import Output
-from .target import INTERRUPTED
+from .target import INTERRUPTED, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,19 +40,25 @@ def _code_of(
         output.end_progress()
         output.complain("stopped")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of the pipe has ended, as `head` does. Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of the pipe has ended, as `head` does
+        _discard_stdout()
         return 0
     except Exception as error:
         told = command_error(error, target)
         if told is None:
             raise
         output.end_progress()
+        if isinstance(error, OSError) and told.code == USAGE and error.filename is None:
+            _discard_stdout()
         if str(told):
             output.complain(str(told))
         return told.code
     return 0
+
+
+def _discard_stdout() -> None:
+    """Nothing more can be written there: Python would complain at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _finished(

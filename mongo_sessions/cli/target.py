@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from shlex import quote
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,12 @@ class Target:
     seconds: float = 15.0
     """For which an operation is retried while no server answers."""
     as_json: bool = False
+
+    @property
+    def options(self) -> str:
+        """The options that name the collection, for a command to copy; empty for the defaults."""
+        given = [("-d", self.database, Target.database), ("-c", self.collection, Target.collection)]
+        return "".join(f" {name} {quote(value)}" for name, value, usual in given if value != usual)
 
     def __str__(self) -> str:
         return f"{self.database}.{self.collection}"

@@ -49,7 +49,7 @@ class IndexSpec:
         )
 
     def defect(self, existing: Existing) -> str:
-        """Why no index is equivalent: it is missing, hidden, not unique, or different."""
+        """Why no index is equivalent, in a few words: see :class:`IndexDefect`."""
         of_key = [index for index in existing.values() if self._has_key_of(index)]
         partial = self.options.get("partialFilterExpression")
         same = [one for one in of_key if one.get("partialFilterExpression") == partial]
@@ -57,6 +57,8 @@ class IndexSpec:
             return "hidden"
         if self.options.get("unique") and any(not index.get("unique") for index in same):
             return "not unique"
+        if self.coll_mod is not None and same:
+            return "without its expiry"
         return "different" if same or self.name in existing else "missing"
 
     @property

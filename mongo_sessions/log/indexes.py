@@ -32,7 +32,8 @@ class IndexDefect(NamedTuple):
 
     name: str
     defect: str
-    """``"missing"``, ``"hidden"``, ``"not unique"``, or ``"different"``."""
+    """``"missing"``, ``"hidden"``, ``"not unique"``, ``"without its expiry"`` (it has none, or
+    another one), or ``"different"``."""
     consequence: str
     error: IndexesMissing
     """Has the command that creates the index."""
@@ -93,6 +94,10 @@ class Indexes:
                 to_drop = spec.with_its_name(existing)
                 return self._error(spec, existing, "as a check has found", to_drop)
         return None
+
+    async def has_collection(self) -> bool:
+        """Whether the collection exists, as far as this user may see: its first index is there."""
+        return await self._existing() != {}
 
     async def defects(self) -> list[IndexDefect] | None:
         """What is wrong with the indexes; None if this user may not list them."""

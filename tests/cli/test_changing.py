@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import signal
 import sys
 
@@ -117,3 +118,24 @@ async def test_ctrl_c_ends_a_tail_with_130(filled, replica_set):
     _, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert err.decode() == "mongo-sessions: stopped\n"
+
+
+async def test_ctrl_c_ends_the_question_of_rm_and_deletes_nothing(filled, replica_set, run):
+    """In a process of its own, whose standard input is a terminal."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "mongo_sessions", "-d", filled.name, "rm", "user-1:long"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, "MONGODB_URI": replica_set},
+        stdin=its,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await process.stderr.readuntil(b"[y/N]:")
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    os.close(ours)
+    os.close(its)
+    assert process.returncode == 130
+    assert err.decode().endswith("mongo-sessions: stopped\n")
+    assert (await run("show", "user-1:long")).code == 0

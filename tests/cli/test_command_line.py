@@ -16,7 +16,7 @@ from mongo_sessions.cli.item_text import item_text
 from mongo_sessions.cli.output import printable
 
 COMMANDS = ["ls", "show", "view", "why", "find", "tail", "summary", "stats", "doctor"]
-COMMANDS += ["export", "fold", "recount", "import", "rm"]
+COMMANDS += ["export", "fold", "recount", "import", "ensure-indexes", "rm"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -54,7 +54,7 @@ def test_common_options_may_stand_behind_the_command():
     given = ["ls", "--json", "--prefix", "a", "--uri=mongodb://h", "-d", "db", "--", "--json"]
     common = ["--json", "--uri=mongodb://h", "-d", "db"]
     assert hoisted(given) == [*common, "ls", "--prefix", "a", "--", "--json"]
-    assert hoisted(["ls", "--uri"]) == ["--uri", "ls"]
+    assert hoisted(["ls", "--json", "--uri"]) == ["--json", "--uri"]
 
 
 async def test_options_behind_the_command_are_used(filled, run):
@@ -81,6 +81,46 @@ async def test_an_error_is_one_line_and_an_exit_code(filled, run, arguments, cod
     assert failed.err.startswith("mongo-sessions: ")
     assert message in failed.err
     assert failed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ls", "--limit", "0"), "'--limit' / '-n': Input should be greater than or equal to 1."),
+        (("ls", "--limi", "3"), "No such option: --limi (Possible options: --limit)."),
+        (("ls", "--by", "size"), "'--by': 'size' is not one of 'activity', 'id'."),
+        (("ls", "extra"), "unexpected extra argument(s) (extra)."),
+        (("ls", "--uri"), "Option '--uri' requires an argument."),
+        (("--timeout", "soon", "ls"), "'--timeout': Input should be a valid number"),
+        (("shw", "a"), "No such command 'shw'. Did you mean 'show'?"),
+        (("show",), "Missing argument 'ID'."),
+        (("show", "a", "--from", "0"), "'--from': Input should be greater than or equal to 1."),
+        (("find", "a"), "Missing argument 'WORDS…'."),
+        (("--json",), "Missing command."),
+        (("l\x1b[31ms",), "No such command 'l\\x1b[31ms'."),
+        (("import",), "give FILE, an export (- is stdin), or --from SOURCE"),
+        (("import", "a", "--from", "sqlite:b"), "give FILE, an export (- is stdin), or --from"),
+        (("import", "a", "--session", "b"), "--session goes with --from"),
+        (("export", "-o", "/no/such/folder/a"), "/no/such/folder/.a.part: No such file"),
+    ],
+)
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_wrong_usage_is_one_line_that_says_where_help_is(
+    filled, run, arguments, message, terminal
+):
+    failed = await run(*arguments, terminal=terminal)
+    assert (failed.code, failed.out) == (2, "")
+    assert failed.err.startswith("mongo-sessions: ")
+    assert message in failed.err
+    assert failed.err.count("\n") == 1
+    if message.endswith((".", "?")):
+        assert " See `mongo-sessions " in failed.err
+        assert failed.err.endswith("--help`\n")
+
+
+def test_without_a_command_there_is_help(capsys):
+    assert main([]) == 2
+    assert "Usage: mongo-sessions" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -143,8 +183,11 @@ def test_line_ends_and_tabs_are_printable():
     assert printable("a\n\tb\x00é\x9b") == "a\n\tb\\x00é\\x9b"
 
 
-async def test_a_reader_that_ends_early_is_no_error(filled, replica_set):
-    command = f"{sys.executable} -m mongo_sessions -d {filled.name} show user-1:long | head -1"
+@pytest.mark.parametrize(
+    "command", ["show user-1:long", "export", "ls --json", "stats", "doctor", "--help"]
+)
+async def test_a_reader_that_ends_early_is_no_error(filled, replica_set, command):
+    command = f"{sys.executable} -m mongo_sessions -d {filled.name} {command} | head -1"
     environment = {"MONGODB_URI": replica_set, "PATH": "/usr/bin:/bin"}
     ran = await asyncio.to_thread(
         subprocess.run,
@@ -154,3 +197,16 @@ async def test_a_reader_that_ends_early_is_no_error(filled, replica_set):
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+async def test_a_full_disk_is_told_in_one_line(filled, replica_set):
+    command = f"{sys.executable} -m mongo_sessions -d {filled.name} export >/dev/full"
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        ["/bin/bash", "-c", command],
+        env={"MONGODB_URI": replica_set, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=False,
+    )
+    told = b"mongo-sessions: output: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (2, told)

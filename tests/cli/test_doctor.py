@@ -16,6 +16,7 @@ from tests.support.scribes import BadScribe, turns
 __all__ = ["guarded", "owned", "seen_by"]
 
 ITEMS = "session_items"
+CARDS = "session_items_cards"
 
 
 @pytest.fixture
@@ -26,9 +27,10 @@ def driver() -> str:
 
 @pytest.fixture
 def problems(run):
-    async def problems(**options) -> dict[str, tuple[str, str]]:
+    async def problems(database: str = "", **options) -> dict[str, tuple[str, str]]:
         """What was found and what to do, by the name of the check."""
-        examined = await run("doctor", "--json", **options)
+        named = ("--database", database) if database else ()
+        examined = await run(*named, "doctor", "--json", **options)
         report = json.loads(examined.out)
         found = {
             one["check"]: (one["found"], one["advice"])
@@ -53,7 +55,7 @@ async def test_a_missing_index(filled, problems):
     assert found.keys() == {"index session_seq", "index session_summary"}
     text, advice = found["index session_seq"]
     assert text == "missing: concurrent writes get lost"
-    assert "ensure_indexes()" in advice
+    assert f"mongo-sessions -d {filled.name} ensure-indexes" in advice
     assert ".createIndex(" in advice
 
 
@@ -70,6 +72,30 @@ async def test_a_hidden_index(filled, problems):
     text, advice = (await problems())["index session_seq"]
     assert text.startswith("hidden: ")
     assert advice
+
+
+async def test_indexes_of_the_cards_that_are_missing_hidden_or_without_their_expiry(
+    filled, problems, run
+):
+    await filled[CARDS].drop_index("active")
+    await filled.command("collMod", CARDS, index={"name": "owner_active", "hidden": True})
+    await filled[CARDS].drop_index("deleted_at_1h")
+    await filled[CARDS].create_index("deleted_at", name="deleted_at_1h")
+    found = await problems()
+    assert {check: text.partition(":")[0] for check, (text, _) in found.items()} == {
+        "index active": "missing",
+        "index owner_active": "hidden",
+        "index deleted_at_1h": "without its expiry",
+    }
+    assert " ensure-indexes`" in found["index active"][1]
+    assert "collMod" in found["index deleted_at_1h"][1]
+    assert CARDS in found["index active"][1]
+
+
+async def test_a_collection_without_cards_is_of_an_older_version(filled, problems, run):
+    await filled[CARDS].drop()
+    assert await problems() == {}
+    assert "note\tcard indexes\tthere are no cards: " in (await run("doctor")).out
 
 
 async def test_a_foreign_collection(database, problems):
@@ -142,6 +168,35 @@ async def test_a_missing_right(database, problems, guarded, owned):
     text, advice = found["rights"]
     assert text.endswith(": insert, update, remove")
     assert "readWrite" in advice
+
+
+async def test_missing_rights_in_the_cards(problems, guarded, owned, run):
+    await MongoSessionStore(owned).ensure_indexes()
+    whose = uri_of("without_cards", guarded)
+    found = await problems(uri=whose, database=owned.name)
+    text, advice = found["card rights"]
+    assert f"{owned.name}.{CARDS}: find, insert, update, remove" in text
+    assert "readWrite" in advice
+    examined = await run("--database", owned.name, "doctor", uri=whose)
+    assert "not checked\tcard indexes\tthe user of the URI may not list" in examined.out
+
+
+@pytest.mark.parametrize(("user", "status"), [("writer", "note"), ("readwriter", "ok")])
+async def test_without_the_right_to_change_streams_a_watch_polls(guarded, owned, run, user, status):
+    await MongoSessionStore(owned).ensure_indexes()
+    examined = await run("--database", owned.name, "doctor", "--json", uri=uri_of(user, guarded))
+    checks = {one["check"]: one for one in json.loads(examined.out)["checks"]}
+    assert checks["watch"]["status"] == status
+    assert ("changeStream" in checks["watch"]["found"]) == (status == "note")
+    assert bool(checks["watch"]["advice"]) == (status == "note")
+    assert examined.code == 0
+
+
+async def test_a_name_with_control_characters_controls_no_terminal(database, run):
+    name = "session\x1b[31m_items"
+    await database[name].insert_one({"name": "Ann"})
+    examined = await run("doctor", "--collection", name, terminal=True)
+    assert "session\\x1b[31m_items" in examined.out.replace("\n", "").replace(" ", "")
 
 
 async def test_no_server(database, run):

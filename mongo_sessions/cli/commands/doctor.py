@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..checkup import Checkup
 from ..findings import PROBLEM, Finding
+from ..output import printable
 from ..target import NO, CommandError
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def _print(output: Output, findings: Sequence[Finding]) -> None:
 
     table = Table.grid(padding=(0, 2, 0, 0))
     for one in findings:
-        text = Text(one.found)
+        text = Text(printable(one.found))
         if one.advice:
-            text.append(f"\n→ {one.advice}", "italic")
+            text.append(f"\n→ {printable(one.advice)}", "italic")
         table.add_row(Text(one.status, _STYLES[one.status]), Text(one.check, "bold"), text)
     output.render(table)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
+from ...explanations.rows import plural
 from ..opening import opened
 from ..target import NO, CommandError, no, wrong_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..opening import Opened
     from ..output import Output
@@ -41,9 +45,24 @@ def _ask(output: Output, target: Target, found: dict[str, tuple[int, int] | None
     rows = [(session_id, *size) for session_id, size in found.items() if size is not None]
     output.table(("session", "items", "tokens"), rows, right=("items", "tokens"))
     items = sum(row[1] for row in rows)
-    question = f"Delete {len(rows):,} sessions with {items:,} items from {target} for ever?"
-    if not typer.confirm(question, err=True):
+    what = f"{len(rows):,} {plural('session', len(rows))} with {items:,} {plural('item', items)}"
+    with _interruptible():
+        is_sure = typer.confirm(f"Delete {what} from {target} for ever?", err=True)
+    if not is_sure:
         raise CommandError("nothing was deleted", NO)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question. The event loop's handler would wait for the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a signal goes to the main thread
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def _size(database: Opened, session_id: str) -> tuple[int, int] | None:
