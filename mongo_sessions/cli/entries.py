@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .item_text import item_text
+from .item_text import ItemText, item_text
 from .output import printable
 from .times import date, iso
 
@@ -19,16 +19,20 @@ def print_entry(output: Output, entry: Entry, *, full: bool = False) -> None:
     marks = ", pinned" if entry.is_pinned else ""
     head = f"{entry.seq:>6,}  {date(entry.created_at)}  "
     tokens = f"  ({entry.tokens:,} tokens{marks})" if entry.tokens or marks else ""
-    text = "\n".join(f"        {line}" for line in told.text.splitlines() or [""])
+    print_item(output, head, told, tokens)
+
+
+def print_item(output: Output, head: str, told: ItemText, tail: str) -> None:
+    """Head, speaker and tail on one line, the text indented below it."""
     if not output.is_terminal:
-        output.line(f"{head}{told.speaker}{tokens}")
-        output.line(text)
+        output.line(f"{head}{told.speaker}{tail}")
+        output.line("\n".join(f"        {line}" for line in told.text.splitlines() or [""]))
         return
     from rich.padding import Padding  # noqa: PLC0415 - a pipe needs no rich
     from rich.text import Text  # noqa: PLC0415
 
     speaker = (printable(told.speaker), told.style or "bold")
-    output.render(Text.assemble((head, "dim"), speaker, (tokens, "dim")))
+    output.render(Text.assemble((head, "dim"), speaker, (tail, "dim")))
     output.render(Padding(Text(printable(told.text), told.style.replace("bold", "")), (0, 0, 0, 8)))
 
 

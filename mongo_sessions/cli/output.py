@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _PROGRESS_SECONDS = 0.1
+_LEAST_SHARE = 8
 
 # Control characters but for line ends and tabs, marks that change the direction of writing, and
 # lone surrogates, which no encoding has.
@@ -58,24 +59,38 @@ class Output:
             self._write(printable(str(renderable)))
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        right: Sequence[str] = (),
+        cut: Sequence[str] = (),
     ) -> None:
-        """A table; in a pipe one row a line, its columns separated by tabs, below their names."""
+        """A table; in a pipe one row a line, its columns separated by tabs, below their names.
+
+        In a terminal that is too narrow, the columns of ``cut`` are cut, and the others folded.
+        """
         if not self.is_terminal:
             for row in (columns, *rows):
-                self._write("\t".join(" ".join(printable(_plain(cell)).split()) for cell in row))
+                self._write("\t".join(_on_a_line(_plain(cell)) for cell in row))
             return
-        from rich.table import Table  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415 - a pipe needs no rich
         from rich.text import Text  # noqa: PLC0415
 
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        cells = [[_on_a_line(_shown(cell)) for cell in row] for row in rows]
+        widths = cut_widths(columns, cells, cut, self.console.width)
         for column in columns:
             is_right = column in right
             table.add_column(
-                column, justify="right" if is_right else "left", no_wrap=is_right, overflow="fold"
+                column,
+                justify="right" if is_right else "left",
+                no_wrap=is_right or column in cut,
+                overflow="ellipsis" if column in cut else "fold",
+                max_width=widths.get(column),
             )
-        for row in rows:
-            table.add_row(*(Text(printable(_shown(cell))) for cell in row))
+        for row in cells:
+            table.add_row(*map(Text, row))
         self.console.print(table)
 
     def flush(self) -> None:
@@ -125,6 +140,29 @@ class Output:
             sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         if self.is_terminal:
             sys.stdout.flush()
+
+
+def cut_widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], cut: Sequence[str], width: int
+) -> dict[str, int]:
+    """The widths of the columns to cut, in cells: what the others leave, at least an eighth."""
+    from rich.cells import cell_len  # noqa: PLC0415 - a pipe needs no rich
+
+    needed = {
+        column: max(map(cell_len, (column, *(row[index] for row in rows))))
+        for index, column in enumerate(columns)
+    }
+    free = width - 2 * (len(columns) - 1) - sum(needed[one] for one in columns if one not in cut)
+    widths: dict[str, int] = {}
+    for number, column in enumerate(sorted(cut, key=needed.__getitem__)):
+        share = max(width // _LEAST_SHARE, free // (len(cut) - number))
+        widths[column] = min(needed[column], share)
+        free -= widths[column]
+    return widths
+
+
+def _on_a_line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def printable(text: str) -> str:

@@ -63,6 +63,9 @@ async def filled_advanced(path: str) -> str:
     for session_id, items in SESSIONS.items():
         session = AdvancedSQLiteSession(session_id=session_id, db_path=path, create_tables=True)
         await session.add_items(items)
+        if session_id == "a":  # the branch "main" is imported
+            await session.create_branch_from_turn(1)
+            await session.add_items([{"role": "user", "content": "in another branch"}])
         session.close()
     return f"sqlite:{path}"
 

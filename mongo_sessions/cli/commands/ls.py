@@ -88,7 +88,7 @@ async def ls(target: Target, output: Output, page: Page) -> None:
         return
     columns = ("session", "owner", "title", "items", "tokens", "newest item")
     cells = [(r.session_id, r.owner, r.title, r.items, r.tokens, date(r.newest_at)) for r in rows]
-    output.table(columns, cells, right=("items", "tokens"))
+    output.table(columns, cells, right=("items", "tokens"), cut=("owner", "title"))
     if len(rows) == page.limit:
         output.warn(f"there may be more: --after {rows[-1].cursor}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...policies import Added, Changed, View, view_of
 from ...policies.view import entry_of
+from ..entries import print_item
 from ..item_text import item_text
 from ..opening import opened
 from ..policy_specs import policy_of
@@ -86,6 +87,4 @@ def _print(output: Output, part: Part, tokens: int, *, full: bool) -> None:
     told = item_text(part.item, full=full)
     number = "     +" if seq is None else f"{seq:>6,}"
     note = "" if shown == "as stored" else f", {shown}"
-    output.line(f"{number}  {told.speaker}  ({tokens:,} tokens{note})", told.style or "bold")
-    for line in told.text.splitlines():
-        output.line(f"        {line}")
+    print_item(output, f"{number}  ", told, f"  ({tokens:,} tokens{note})")
