@@ -38,6 +38,12 @@ class Opened:
     def connection(self) -> Connection:
         return self.connections.current()
 
+    @explaining
+    async def create_indexes_if_new(self) -> None:
+        """Create the indexes of a collection that does not exist yet: it has nothing to index."""
+        if not await self.connection.indexes.has_collection():
+            await self.store.ensure_indexes()
+
     async def log(self) -> Log:
         return await self.connection.log()
 

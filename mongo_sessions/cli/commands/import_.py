@@ -50,6 +50,7 @@ async def _import_file(target: Target, output: Output, file: str) -> Imported:
 
     with _lines(file) as lines:
         async with opened(target, output, writes=True) as database:
+            await database.create_indexes_if_new()
             return await database.store.import_lines(lines, progress=progress)
 
 

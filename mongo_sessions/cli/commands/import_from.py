@@ -35,6 +35,7 @@ async def import_from(
     """
     done, refused = Imported(), 0
     async with open_source(text, target) as source, opened(target, output, writes=True) as database:
+        await database.create_indexes_if_new()
         with told(source, text):
             async for session_id in _ids(source, session_ids):
                 try:
