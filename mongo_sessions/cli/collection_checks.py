@@ -128,8 +128,9 @@ async def failing_folds(connection: Connection, sessions: int, seconds: float) -
         failing = await failing_fold(connection.diagnosis, listed.session_id)
         if failing is not None and failing.attempt.failures >= _FAILURES:
             advice = (
-                "see the log of the workers for the summariser's error; after a repair, "
-                f"`mongo-sessions fold --prefix {quote(listed.session_id)}`"
+                "the log of the workers has the summariser's whole error; after a repair, they try "
+                f"again by themselves, or `fold --prefix {quote(listed.session_id)} --policy …`, "
+                "with the policy of the application and its summariser"
             )
             found.append(Finding("summaries", PROBLEM, str(failing), advice))
     if found:

@@ -26,7 +26,7 @@ def ls(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Sessions.")] = 50,
 ) -> None:
-    """List sessions, the one that was active last first: owner, title, items, tokens."""
+    """List sessions, the one active last (to about a minute) first: owner, title, items, tokens."""
     from .commands.ls import Page, ls
 
     page = Page(by, owner, prefix, after, limit)

@@ -43,7 +43,15 @@ def policy_of(text: str, summarizer: Summarizer | None = None) -> RetrievalPolic
         return makers[name](int(digits))
     if not argument:
         raise wrong_usage(f"--policy must be {FORMS}, got {text!r}")
-    policy = cast("RetrievalPolicy", loaded(text, "--policy"))
+    try:
+        policy = cast("RetrievalPolicy", loaded(text, "--policy"))
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise
+        raise wrong_usage(
+            f"--policy must be {FORMS}, got {text!r}: there is no module {error.name!r} in this "
+            "folder or on PYTHONPATH"
+        ) from None
     check_policy(policy, has_token_counts=True)
     return policy
 

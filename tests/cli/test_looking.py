@@ -83,7 +83,7 @@ async def test_ls_by_activity_tells_owners_and_titles(database, run):
         await session.flush()
     first = await run("ls", "--limit", "3")
     rows = [line.split("\t") for line in first.out.splitlines()]
-    assert rows[0] == ["session", "owner", "title", "items", "tokens", "newest item"]
+    assert rows[0] == ["session", "owner", "title", "items", "tokens", "newest item (UTC)"]
     assert rows[1][:4] == ["s4", "u0", "Title 4", "2"]
     assert [row[0] for row in rows[1:]] == ["s4", "s3", "s2"]
     after = first.err.rpartition("--after ")[2].strip()
@@ -137,6 +137,32 @@ async def test_show_begins_with_the_marks_that_lie_above(filled, run):
     assert lines[0].startswith("… items before 11")
     assert lines[1].startswith("──── items 1 to 12 are summarised")
     assert lines[2].startswith("──── the view of token-limit:1000 begins above, at item 9")
+
+
+async def test_show_says_that_view_and_summary_lie_below(filled, run):
+    options = ("--policy", "token-limit:1000", "--from", "2", "--last", "5")
+    lines = (await run("show", "user-1:long", *options)).out.splitlines()
+    assert lines[0].startswith("… items before 2")
+    assert lines[1].startswith("──── items 1 to 12 are summarised")
+    assert lines[-3].startswith("──── the view of token-limit:1000 begins below, at item 9")
+    assert lines[-2] == "──── the summary ends below, on item 18 ────"
+    assert lines[-1] == "… items after 6: --from 7"
+    rest = (await run("show", "user-1:long", "--from", "20", "--last", "5")).out
+    assert "items after" not in rest
+
+
+@pytest.mark.parametrize("command", ["ls", "stats", "export"])
+async def test_a_collection_that_does_not_exist_is_told(filled, run, command):
+    looked = await run(command, "--collection", "sesion_items")
+    assert "sesion_items: is it the right --database, --collection?" in looked.err
+
+
+async def test_a_policy_with_a_typing_error_is_told_with_the_names(filled, run):
+    wrong = await run("view", "user-1:long", "--policy", "token-limt:1000")
+    assert wrong.code == 2
+    assert "token-limit:TOKENS" in wrong.err
+    assert "'token-limt'" in wrong.err
+    assert wrong.err.count("\n") == 1
 
 
 async def test_show_tells_as_json_what_is_summarised_and_shown(filled, run):

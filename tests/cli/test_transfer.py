@@ -32,6 +32,14 @@ async def test_export_to_a_pipe(filled, run):
     assert [line["seq"] for line in lines if "seq" in line] == [1, 2, 3, 4]
 
 
+async def test_an_export_of_a_session_that_does_not_exist_is_an_error(filled, run, tmp_path):
+    file = tmp_path / "export.jsonl"
+    refused = await run("export", "user-2:tools", "user-2:tolls", "-o", str(file))
+    assert refused.code == 1
+    assert "there is no session 'user-2:tolls'" in refused.err
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_what_is_not_an_export_is_refused(database, run, tmp_path):
     file = tmp_path / "notes.txt"
     file.write_text("hello\n")

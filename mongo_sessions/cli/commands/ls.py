@@ -86,7 +86,7 @@ async def ls(target: Target, output: Output, page: Page) -> None:
     if not rows:
         output.warn(f"no sessions in {target}" + ("" if page == _ALL else " for these options"))
         return
-    columns = ("session", "owner", "title", "items", "tokens", "newest item")
+    columns = ("session", "owner", "title", "items", "tokens", "newest item (UTC)")
     cells = [(r.session_id, r.owner, r.title, r.items, r.tokens, date(r.newest_at)) for r in rows]
     output.table(columns, cells, right=("items", "tokens"), cut=("owner", "title"))
     if len(rows) == page.limit:

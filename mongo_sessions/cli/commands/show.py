@@ -34,7 +34,7 @@ async def show(
     chosen = policy_of(policy) if policy else None
     async with opened(target, output) as database:
         await database.existing(session_id)
-        entries, older = await _entries(database, session_id, last, from_seq)
+        entries, older, newer = await _entries(database, session_id, last, from_seq)
         if not entries:
             raise no(f"session {session_id!r} has no items from {from_seq} on")
         history = await database.read_only_history(session_id)
@@ -49,52 +49,62 @@ async def show(
                 state["is_shown"] = entry.seq in shown
             output.record(record_of(entry, **state))
         return
-    first = entries[0].seq
+    first, newest = entries[0].seq, entries[-1].seq
     if older:
         output.line(f"… items before {first:,}: --from SEQ, or --last 0 for all", "dim")
-    marks = sorted([*_summary_marks(anchor, first), *_view_marks(view, first, policy)])
+    marks = sorted(
+        [*_summary_marks(anchor, first, newest), *_view_marks(view, first, newest, policy)]
+    )
     for entry in entries:
         while marks and marks[0][0] <= entry.seq:
             output.line(f"──── {marks.pop(0)[1]} ────", "bold magenta")
         print_entry(output, entry, full=full)
     for _, text in marks:
         output.line(f"──── {text} ────", "bold magenta")
+    if newer:
+        output.line(f"… items after {newest:,}: --from {newest + 1}", "dim")
 
 
-def _summary_marks(anchor: Entry | None, first: int) -> Iterator[tuple[int, str]]:
+def _summary_marks(anchor: Entry | None, first: int, last: int) -> Iterator[tuple[int, str]]:
     """Where each segment of the summary begins, and where the summary ends; from ``first`` on."""
     for segment in from_summary(anchor.summary if anchor else None):
-        if segment.last_seq >= first:
+        if segment.last_seq >= first and segment.first_seq <= last:
             items = f"items {segment.first_seq:,} to {segment.last_seq:,}"
             yield (
                 max(segment.first_seq, first),
                 f"{items} are summarised in {segment.tokens:,} tokens",
             )
     if anchor is not None and anchor.seq >= first:
-        yield anchor.seq + 1, f"the summary ends here, on item {anchor.seq:,}"
+        where = "here" if anchor.seq <= last else "below"
+        yield anchor.seq + 1, f"the summary ends {where}, on item {anchor.seq:,}"
 
 
-def _view_marks(view: View | None, first: int, policy: str | None) -> Iterator[tuple[int, str]]:
+def _view_marks(
+    view: View | None, first: int, last: int, policy: str | None
+) -> Iterator[tuple[int, str]]:
     if view is not None and view.start_seq is not None:
-        where = "here" if view.start_seq >= first else f"above, at item {view.start_seq:,}"
+        where = "here"
+        if not first <= view.start_seq <= last:
+            where = "above" if view.start_seq < first else "below"
+            where += f", at item {view.start_seq:,}"
         text = f"the view of {policy} begins {where}: {view.reason.value}"
         yield max(view.start_seq, first), text
 
 
 async def _entries(
     database: Opened, session_id: str, last: int, from_seq: int | None
-) -> tuple[list[Entry], bool]:
-    """The entries to show, oldest first, and whether there are older ones."""
+) -> tuple[list[Entry], bool, bool]:
+    """The entries to show, oldest first, and whether there are older ones, and newer ones."""
     history = await database.history(session_id)
     entries: list[Entry] = []
     if from_seq is not None:
         async for entry in history.oldest_first(from_seq - 1):
+            if last and len(entries) == last:
+                return entries, from_seq > 1, True
             entries.append(entry)
-            if len(entries) == last:
-                break
-        return entries, from_seq > 1
+        return entries, from_seq > 1, False
     async for entry in history.newest_first():
         if last and len(entries) == last:
-            return entries[::-1], True
+            return entries[::-1], True, False
         entries.append(entry)
-    return entries[::-1], False
+    return entries[::-1], False, False

@@ -121,8 +121,8 @@ def _print(
         ("bytes of the collection", record["bytes"]),
         ("… on disk", record["stored_bytes"]),
         ("… of indexes", record["index_bytes"]),
-        ("oldest item", date(counted.oldest)),
-        ("newest item", date(counted.newest)),
+        ("oldest item (UTC)", date(counted.oldest)),
+        ("newest item (UTC)", date(counted.newest)),
         (f"summaries due ({policy})", counted.due),
         ("… of which failing", len(counted.failing)),
     ]
@@ -133,3 +133,6 @@ def _print(
         output.table(columns, rows, right=columns[1:])
     for one in counted.failing:
         output.warn(str(one))
+    output.line(
+        f"--policy {policy} decides what is due; doctor finds failures with any policy", "dim"
+    )
