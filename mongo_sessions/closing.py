@@ -59,7 +59,8 @@ async def delete_unchanged(
 
 async def complete(connection: Connection, session_id: str, card: Document) -> None:
     """Complete the deletion that has marked a card; remove the mark if the session is in use."""
-    closing = Closing(**card["closing"])
+    mark = card["closing"]  # a newer version may have added a field
+    closing = Closing(mark["token"], mark["newest"])
     log = await connection.session_log(session_id, SessionState())
     try:
         deletion = await log.delete(closing, if_unchanged=True)

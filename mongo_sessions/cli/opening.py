@@ -96,9 +96,10 @@ async def _check(connections: Connections, target: Target, output: Output) -> No
     """Refuse a foreign collection; warn of missing indexes."""
     connection = connections.current()
     await connection.check_collection()
-    if not await connection.indexes.has_collection():
+    defects = await connection.indexes.defects()
+    if defects and not await connection.indexes.has_collection():
         output.warn(f"warning: there is no {target}: is it the right --database, --collection?")
-    elif defects := await connection.indexes.defects():
+    elif defects:
         names = ", ".join(one.name for one in defects)
         doctor = f"`mongo-sessions{target.options} doctor`"
         output.warn(f"warning: {target} has no index {names}: see {doctor}")

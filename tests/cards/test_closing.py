@@ -164,3 +164,10 @@ async def test_a_run_that_reads_between_barrier_and_tombstone_keeps_its_owner(
     await session.add_items([USER], wrapper=run)
     assert "closing" not in await card(database)
     await is_of_u1(database, [USER])
+
+
+async def test_a_field_that_a_newer_version_adds_to_the_mark_is_ignored(database, monkeypatch):
+    await interrupted(database, monkeypatch, "delete")
+    newer = {"$set": {"closing.reason": "idle"}}
+    await database["session_items_cards"].update_one({"_id": "a"}, newer)
+    assert await MongoSessionStore(database).session("a", owner="u1").get_items() == []

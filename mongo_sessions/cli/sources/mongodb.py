@@ -14,6 +14,7 @@ from bson import ObjectId
 from ...log.server import Explained
 from ...own_clients import OwnClients
 from ..opening import uri_of
+from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _DATABASE = "agents"  # the SDK's default
 
 
-class _MongoDBSource:
+class _MongoDBSource(Source):
     errors = ()  # as those of the target
 
     def __init__(self, database: AnyDriver) -> None:
