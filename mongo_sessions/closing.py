@@ -34,7 +34,12 @@ async def delete_always(connection: Connection, session_id: str) -> int:
     """
     items, log = 0, await connection.log()
     for _ in range(_ROUNDS):
-        deletion, is_complete = await _delete(connection, session_id, await log.end_of(session_id))
+        try:
+            deletion, is_complete = await _delete(
+                connection, session_id, await log.end_of(session_id)
+            )
+        except Conflict:  # another deletion was given up
+            continue
         items += deletion.items
         if is_complete:
             return items
@@ -57,8 +62,12 @@ async def delete_unchanged(
     return deletion.items, is_complete
 
 
-async def complete(connection: Connection, session_id: str, card: Document) -> None:
-    """Complete the deletion that has marked a card; remove the mark if the session is in use."""
+async def complete(connection: Connection, session_id: str, card: Document) -> Deletion | None:
+    """Complete the deletion that has marked a card.
+
+    Returns:
+        What was deleted; None if the session is in use: the mark is removed then.
+    """
     mark = card["closing"]  # a newer version may have added a field
     closing = Closing(mark["token"], mark["newest"])
     log = await connection.session_log(session_id, SessionState())
@@ -66,8 +75,9 @@ async def complete(connection: Connection, session_id: str, card: Document) -> N
         deletion = await log.delete(closing, if_unchanged=True)
     except Conflict:
         await connection.cards.reopen(session_id, closing)
-        return
+        return None
     await _bury(connection, session_id, closing, deletion, card["owner"])
+    return deletion
 
 
 async def _delete(
@@ -82,6 +92,11 @@ async def _delete(
     card = await connection.cards.close(session_id, closing, owner)
     if card is None and owner is not None and not connection.cards.touches.is_off:
         raise Conflict(f"session {session_id!r} has another owner now, and was not deleted")
+    if card is not None and card["closing"]["token"] != closing.token:
+        # Another deletion is completed first; what was added behind it is left to the next round.
+        if (completed := await complete(connection, session_id, card)) is None:
+            raise Conflict(f"session {session_id!r} is in use again, and was not deleted")
+        return completed, False
     log = await connection.session_log(session_id, SessionState())
     try:
         deletion = await log.delete(closing, end, if_unchanged=if_unchanged)

@@ -88,6 +88,10 @@ class CardUpdates:
         }
         return _set_if(_is_owner(changes["owner"]), fields) if "owner" in changes else _set(fields)
 
+    def closed(self, closing: Mapping[str, Any]) -> Pipeline:
+        """Mark a card, unless it is marked."""
+        return _set({"closing": {"$ifNull": ["$closing", _literal(dict(closing))]}})
+
     def buried(self, seq: int, token: ObjectId) -> Pipeline:
         """Make a tombstone, unless a later deletion did, or the card has an owner and no mark."""
         now = self._time(0)

@@ -172,7 +172,7 @@ class Cards:
     async def close(
         self, session_id: str, closing: Closing, of_owner: str | None
     ) -> Document | None:
-        """Mark a card that has an owner: a deletion has begun. A mark from before is replaced.
+        """Mark a card that has an owner: a deletion has begun. The mark of another one stays.
 
         Args:
             session_id: Of the card.
@@ -184,7 +184,7 @@ class Cards:
         """
         owner: object = {"$type": "string"} if of_owner is None else of_owner
         query = {"_id": session_id, "active_at": {"$type": "date"}, "owner": owner}
-        return await self._upsert(query, {"$set": {"closing": closing._asdict()}}, upsert=False)
+        return await self._upsert(query, self._updates.closed(closing._asdict()), upsert=False)
 
     async def reopen(self, session_id: str, token: ObjectId) -> None:
         """Remove the mark of a deletion that was given up."""
@@ -208,7 +208,7 @@ class Cards:
         return await self._upsert({"_id": session_id}, self._updates.buried(seq, token))
 
     async def _upsert(
-        self, query: Document, update: Pipeline | Document, *, upsert: bool = True
+        self, query: Document, update: Pipeline, *, upsert: bool = True
     ) -> Document | None:
         async def command() -> Document | None:
             found: Document | None = await self._cards.find_one_and_update(

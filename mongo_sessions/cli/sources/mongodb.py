@@ -14,7 +14,6 @@ from bson import ObjectId
 from ...log.server import Explained
 from ...own_clients import OwnClients
 from ..opening import uri_of
-from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 _DATABASE = "agents"  # the SDK's default
 
 
-class _MongoDBSource(Source):
+class _MongoDBSource:
     errors = ()  # as those of the target
 
     def __init__(self, database: AnyDriver) -> None:

@@ -10,16 +10,16 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ..target import wrong_usage
-from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
 _BEFORE, _BEHIND = b"agents:session:", b":messages"
 _PAGE = 1_000
 
 
-class _RedisSource(Source):
+class _RedisSource:
     errors = (RedisError, OSError)
 
     def __init__(self, client: Redis) -> None:
@@ -35,6 +35,9 @@ class _RedisSource(Source):
     @asynccontextmanager
     async def session(self, session_id: str) -> AsyncIterator[RedisSession]:
         yield RedisSession(session_id, redis_client=self._client)
+
+    async def dates(self, session_id: str) -> list[datetime] | None:  # noqa: ARG002 - Redis has none
+        return None
 
 
 @asynccontextmanager

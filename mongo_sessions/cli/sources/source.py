@@ -33,9 +33,8 @@ class Source(Protocol):
     def session(self, session_id: str) -> AbstractAsyncContextManager[Session]:
         """A session of the SDK, closed at the end."""
 
-    async def dates(self, session_id: str) -> list[datetime] | None:  # noqa: ARG002 - of most kinds
-        """When each item was added, if import_session cannot read it. None: it does, or no date."""
-        return None
+    async def dates(self, session_id: str) -> list[datetime] | None:
+        """When each item was added, if the session cannot tell it itself."""
 
 
 def open_source(text: str, target: Target) -> AbstractAsyncContextManager[Source]:

@@ -11,10 +11,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ..target import wrong_usage
-from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,7 +22,7 @@ _IDS = "SELECT DISTINCT session_id FROM agent_messages ORDER BY session_id"
 _EXAMPLE = "as in sqlalchemy:postgresql+asyncpg://user@host/database"
 
 
-class _SQLAlchemySource(Source):
+class _SQLAlchemySource:
     # Drivers raise errors of the network as they are.
     errors = (SQLAlchemyError, OSError)
 
@@ -38,6 +38,9 @@ class _SQLAlchemySource(Source):
     @asynccontextmanager
     async def session(self, session_id: str) -> AsyncIterator[SQLAlchemySession]:
         yield SQLAlchemySession(session_id, engine=self._engine)
+
+    async def dates(self, session_id: str) -> list[datetime] | None:  # noqa: ARG002 - import_session reads them
+        return None
 
 
 @asynccontextmanager

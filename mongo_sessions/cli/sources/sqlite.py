@@ -12,16 +12,16 @@ from agents import SQLiteSession
 from agents.extensions.memory import AdvancedSQLiteSession
 
 from ..target import no, wrong_usage
-from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
 _IDS = "SELECT DISTINCT session_id FROM agent_messages ORDER BY session_id"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 
-class _SQLiteSource(Source):
+class _SQLiteSource:
     errors = (sqlite3.Error,)
 
     def __init__(self, path: Path, *, is_advanced: bool) -> None:
@@ -41,6 +41,9 @@ class _SQLiteSource(Source):
             session = SQLiteSession(session_id, self._path)
         with closing(session):
             yield session
+
+    async def dates(self, session_id: str) -> list[datetime] | None:  # noqa: ARG002 - import_session reads them
+        return None
 
 
 @asynccontextmanager
