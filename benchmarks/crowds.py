@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -91,7 +92,7 @@ async def writers(field: Field, operations: int) -> list[Lane]:
     return lanes
 
 
-_READY, _GO = b"ready\n", b"go\n"
+_READY, _GO = b"ready\n", b"go"
 
 
 def processes_name(scale: Scale, items: int) -> str:
@@ -106,24 +107,34 @@ async def in_processes(field: Field, operations: int) -> list[Lane]:
     for contender in field.contenders:
         if contender.name not in {*OURS.values(), SDK_MONGO}:
             continue
+        session_ids = {}
         for items in WRITTEN:
             work = processes_name(field.scale, items)
-            session_id = f"{work}/{contender.name}"
-            await field.filled(contender, session_id, _BEGUN)
-            crowd = _Processes(contender.name, field, session_id, items)
-            field.ends.push_async_callback(crowd.end)
-            await crowd.begin()
-            lanes.append(Lane(work, contender.name, crowd.write))
+            session_ids[items] = f"{work}/{contender.name}"
+            await field.filled(contender, session_ids[items], _BEGUN)
+        crowd = _Processes(contender.name, field, session_ids)
+        field.ends.push_async_callback(crowd.end)
+        await crowd.begin()
+        for items in WRITTEN:
+            operation = partial(crowd.write, items)
+            lanes.append(Lane(processes_name(field.scale, items), contender.name, operation))
     return lanes
 
 
 class _Processes:
-    """Processes that write a number of batches each time they are told to."""
+    """Processes that write a number of batches each time they are told to.
 
-    def __init__(self, name: str, field: Field, session_id: str, items: int) -> None:
-        numbers = field.scale.written_by_each, items
+    Args:
+        name: Of the contender.
+        field: Of the run.
+        session_ids: By the number of items in a batch.
+    """
+
+    def __init__(self, name: str, field: Field, session_ids: dict[int, str]) -> None:
         self._number = field.scale.processes
-        self._arguments = [name, field.mongo, field.namespace, session_id, *map(str, numbers)]
+        batches = str(field.scale.written_by_each)
+        sessions = json.dumps(session_ids)
+        self._arguments = [name, field.mongo, field.namespace, batches, sessions]
         self._processes: list[Process] = []
 
     async def begin(self) -> None:
@@ -136,10 +147,10 @@ class _Processes:
             self._processes.append(process)
         await self._all_ready()
 
-    async def write(self) -> None:
+    async def write(self, items: int) -> None:
         for process in self._processes:
             assert process.stdin is not None  # noqa: S101 - for mypy
-            process.stdin.write(_GO)
+            process.stdin.write(b"%s %d\n" % (_GO, items))
         await self._all_ready()
 
     async def end(self) -> None:
@@ -157,22 +168,21 @@ class _Processes:
                 raise RuntimeError("a writer has ended: its error stands above")
 
 
-async def _write(  # noqa: PLR0917 - the command line
-    name: str, uri: str, namespace: str, session_id: str, batches: str, items: str
-) -> None:
-    batch = conversation(4)[-int(items) :]
+async def _write(name: str, uri: str, namespace: str, batches: str, session_ids: str) -> None:
     async with clients(uri) as (motor, pymongo):
         contenders = on_mongo(motor[namespace], pymongo[namespace])
         contender = next(one for one in contenders if one.name == name)
-        session = contender.session(session_id)
-        await session.get_items(limit=1)
+        sessions = {key: contender.session(one) for key, one in json.loads(session_ids).items()}
+        for session in sessions.values():
+            await session.get_items(limit=1)
         while True:
             sys.stdout.buffer.write(_READY)
             sys.stdout.buffer.flush()
-            if await asyncio.to_thread(sys.stdin.buffer.readline) != _GO:
+            go, _, items = (await asyncio.to_thread(sys.stdin.buffer.readline)).partition(b" ")
+            if go != _GO:
                 break
             for _ in range(int(batches)):
-                await session.add_items(batch)
+                await sessions[items.decode().strip()].add_items(conversation(4)[-int(items) :])
         for one in contenders:
             await one.close()
 

@@ -67,7 +67,11 @@ class _PyMongoClient:
             yield
         finally:
             with pymongo.timeout(_CLOSE_SECONDS):
-                await self._client.close()
+                closing = asyncio.ensure_future(self._client.close())
+            # That bounds its commands. It also waits for its monitors, and nothing bounds that.
+            await asyncio.wait({closing}, timeout=2 * _CLOSE_SECONDS)
+            if closing.done():
+                closing.result()
 
     async def close(self) -> None:
         """Close it in its event loop. If that does not run, its end closes the client."""

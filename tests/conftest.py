@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,18 @@ from mongomock_motor import AsyncMongoMockClient
 from mongo_sessions import MongoSessionStore, touches
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
+from tests.support.examples import PROFILE, examples
 from tests.support.faults import Commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+MOST_EXAMPLES = examples(25)
 settings.register_profile(
-    "default", deadline=None, derandomize=True, print_blob=True, max_examples=50
+    "default", deadline=None, derandomize=True, print_blob=True, max_examples=MOST_EXAMPLES
 )
-# HYPOTHESIS_PROFILE=thorough: of every night.
-settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=200)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=MOST_EXAMPLES)
+settings.load_profile(PROFILE)
 
 agents.set_tracing_disabled(True)  # it would go to a server
 

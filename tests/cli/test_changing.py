@@ -16,6 +16,8 @@ from tests.support.scribes import Scribe, turns
 
 scribe = Scribe().__call__
 HERE = f"{__name__}:scribe"
+COMMAND = (sys.executable, "-m", "mongo_sessions")
+FAULTHANDLER = {**os.environ, "PYTHONFAULTHANDLER": "1"}  # SIGABRT prints where it stands
 
 
 async def fails(request):
@@ -97,13 +99,23 @@ async def test_rm_deletes_nothing_if_one_session_is_unknown(filled, run):
     assert (await run("show", "user-1:long")).code == 0
 
 
+async def interrupted(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    """The exit code after Ctrl-C, and what is left on its stderr; where it stands if it hangs."""
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+    except asyncio.TimeoutError:
+        process.send_signal(signal.SIGABRT)
+        _, err = await process.communicate()
+        pytest.fail(f"it does not end:\n{err.decode()}")
+    return process.returncode, err.decode()
+
+
 async def test_ctrl_c_ends_a_tail_with_130(filled, replica_set):
     """In a process of its own: a signal goes to a process."""
-    command = [sys.executable, "-m", "mongo_sessions", "-d", filled.name, "tail", "-f"]
     process = await asyncio.create_subprocess_exec(
-        *command,
-        "user-2:tools",
-        env={**os.environ, "MONGODB_URI": replica_set},
+        *(*COMMAND, "-d", filled.name, "tail", "-f", "user-2:tools"),
+        env={**FAULTHANDLER, "MONGODB_URI": replica_set},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -114,28 +126,23 @@ async def test_ctrl_c_ends_a_tail_with_130(filled, replica_set):
         .add_items([{"role": "user", "content": "Thank you."}])
     )
     await process.stdout.readuntil(b"Thank you.\n")
-    process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 130
-    assert err.decode() == "mongo-sessions: stopped\n"
+    assert await interrupted(process) == (130, "mongo-sessions: stopped\n")
 
 
 async def test_ctrl_c_ends_the_question_of_rm_and_deletes_nothing(filled, replica_set, run):
     """In a process of its own, whose standard input is a terminal."""
     ours, its = pty.openpty()
-    command = [sys.executable, "-m", "mongo_sessions", "-d", filled.name, "rm", "user-1:long"]
     process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**os.environ, "MONGODB_URI": replica_set},
+        *(*COMMAND, "-d", filled.name, "rm", "user-1:long"),
+        env={**FAULTHANDLER, "MONGODB_URI": replica_set},
         stdin=its,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     await process.stderr.readuntil(b"[y/N]:")
-    process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 60)
+    code, err = await interrupted(process)
     os.close(ours)
     os.close(its)
-    assert process.returncode == 130
-    assert err.decode().endswith("mongo-sessions: stopped\n")
+    assert code == 130
+    assert err.endswith("mongo-sessions: stopped\n")
     assert (await run("show", "user-1:long")).code == 0

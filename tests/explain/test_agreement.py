@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mongo_sessions import MongoSessionStore, TokenLimit, TrimToolOutputs
 from mongo_sessions.policies import Added, FoldPhase, view_of
 from tests.support.conversations import conversation
+from tests.support.examples import examples
 from tests.support.folding import raw, summarised_session
 from tests.support.policies import POLICIES
 from tests.support.scribes import tokens, turns
@@ -26,7 +27,7 @@ async def fold_all(session):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), turns=st.integers(0, 30), broken=st.integers(0, 3))
 async def test_every_policy_over_random_histories(database, name, seed, turns, broken):
     store = MongoSessionStore(database, token_counter=tokens, policy=POLICIES[name]())

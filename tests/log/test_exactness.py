@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mongo_sessions import InvalidItem, ItemTooLarge, MongoSessionStore
 from mongo_sessions.log.documents import MAX_ITEM_BYTES, decode, encode
+from tests.support.examples import examples
 
 anything = st.characters(codec=None)  # lone surrogates and NUL among them
 texts = st.text(anything, max_size=20)
@@ -73,7 +74,7 @@ def nested(depth: int) -> dict:
 @example([nested(80)])
 @example([nested(150)])
 @example([nested(400)])
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_json_object_comes_back_identical(store, batch):
     session = store.session("a")
     await session.clear_session()
@@ -100,7 +101,7 @@ not_json = st.one_of(
     bad=not_json,
     wrap=st.sampled_from([lambda b: b, lambda b: {"x": b}, lambda b: {"x": [1, {"y": b}]}]),
 )
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_batch_with_a_value_outside_json_is_refused(store, before, bad, wrap):
     item = wrap(bad)
     with pytest.raises(InvalidItem, match=rf"items\[{len(before)}\]"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from contextlib import nullcontext
 from functools import partial
@@ -10,9 +11,10 @@ import pymongo
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI
 
-from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit
+from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit, own_clients
 from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
 from tests.support.clients import open_client
 
@@ -112,3 +114,20 @@ def test_motor_sends_no_name_of_ours_with_every_pymongo():
 def test_an_object_other_than_a_database_is_refused(database):
     with pytest.raises(TypeError, match="database must be"):
         MongoSessionStore(database)
+
+
+async def test_closing_does_not_wait_for_a_driver_that_does_not_end(replica_set, monkeypatch):
+    goes_on = asyncio.Event()
+    close = AsyncMongoClient.close
+
+    async def hang(client):
+        await goes_on.wait()
+        await close(client)
+
+    monkeypatch.setattr(AsyncMongoClient, "close", hang)
+    monkeypatch.setattr(own_clients, "_CLOSE_SECONDS", 0.05)
+    store = MongoSessionStore.from_uri(replica_set, driver="pymongo")
+    await store.session("a").get_items()
+    await asyncio.wait_for(store.close(), 30)
+    goes_on.set()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=30)

@@ -22,6 +22,7 @@ from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import Segment
 from tests.policies.test_views import count, seeds
 from tests.support.conversations import rejections
+from tests.support.examples import examples
 from tests.support.messages import user
 from tests.support.scribes import Scribe
 from tests.support.tool_outputs import check_against_the_api, tool_conversation
@@ -65,7 +66,7 @@ def summary(words: int = 100) -> dict:
     return summary_message([Segment(1, 9, 0, "fact " * words, words)], until, has_gap=False)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(20))
 @pytest.mark.parametrize("name", ALL)
 @given(
     seed=seeds,

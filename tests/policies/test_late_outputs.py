@@ -15,6 +15,7 @@ from mongo_sessions.policies.summarize.segments import from_summary
 from tests.log.test_commands import examined
 from tests.policies.test_views import count, seeds
 from tests.support.conversations import conversation, rejections
+from tests.support.examples import examples
 from tests.support.filling import fill
 from tests.support.scribes import Scribe, tokens, turns, user
 
@@ -100,7 +101,7 @@ async def test_whatever_is_late_the_newest_answers_are_shown_with_their_calls(se
         assert shown[-1:] == complete[-1:]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(seed=seeds, number=st.integers(5, 25), max_tokens=st.sampled_from([1_000, 3_000]))
 async def test_nothing_lies_between_the_summary_and_the_view(seed, number, max_tokens):
     """Including a call that was open when its block was folded, and its output."""

@@ -26,6 +26,7 @@ from mongo_sessions.policies.shortening import equal_share, shortened
 from mongo_sessions.policy_checks import check_policy
 from tests.policies.test_views import seeds
 from tests.support.conversations import rejections
+from tests.support.examples import examples
 from tests.support.messages import user
 from tests.support.scribes import Scribe
 from tests.support.steps import steps_of
@@ -231,7 +232,7 @@ POLICIES = {
 }
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @pytest.mark.parametrize("name", POLICIES)
 @given(
     seed=seeds,

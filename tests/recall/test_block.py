@@ -14,6 +14,7 @@ from mongo_sessions import ListHistory, Recall, TiktokenCounter, TokenLimit
 from mongo_sessions.policies.recall.excerpts import excerpt
 from mongo_sessions.policies.recall.small_talk import is_small_talk
 from mongo_sessions.policies.recall.terms import terms_of
+from tests.support.examples import examples
 
 count = TiktokenCounter()
 ANY_TEXT = st.text(max_size=400) | st.text("ab QX-4711\n<#[", max_size=4_000)
@@ -29,7 +30,7 @@ async def block_of(items: list[dict], text: str, policy: Recall | None = None) -
     return await (policy or patient()).recalled(history, asked)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(texts=st.lists(ANY_TEXT, max_size=12), max_tokens=st.integers(100, 1_200))
 def test_a_block_is_bounded_and_each_item_begins_one_line(texts, max_tokens):
     items = [{"role": "user", "content": text} for text in ["code QX-4711", *texts]]

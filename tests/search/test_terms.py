@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mongo_sessions import ListHistory, MongoSessionStore
 from mongo_sessions.policies import estimate_tokens
 from mongo_sessions.policies.recall.terms import MOST_TERMS, terms_of, words_of
+from tests.support.examples import examples
 
 NFD = unicodedata.normalize
 
@@ -116,7 +117,7 @@ PIECES = st.lists(
 
 
 @given(query=ANY_TEXT | PIECES, text=ANY_TEXT | PIECES)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_server_and_memory_agree_on_any_query_and_text(session, query, text):
     await session.clear_session()
     # An item with half a character is stored as JSON text: see above.
@@ -153,7 +154,7 @@ SHAPES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4)
 
 
 @given(items=st.lists(SHAPES, min_size=1, max_size=12))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_shape_of_an_item_makes_a_search_fail(session, items):
     await session.clear_session()
     await session.add_items(items)

@@ -24,6 +24,7 @@ from mongo_sessions.policies.summarize.keepsakes import (
     united,
     within,
 )
+from tests.support.examples import examples
 from tests.support.folding import count, history_of, in_foreground, is_summary, seeds
 from tests.support.scribes import Scribe, tokens, turns
 
@@ -249,7 +250,7 @@ def test_a_summary_of_an_older_version_has_no_keepsakes():
 PIECES = ["ORD-{}", "{} kg", '"word {}"', "$ make {}", "never do {}", "plain words", "<b>{}</b>"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=seeds, counter=st.sampled_from([tokens, count, lambda item: 7]))
 def test_every_message_fits_and_two_workers_make_the_same_one(seed, counter):
     chance = random.Random(seed)

@@ -33,6 +33,7 @@ from mongo_sessions.policies.summarize.segments import (
 )
 from mongo_sessions.policies.summarize.usage import UsageMeter
 from mongo_sessions.policies.summarize.writer import Writer
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -97,7 +98,7 @@ async def folds(
         yield segments
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 10**6), number=st.integers(1, 150), least=st.sampled_from([0.2, 0.7, 1]))
 async def test_nothing_is_rewritten_more_often_than_the_logarithm_of_the_folds(seed, number, least):
     n = 0
@@ -115,7 +116,7 @@ async def test_that_holds_for_ten_thousand_folds():
     assert all(segment.text for segment in segments), "none is cut down to nothing"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 10**6), number=st.integers(1, 100), room=st.integers(40, 3_000))
 async def test_the_segments_fit_and_cover_everything_without_gap_or_overlap(seed, number, room):
     previous: list[Segment] = []

@@ -18,6 +18,7 @@ from mongo_sessions.policies.summarize.budget import LEAST_SUMMARY_TOKENS, Budge
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import from_summary, render
 from mongo_sessions.policies.summarize.writer import MOST_BYTES
+from tests.support.examples import examples
 
 tiktoken = lru_cache(10_000)(lambda text: TiktokenCounter()({"role": "user", "content": text}))
 
@@ -89,7 +90,7 @@ def message_tokens(history: ListHistory, segments, anchor) -> int:
     return history.count_tokens(summary_message(segments, anchor.created_at, has_gap=True))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @example(
     # A transcript that is longer than what it replaces: an answer as long as it may be is longer.
     counter=item_counter("tiktoken", 0),

@@ -20,6 +20,7 @@ from mongo_sessions import (
     TextIndex,
 )
 from tests.log.test_exactness import exactly, items
+from tests.support.examples import examples
 from tests.support.faults import failing, interrupted_clear
 from tests.support.filling import fill
 from tests.support.scribes import Scribe, tokens, turns
@@ -57,7 +58,7 @@ steps = st.lists(
 
 
 @given(steps, st.booleans())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_export_of_an_import_has_the_same_bytes(database, sessions, again):
     """Through pops and clears, which leave gaps; the session goes on with the right numbers."""
     await emptied(database)

@@ -109,7 +109,6 @@ _STANDING = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_SENTENCE = 300
-_SPACES = re.compile(r"\s+")
 
 
 class Span(NamedTuple):
@@ -140,7 +139,7 @@ def standing_instructions(text: str) -> Iterator[str]:
 
 
 def on_one_line(text: str) -> str:
-    return _SPACES.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def _trimmed(text: str, match: re.Match[str]) -> Span:
