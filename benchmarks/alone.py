@@ -27,7 +27,7 @@ APPENDED = (1, 4, 20)
 NEWEST = 50
 EVERYTHING = 1_000
 VIEWS: dict[str, RetrievalPolicy] = {"TokenLimit": TOKEN_LIMIT, "SummarizeOlder": SUMMARIZE_OLDER}
-# What each policy shows, and the room of its first chunk: see mongo_sessions/history.py.
+# What each policy shows, and the room of its first chunk: see mongo_sessions/history/history.py.
 VIEW_DOCUMENTS = {"TokenLimit": 53, "SummarizeOlder": 41}
 
 _BEGUN = 40  # items of a session that is written to

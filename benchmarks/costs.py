@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         CommandSucceededEvent,
     )
 
-    from mongo_sessions.log.drivers import AnyDriver
+    from mongo_sessions.log.server.drivers import AnyDriver
 
     from .contenders import Contender, Field
     from .race import Lane

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from mongo_sessions.log.drivers import AnyDriver
+    from mongo_sessions.log.server.drivers import AnyDriver
 
     from .contenders import Contender
     from .servers import Servers

@@ -17,13 +17,13 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, WriteConcern
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TokenLimit
-from mongo_sessions.background import Background
-from mongo_sessions.log.deployment import Deployment
+from mongo_sessions.concurrency.background import Background
 from mongo_sessions.log.documents import Head, NewItem, to_documents
-from mongo_sessions.log.drivers import maybe_await
 from mongo_sessions.log.log import Log
-from mongo_sessions.log.retries import Retries
-from mongo_sessions.log.server import Server
+from mongo_sessions.log.server.deployment import Deployment
+from mongo_sessions.log.server.drivers import maybe_await
+from mongo_sessions.log.server.retries import Retries
+from mongo_sessions.log.server.server import Server
 from mongo_sessions.policies import starts_turn
 from mongo_sessions.policies.summarize.message import summary_message
 from mongo_sessions.policies.summarize.segments import Segment, to_summary
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pymongo.monitoring import CommandListener
 
     from mongo_sessions import MongoSession, RetrievalPolicy, SummaryRequest
-    from mongo_sessions.log.drivers import AnyDriver
+    from mongo_sessions.log.server.drivers import AnyDriver
 
 
 COLLECTION = "session_items"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from agents.memory import Session
 
-    from mongo_sessions.log.drivers import AnyDriver
+    from mongo_sessions.log.server.drivers import AnyDriver
 
 
 FILL_BATCH = 5_000

@@ -1,7 +1,8 @@
 """Sessions for the OpenAI Agents SDK in MongoDB.
 
 Two ideas: the log is what happened (:mod:`mongo_sessions.log`); the view is what the model sees of
-it (:mod:`mongo_sessions.policies`). The modules beside them join the two for the SDK.
+it (:mod:`mongo_sessions.policies`). The folders beside them join the two: ``history`` shows the log
+to a policy, ``session`` and ``store`` are what an application calls.
 """
 
 from importlib import import_module

@@ -1,7 +1,6 @@
 """The public names of the package, as they are imported from it."""
 
-from .card import Card
-from .deletions import Deleted
+from .cards.card import Card
 from .errors import (
     CannotExplain,
     CannotPin,
@@ -21,11 +20,7 @@ from .errors import (
     WrongOwner,
 )
 from .explanations import Explanation, SessionSummary
-from .input_filter import input_filter
-from .log.word_indexes import AtlasSearch, TextIndex
-from .owner_store import OwnerStore
-from .pages import Page
-from .pending import FoldProgress
+from .log.search.word_indexes import AtlasSearch, TextIndex
 from .policies import (
     AgentSummarizer,
     Entry,
@@ -49,15 +44,20 @@ from .policies import (
     TrimToolOutputs,
 )
 from .policy_session import PolicySession
-from .readiness import StoreCheck
-from .recount import RecountProgress
-from .search import Hit, SearchResult
-from .session import MongoSession
-from .session_info import SessionInfo
-from .store import MongoSessionStore
+from .runs.input_filter import input_filter
+from .session.pages import Page
+from .session.search import Hit, SearchResult
+from .session.session import MongoSession
+from .session.turns import Turn
+from .store.deletions import Deleted
+from .store.owner_store import OwnerStore
+from .store.pending import FoldProgress
+from .store.readiness import StoreCheck
+from .store.recount import RecountProgress
+from .store.session_info import SessionInfo
+from .store.store import MongoSessionStore
 from .tools import read_tool, search_tool
 from .transfer import Imported, import_session
-from .turns import Turn
 
 __all__ = [
     "AgentSummarizer",

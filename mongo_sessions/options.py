@@ -8,7 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict
 
 from .log.places import MARK_SECONDS
-from .log.word_indexes import AtlasSearch, TextIndex
+from .log.search.word_indexes import AtlasSearch, TextIndex
 from .policies import TiktokenCounter
 from .policies.checks import check_callable, check_seconds
 

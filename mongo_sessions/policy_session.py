@@ -9,13 +9,13 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .background import Background
-from .cached_counts import CachedCounts, content_key
+from .concurrency.background import Background
+from .counting.cached_counts import CachedCounts, content_key
 from .policies import HasMaintenance, ListHistory, TiktokenCounter, view_of
 from .policies.checks import check_callable
 from .policies.names import name_of
 from .policy_checks import check_policy
-from .settings import checked, for_the_sdk
+from .session.settings import checked, for_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agents.run_context import RunContextWrapper
 
     from .policies import Item, RetrievalPolicy, TokenCounter
-    from .settings import GivenSettings
+    from .session.settings import GivenSettings
 
 logger = logging.getLogger("mongo_sessions")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .bypass import Bypasses
-from .count_check import CountCheck
-from .counting import Counting
+from .counting.count_check import CountCheck
+from .counting.counting import Counting
 from .first_chunks import FirstChunks
 
 if TYPE_CHECKING:
-    from .log.deployment import Deployment
+    from .log.server.deployment import Deployment
     from .options import Options
 
 

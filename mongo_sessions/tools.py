@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .policies import Entry
     from .policies.recall.terms import Term
-    from .session import MongoSession
+    from .session.session import MongoSession
 
     Arguments: TypeAlias = dict[str, Any]
     Answer: TypeAlias = Callable[[Arguments], Awaitable[str]]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 from mongomock_motor import AsyncMongoMockClient
 
-from mongo_sessions import MongoSessionStore, touches
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.cards import touches
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
 from tests.support.examples import PROFILE, examples

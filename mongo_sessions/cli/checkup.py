@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import ExecutionTimeout, OperationFailure
 
-from ..connections import Connections
+from ..connection.connections import Connections
+from ..connection.own_clients import OwnClients
 from ..errors import ForeignCollection
-from ..log.retries import UNAUTHORIZED
-from ..log.server import explaining
+from ..log.server.retries import UNAUTHORIZED
+from ..log.server.server import explaining
 from ..options import Options
-from ..own_clients import OwnClients
 from .collection_checks import (
     card_indexes,
     card_rights,
@@ -30,7 +30,7 @@ from .target import DATABASE, wrong_usage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ..connection import Connection
+    from ..connection.connection import Connection
     from .target import Target
 
     Check = Callable[[], Awaitable[list[Finding]]]

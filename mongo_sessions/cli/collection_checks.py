@@ -7,15 +7,15 @@ from datetime import timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..readiness import missing_rights
+from ..store.readiness import missing_rights
 from .failing_folds import failing_fold
 from .failures import by_command
 from .findings import NOTE, OK, PROBLEM, UNCHECKED, Finding
 
 if TYPE_CHECKING:
-    from ..connection import Connection
-    from ..log.indexes import Indexes
-    from ..log.listing import Listed
+    from ..connection.connection import Connection
+    from ..log.indexes.indexes import Indexes
+    from ..log.reads.listing import Listed
     from .target import Target
 
 _MOST_LEFT_OVERS = 100

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .times import date, iso
 
 if TYPE_CHECKING:
-    from ..log.diagnosis import Attempt, Diagnosis
+    from ..log.reads.diagnosis import Attempt, Diagnosis
 
 
 @dataclass(frozen=True)

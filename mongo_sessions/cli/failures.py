@@ -27,7 +27,7 @@ from ..errors import (
     SessionExists,
     WrongOwner,
 )
-from ..log.retries import UNAUTHORIZED
+from ..log.server.retries import UNAUTHORIZED
 from .target import DATABASE, NO, USAGE, CommandError
 
 if TYPE_CHECKING:

@@ -6,22 +6,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..log.server import explaining
-from ..own_clients import OwnClients
+from ..connection.own_clients import OwnClients
+from ..history.session_state import SessionState
+from ..log.server.server import explaining
 from ..policies import ReadOnlyHistory
-from ..session_state import SessionState
-from ..store import MongoSessionStore
+from ..store.store import MongoSessionStore
 from .target import no, wrong_usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..connection import Connection
-    from ..connections import Connections
-    from ..history import SessionHistory
+    from ..connection.connection import Connection
+    from ..connection.connections import Connections
+    from ..history.history import SessionHistory
     from ..log.log import Log
     from ..policies import RetrievalPolicy
-    from ..session import MongoSession
+    from ..session.session import MongoSession
     from .output import Output
     from .target import Target
 

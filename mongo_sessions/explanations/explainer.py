@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from ..log.inventory import Counted, Totals
     from ..log.log import Log
+    from ..log.reads.inventory import Counted, Totals
     from ..log.receipts import Receipt
     from ..policies import FoldState
     from ..policies.view import Part

@@ -10,7 +10,7 @@ from ..policies.late_outputs import complete_window
 from ..policies.window import Stretch
 
 if TYPE_CHECKING:
-    from ..history import SessionHistory
+    from ..history.history import SessionHistory
     from ..log.receipts import Receipt, Receipts
     from ..policies import Entry, History, RetrievalPolicy
     from ..policies.view import Part

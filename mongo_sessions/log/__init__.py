@@ -1,11 +1,12 @@
 """The log: what happened. All commands on stored items are in this folder.
 
 - ``log``: the operations that the rest of the package calls; start here
-- ``append`` (with ``group_commit``), ``pop``, ``clear``, ``replace``: the writes
-- ``listing``, ``counts``, ``claims``: sessions, token counts, summaries with their leases
 - ``documents``, ``places``, ``session_ids``: what is stored, and what each field means
-- ``retries``, ``transactions``, ``marks``: how a write is applied exactly once
-- ``lasting``, ``clock``: reads that survive an election, and the server's time
-- ``drivers``, ``server``, ``deployment``, ``redaction``: Motor and PyMongo, topology, errors
+- ``writes``: append, pop, clear, rewind, fork, replace, redact and delete, each atomic
+- ``reads``: pages, lists, what a watcher follows, what an export reads
+- ``claims``, ``pins``, ``receipts``, ``counts``, ``turns``: what is kept beside items
+- ``search``: which items match, compared on the server
+- ``cards``: the second collection, one small document a session
+- ``server``: the drivers, retries, transactions, and reads that survive an election
 - ``indexes``: creates or checks the indexes
 """

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from bson import ObjectId
 
-    from .clock import Time
     from .documents import Document
-    from .drivers import AnyDriver
-    from .lasting import LastingReads
-    from .retries import Retries
+    from .server.clock import Time
+    from .server.drivers import AnyDriver
+    from .server.lasting import LastingReads
+    from .server.retries import Retries
 
 # Of :meth:`Claims.forget`. A second round needs a fold that ends within the first one.
 _ROUNDS = 10

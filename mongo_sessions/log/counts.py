@@ -9,15 +9,15 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from .places import LIVE_OR_BARRIER, NEWEST_FIRST, NUMBERS
-from .redaction import redact_errors
+from .writes.redaction import redact_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .documents import Document
-    from .drivers import AnyDriver
-    from .lasting import LastingReads
-    from .retries import Retries
+    from .server.drivers import AnyDriver
+    from .server.lasting import LastingReads
+    from .server.retries import Retries
 
 
 class Counts:

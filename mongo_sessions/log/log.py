@@ -11,48 +11,48 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 
-from .append import Appender
-from .card_copies import CardCopies
+from .cards.card_copies import CardCopies
+from .cards.companion import companion_of
 from .claims import Claims
-from .clear import Clearer, cleared_to
-from .clock import client_time, server_time
-from .companion import companion_of
 from .counts import Counts
 from .documents import in_utc
-from .edits import Edits
-from .export_reads import ExportReads
-from .following import Following
-from .group_commit import NO_GROUPS, GroupCommits, GroupLimits
-from .group_reads import GroupReads
-from .imports import Imports
-from .inventory import Inventory
-from .lasting import LastingReads
-from .listing import Listing
-from .marks import Marker
-from .paging import Paging
 from .pins import Pins
 from .places import Page, head_of, newest_page, oldest_page
-from .pop import pop
-from .primary import on_primary
+from .reads.export_reads import ExportReads
+from .reads.following import Following
+from .reads.inventory import Inventory
+from .reads.listing import Listing
+from .reads.paging import Paging
 from .receipts import Receipts
-from .replace import Replacer
-from .search import Search
-from .taking import end_of
+from .search.group_reads import GroupReads
+from .search.search import Search
+from .search.with_ids import with_ids
+from .server.clock import client_time, server_time
+from .server.lasting import LastingReads
+from .server.primary import on_primary
 from .turns import Turns
-from .with_ids import with_ids
+from .writes.append import Appender
+from .writes.clear import Clearer, cleared_to
+from .writes.edits import Edits
+from .writes.group_commit import NO_GROUPS, GroupCommits, GroupLimits
+from .writes.imports import Imports
+from .writes.marks import Marker
+from .writes.pop import pop
+from .writes.replace import Replacer
+from .writes.taking import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from bson import ObjectId
 
-    from .deployment import Deployment
     from .documents import Document, Encoded, Head, Item, NewItem
-    from .drivers import AnyDriver
-    from .listing import Listed
-    from .retries import Retries
-    from .taking import End
-    from .word_indexes import WordIndex
+    from .reads.listing import Listed
+    from .search.word_indexes import WordIndex
+    from .server.deployment import Deployment
+    from .server.drivers import AnyDriver
+    from .server.retries import Retries
+    from .writes.taking import End
 
     RunLater = Callable[[str, Callable[[], Awaitable[bool]]], None]
 
@@ -201,7 +201,7 @@ class Log:
         return in_utc(told["localTime"])
 
     async def cleared_to(self, session_id: str) -> int:
-        """See :func:`.clear.cleared_to`."""
+        """See :func:`.writes.clear.cleared_to`."""
         return await cleared_to(self._lasting, session_id)
 
     async def find(

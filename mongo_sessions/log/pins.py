@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .clear import cleared_to
 from .places import NEWEST_FIRST, OLDEST_FIRST, is_barrier
+from .writes.clear import cleared_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .documents import Document
-    from .drivers import AnyDriver
-    from .lasting import LastingReads
-    from .retries import Retries
+    from .server.drivers import AnyDriver
+    from .server.lasting import LastingReads
+    from .server.retries import Retries
 
 MOST_PINS = 100
 """Of a session. Their room in tokens is smaller, with any real token counter."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .documents import Document
-    from .lasting import LastingReads
+    from .server.lasting import LastingReads
 
 # The most documents that one search examines: a session may have no receipt at all, and a batch of
 # a response with 64 calls and their outputs is shorter.

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pymongo
 from pymongo import ReturnDocument
 
-from .retries import is_transient_or_conflict, retrying
+from .server.retries import is_transient_or_conflict, retrying
 
 if TYPE_CHECKING:
     from bson import ObjectId
 
-    from .clock import Time
-    from .deployment import Deployment
     from .documents import Document
-    from .drivers import AnyDriver
-    from .retries import Retries
+    from .server.clock import Time
+    from .server.deployment import Deployment
+    from .server.drivers import AnyDriver
+    from .server.retries import Retries
 
 
 class Turns:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from ..cancellation import run_to_completion
+from ..concurrency.cancellation import run_to_completion
 from ..policies.checks import check_whole_number
 from .mongod import Mongod
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidItem, ItemTooLarge
-from ..log.card_copies import CARD_FIELDS
+from ..log.cards.card_copies import CARD_FIELDS
 from ..log.documents import decode, encode, is_utf8
 from .dates import from_text, to_text
 from .lines import check_fields

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
+from ..counting.new_items import from_sdk, to_new_items, to_sdk
 from ..log.documents import Head, in_utc, to_documents
-from ..log.server import Explained
+from ..log.server.server import Explained
 from ..log.session_ids import check_session_id
-from ..new_items import from_sdk, to_new_items, to_sdk
 from ..policies.checks import check_callable
 from ..policy_session import PolicySession
-from ..session import MongoSession
+from ..session.session import MongoSession
 from .dates import in_milliseconds
 from .imported import Imported
 from .session_import import SessionImport
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from agents.memory import Session
 
-    from ..counting import Counting
+    from ..counting.counting import Counting
     from ..policies import Item
     from .transfers import Transfers
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from ..cancellation import run_to_completion
+from ..concurrency.cancellation import run_to_completion
 
 if TYPE_CHECKING:
     from datetime import datetime

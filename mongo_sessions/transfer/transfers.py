@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING
 
-from ..log.server import Explained, explaining
+from ..log.server.server import Explained, explaining
 from ..log.session_ids import check_part_of_id, check_session_id
 from ..policies.checks import check_callable
 from .exporting import export_lines
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from typing import TypeAlias
 
-    from ..connections import Connections
+    from ..connection.connections import Connections
     from .imported import Imported
 
     Lines: TypeAlias = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]

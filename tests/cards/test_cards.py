@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import InvalidItem, MongoSessionStore, WrongOwner, touches
+from mongo_sessions import InvalidItem, MongoSessionStore, WrongOwner
+from mongo_sessions.cards import touches
 from tests.support.clients import open_client
 from tests.support.faults import Commands, LossyProxy, failing
 

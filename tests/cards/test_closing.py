@@ -8,8 +8,8 @@ import pytest
 from agents import RunContextWrapper
 
 from mongo_sessions import Conflict, Deleted, MongoSessionStore, WrongOwner
-from mongo_sessions.log.cards import Cards
-from mongo_sessions.session_log import SessionLog
+from mongo_sessions.history.session_log import SessionLog
+from mongo_sessions.log.cards.cards import Cards
 
 USER: Any = {"role": "user", "content": "hello"}
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from mongo_sessions import Deleted, MongoSessionStore, WrongOwner, deletions
-from mongo_sessions.log.cards import Cards
-from mongo_sessions.session_log import SessionLog
+from mongo_sessions import Deleted, MongoSessionStore, WrongOwner
+from mongo_sessions.history.session_log import SessionLog
+from mongo_sessions.log.cards.cards import Cards
+from mongo_sessions.store import deletions
 
 USER: Any = {"role": "user", "content": "hello"}
 

@@ -12,8 +12,8 @@ from mongo_sessions import (
     SummarizeOlder,
     SummaryRequest,
     WrongOwner,
-    ownership,
 )
+from mongo_sessions.session import ownership
 from tests.support.scribes import tokens, turns, user
 
 TOLD = "my number is 4711"

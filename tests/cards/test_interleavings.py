@@ -12,10 +12,10 @@ import pytest
 from agents import RunContextWrapper
 
 from mongo_sessions import Conflict, MongoSessionStore, SessionDeleted, WrongOwner
-from mongo_sessions.log.cards import Cards
-from mongo_sessions.log.clear import Clearer
+from mongo_sessions.log.cards.cards import Cards
 from mongo_sessions.log.log import Log
-from mongo_sessions.log.taking import Taker
+from mongo_sessions.log.writes.clear import Clearer
+from mongo_sessions.log.writes.taking import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -108,7 +108,7 @@ async def test_a_holder_that_has_lost_its_lease_is_told_and_removes_no_other(
 
 async def test_an_expired_lease_is_not_held_whatever_the_server_says(store, monkeypatch):
     async with store.session("a").turn() as turn:
-        monkeypatch.setattr("mongo_sessions.turns.clocks", lambda: (10.0**12, 10.0**12))
+        monkeypatch.setattr("mongo_sessions.session.turns.clocks", lambda: (10.0**12, 10.0**12))
         assert not turn.is_held
 
 

@@ -11,8 +11,8 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSession, MongoSessionStore, StoreClosed
-from mongo_sessions import wake_ups as wake_ups_module
-from mongo_sessions.log import following
+from mongo_sessions.connection import wake_ups as wake_ups_module
+from mongo_sessions.log.reads import following
 from tests.conftest import open_database
 from tests.support.faults import failing
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder
-from mongo_sessions.log import diagnosis
+from mongo_sessions.log.reads import diagnosis
 from tests.log.test_rights import guarded, owned, seen_by, uri_of
 from tests.support.folding import let_claims_expire
 from tests.support.scribes import BadScribe, turns

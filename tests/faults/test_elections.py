@@ -12,8 +12,8 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log import lasting, retries, transactions
-from mongo_sessions.log.lasting import LastingReads
+from mongo_sessions.log.server import lasting, retries, transactions
+from mongo_sessions.log.server.lasting import LastingReads
 from mongo_sessions.testing import EmbeddedMongo
 from tests.support.clients import open_client
 

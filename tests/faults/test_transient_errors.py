@@ -18,9 +18,9 @@ from pymongo.errors import (
 )
 
 from mongo_sessions import MongoSessionStore, ServerUnavailable
-from mongo_sessions.log import clear
-from mongo_sessions.log.retries import Backoff, retrying
-from mongo_sessions.log.server import Server
+from mongo_sessions.log.server.retries import Backoff, retrying
+from mongo_sessions.log.server.server import Server
+from mongo_sessions.log.writes import clear
 from mongo_sessions.testing import EmbeddedMongo
 from tests.conftest import open_database
 from tests.support.clients import open_client

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
-from mongo_sessions.log.deployment import Deployment
+from mongo_sessions.log.server.deployment import Deployment
 from tests.support.filling import fill
 from tests.support.scribes import BadScribe, Scribe, tokens, turns
 

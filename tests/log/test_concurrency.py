@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mongo_sessions import MongoSessionStore, session_state
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.history import session_state
 from tests.conftest import open_database
 from tests.support.faults import Commands, failing
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mongo_sessions.log.drivers import maybe_await
+from mongo_sessions.log.server.drivers import maybe_await
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

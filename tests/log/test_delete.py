@@ -10,14 +10,14 @@ from agents import RunContextWrapper
 from bson import ObjectId
 
 from mongo_sessions import Conflict, MongoSessionStore, SessionDeleted, TokenLimit
-from mongo_sessions.log import retries
-from mongo_sessions.log.delete import Closing
+from mongo_sessions.log.server import retries
+from mongo_sessions.log.writes.delete import Closing
 from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
 
 if TYPE_CHECKING:
     from mongo_sessions import MongoSession
-    from mongo_sessions.log.delete import Deletion
+    from mongo_sessions.log.writes.delete import Deletion
 
 
 def a_run() -> RunContextWrapper[Any]:

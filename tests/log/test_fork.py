@@ -15,8 +15,8 @@ from mongo_sessions import (
     SummarizeOlder,
     TokenLimit,
 )
-from mongo_sessions.log import fork
-from mongo_sessions.log.fork import Forker
+from mongo_sessions.log.writes import fork
+from mongo_sessions.log.writes.fork import Forker
 from tests.support.faults import failing
 from tests.support.messages import ITEMS, documents, user
 from tests.support.scribes import Scribe, tokens, turns

@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure, WriteError
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.log.documents import Head, NewItem
-from mongo_sessions.log.group_commit import NO_GROUPS, GroupCommit, GroupCommits, GroupLimits
+from mongo_sessions.log.writes.group_commit import NO_GROUPS, GroupCommit, GroupCommits, GroupLimits
 from tests.conftest import open_database
 from tests.support.faults import Commands, failing
 

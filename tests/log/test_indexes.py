@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient, IndexModel
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import ForeignCollection, IndexesMissing, MongoSessionStore, StoreCheck
-from mongo_sessions.log.indexes import Indexes
+from mongo_sessions.log.indexes.indexes import Indexes
 from tests.support.faults import failing
 
 USER = {"role": "user", "content": "a secret"}

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.log import retries
-from mongo_sessions.log.marks import Marker
+from mongo_sessions.log.server import retries
+from mongo_sessions.log.writes.marks import Marker
 from tests.conftest import open_database
 from tests.support.faults import LossyProxy, failing, interrupted_clear
 from tests.support.messages import ITEMS, user

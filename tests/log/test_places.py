@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from mongo_sessions import MongoSessionStore, session_state
-from mongo_sessions.log import clear, transactions
+from mongo_sessions import MongoSessionStore
+from mongo_sessions.history import session_state
 from mongo_sessions.log.places import MARK_OR_BARRIER, MARK_SECONDS
+from mongo_sessions.log.server import transactions
+from mongo_sessions.log.writes import clear
 from tests.support.faults import failing, interrupted_clear
 from tests.support.messages import ITEMS, documents, user
 

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from mongo_sessions import MongoSessionStore, RecountProgress, SummarizeOlder, TokenLimit, recount
+from mongo_sessions import MongoSessionStore, RecountProgress, SummarizeOlder, TokenLimit
 from mongo_sessions.log.counts import Counts
 from mongo_sessions.policies.summarize.segments import from_summary
+from mongo_sessions.store import recount
 from tests.support.folding import anchors, is_summary, raw
 from tests.support.scribes import Scribe, answer, tokens, turns, user
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mongo_sessions import Conflict, MongoSessionStore, NoSuchEntry
-from mongo_sessions.log import retries
+from mongo_sessions.log.server import retries
 from tests.conftest import open_database
 from tests.support.clients import open_client
 from tests.support.faults import Commands, LossyProxy, failing

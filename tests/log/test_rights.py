@@ -19,7 +19,7 @@ from mongo_sessions import (
     StoreCheck,
     TokenLimit,
 )
-from mongo_sessions.log.retries import Backoff
+from mongo_sessions.log.server.retries import Backoff
 from mongo_sessions.testing import START_SECONDS
 from mongo_sessions.testing.mongod import Mongod
 from tests.conftest import open_database

@@ -6,7 +6,7 @@ import asyncio
 from contextvars import ContextVar
 
 from mongo_sessions import MongoSessionStore
-from mongo_sessions.background import Background
+from mongo_sessions.concurrency.background import Background
 
 
 class Work:

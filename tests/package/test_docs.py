@@ -23,7 +23,8 @@ from agents.testing import ScriptedModel, assistant_message
 from opentelemetry import metrics, trace
 
 import mongo_sessions
-from mongo_sessions import instruments, policies
+from mongo_sessions import policies
+from mongo_sessions.telemetry import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from mongo_sessions import (
     TokenLimit,
     WrongEventLoop,
 )
-from mongo_sessions.log.deployment import Deployment
-from mongo_sessions.log.indexes import Indexes
+from mongo_sessions.log.indexes.indexes import Indexes
+from mongo_sessions.log.server.deployment import Deployment
 from tests.conftest import open_database
 from tests.support.scribes import Scribe
 

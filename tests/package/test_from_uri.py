@@ -14,8 +14,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI
 
-from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit, own_clients
-from mongo_sessions.log.drivers import DRIVER_INFO, maybe_await
+from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit
+from mongo_sessions.connection import own_clients
+from mongo_sessions.log.server.drivers import DRIVER_INFO, maybe_await
 from tests.support.clients import open_client
 
 

@@ -212,7 +212,7 @@ async def test_a_search_that_fails_does_not_fail_the_turn(database, monkeypatch,
     async def broken(*_, **__):
         raise RuntimeError(f"secret: {FACT}")
 
-    monkeypatch.setattr("mongo_sessions.history.rank", broken)
+    monkeypatch.setattr("mongo_sessions.history.history.rank", broken)
     prompts = await run(session, QUESTION, ScriptedModel(script(handoff=False)))
     assert not any(is_block(item) for prompt in prompts for item in prompt)
     [record] = [one for one in caplog.records if one.levelno >= logging.WARNING]

@@ -22,7 +22,7 @@ from openai.types.responses.compacted_response import CompactedResponse
 from pymongo.errors import OperationFailure
 
 from mongo_sessions import MongoSession, MongoSessionStore, TokenLimit
-from mongo_sessions.compaction import CompactionSnapshot
+from mongo_sessions.session.compaction import CompactionSnapshot
 from tests.support.faults import failing
 
 if TYPE_CHECKING:

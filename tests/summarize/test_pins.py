@@ -14,7 +14,7 @@ from mongo_sessions import (
     TokenLimit,
     TrimToolOutputs,
 )
-from mongo_sessions.leases import Leases
+from mongo_sessions.history.leases import Leases
 from mongo_sessions.log.pins import Pins
 from mongo_sessions.policies import HasFolds, HasMaintenance, policy_in_run, view_in_run
 from mongo_sessions.policies.policy import HasPins

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mongo_sessions import instruments
+from mongo_sessions.telemetry import instruments
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

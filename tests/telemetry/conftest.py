@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mongo_sessions import instruments
+from mongo_sessions.telemetry import instruments
 from tests.support.telemetry import Recorded
 
 

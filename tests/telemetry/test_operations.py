@@ -13,7 +13,8 @@ from agents.testing import assistant_message
 from opentelemetry.trace import SpanKind, StatusCode
 from pymongo.errors import OperationFailure
 
-from mongo_sessions import InvalidItem, MongoSessionStore, TokenLimit, telemetry
+from mongo_sessions import InvalidItem, MongoSessionStore, TokenLimit
+from mongo_sessions.telemetry import telemetry
 from tests.support.faults import failing
 from tests.support.reporting import ReportingModel
 from tests.support.scribes import tokens, turns

@@ -14,9 +14,9 @@ from agents.testing import assistant_message
 from bson import ObjectId
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder
-from mongo_sessions.counting import Counting
-from mongo_sessions.log.card_copies import CARD_FIELDS
-from mongo_sessions.new_items import to_new_items
+from mongo_sessions.counting.counting import Counting
+from mongo_sessions.counting.new_items import to_new_items
+from mongo_sessions.log.cards.card_copies import CARD_FIELDS
 from mongo_sessions.transfer.entry_lines import ENTRY_FIELDS
 from mongo_sessions.transfer.lines import HEADER, VERSION
 from tests.support.reporting import ReportingModel

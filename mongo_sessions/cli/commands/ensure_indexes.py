@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...log.server import explaining
+from ...log.server.server import explaining
 from ..opening import opened
 from ..target import NO, CommandError
 

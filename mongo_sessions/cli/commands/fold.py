@@ -15,8 +15,8 @@ from ..target import no, wrong_usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ...pending import FoldProgress
     from ...policies import FoldFailure, FoldResult, Summarizer
+    from ...store.pending import FoldProgress
     from ..output import Output
     from ..target import Target
 

@@ -15,8 +15,8 @@ from ..times import date
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ...card import Card
-    from ...log.listing import Listed
+    from ...cards.card import Card
+    from ...log.reads.listing import Listed
     from ..opening import Opened
     from ..output import Output
     from ..target import Target

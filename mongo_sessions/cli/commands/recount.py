@@ -8,7 +8,7 @@ from ...explanations.rows import plural
 from ..opening import opened
 
 if TYPE_CHECKING:
-    from ...recount import RecountProgress
+    from ...store.recount import RecountProgress
     from ..output import Output
     from ..target import Target
 

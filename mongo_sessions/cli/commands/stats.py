@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...log.documents import in_utc
-from ...pending import is_due
 from ...policies import SummarizeOlder
+from ...store.pending import is_due
 from ..failing_folds import FailingFold, failing_fold
 from ..opening import opened
 from ..policy_specs import policy_of
@@ -18,7 +18,7 @@ from ..times import date, iso
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ...log.listing import Listed
+    from ...log.reads.listing import Listed
     from ..opening import Opened
     from ..output import Output
     from ..target import Target

@@ -11,15 +11,15 @@ import pymongo
 from agents.extensions.memory import MongoDBSession
 from bson import ObjectId
 
-from ...log.server import Explained
-from ...own_clients import OwnClients
+from ...connection.own_clients import OwnClients
+from ...log.server.server import Explained
 from ..opening import uri_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from datetime import datetime
 
-    from ...log.drivers import AnyDriver
+    from ...log.server.drivers import AnyDriver
     from ..target import Target
 
 _DATABASE = "agents"  # the SDK's default

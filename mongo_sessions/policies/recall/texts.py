@@ -1,6 +1,6 @@
 """The text of an item that a search compares: what a user, a model or a tool has written.
 
-``mongo_sessions/log/search.py`` reads the same fields on the server; a test compares the two.
+``mongo_sessions/log/search/search.py`` reads the same fields on the server; a test compares both.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Cards: what a list of sessions shows, kept beside the items."""

@@ -1,0 +1,1 @@
+"""Concurrency: background tasks, cancellation, and shared runs of one operation."""

@@ -1,0 +1,1 @@
+"""The connection: what a store has in one event loop."""

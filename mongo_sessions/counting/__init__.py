@@ -1,0 +1,1 @@
+"""Counting: the tokens of items, and which counter has counted them."""

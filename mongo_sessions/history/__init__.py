@@ -1,0 +1,1 @@
+"""The history: the log of one session, as a policy sees it."""

@@ -1,0 +1,1 @@
+"""The second collection: one small document a session."""

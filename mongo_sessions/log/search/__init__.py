@@ -1,0 +1,1 @@
+"""Search: which items match, compared on the server."""

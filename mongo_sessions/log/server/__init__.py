@@ -1,0 +1,1 @@
+"""The server: how a command reaches it, is retried, and is read back."""

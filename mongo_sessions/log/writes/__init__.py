@@ -1,0 +1,1 @@
+"""Writes: each changes what has happened, in one atomic step."""

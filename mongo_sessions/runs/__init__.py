@@ -1,0 +1,1 @@
+"""The runs of a session: what each has shown to its model."""

@@ -1,0 +1,1 @@
+"""The session: one conversation, as the Agents SDK and a chat application use it."""

@@ -1,0 +1,1 @@
+"""The store: all sessions of one collection."""

@@ -1,0 +1,1 @@
+"""Telemetry: what is told to OpenTelemetry, where it is installed."""
