@@ -103,6 +103,30 @@ async def test_the_next_deletion_completes_an_interrupted_one(any_database, monk
     assert await store.session("a", owner="u2").get_items() == [USER]
 
 
+@pytest.mark.parametrize("step", ["delete", "bury"])
+async def test_a_deletion_completes_the_one_that_is_under_way(database, monkeypatch, step):
+    """Each would take the mark of the other, and neither would end."""
+    cls: Any = {"delete": SessionLog, "bury": Cards}[step]
+    original = getattr(cls, step)
+    store, other = await make(database), MongoSessionStore(database)
+    of_other: list[Any] = []
+
+    async def late(self: Any, *args: Any, **how: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(cls, step, original)
+            of_other.append(await other.for_owner("u1").delete_session("a"))
+        return await original(self, *args, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, step, late)
+        items = await store.for_owner("u1").delete_session("a")
+    assert {items, *of_other} <= {0, 2}
+    assert max(items, *of_other) == 2
+    assert await store.session("a").card() is None
+    barriers = {"session_id": "a", "deleted": True}
+    assert await database["session_items"].count_documents(barriers) == 1
+
+
 async def test_an_interrupted_deletion_of_a_session_in_use_is_given_up(database, monkeypatch):
     await interrupted(database, monkeypatch, "delete")
     store = MongoSessionStore(database)
