@@ -51,6 +51,7 @@ def run(database, replica_set, capsys, monkeypatch):
 
     async def run(*arguments: str, terminal: bool = False, uri: str = replica_set) -> Ran:
         monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+        monkeypatch.setenv("TERM", "xterm")  # rich draws no colour on a "dumb" one
         monkeypatch.setenv("MONGODB_URI", uri)
         capsys.readouterr()
         whole = ["--database", database.name, *arguments]

@@ -99,6 +99,11 @@ async def test_rm_deletes_nothing_if_one_session_is_unknown(filled, run):
     assert (await run("show", "user-1:long")).code == 0
 
 
+def hears_ctrl_c() -> None:
+    """A process in the background of a shell ignores it, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def interrupted(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     """The exit code after Ctrl-C, and what is left on its stderr; where it stands if it hangs."""
     process.send_signal(signal.SIGINT)
@@ -116,6 +121,7 @@ async def test_ctrl_c_ends_a_tail_with_130(filled, replica_set):
     process = await asyncio.create_subprocess_exec(
         *(*COMMAND, "-d", filled.name, "tail", "-f", "user-2:tools"),
         env={**FAULTHANDLER, "MONGODB_URI": replica_set},
+        preexec_fn=hears_ctrl_c,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -135,6 +141,7 @@ async def test_ctrl_c_ends_the_question_of_rm_and_deletes_nothing(filled, replic
     process = await asyncio.create_subprocess_exec(
         *(*COMMAND, "-d", filled.name, "rm", "user-1:long"),
         env={**FAULTHANDLER, "MONGODB_URI": replica_set},
+        preexec_fn=hears_ctrl_c,
         stdin=its,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -195,7 +195,7 @@ async def test_an_approval_that_is_still_open_is_not_shown(database, session):
 
 
 async def test_a_resume_after_a_failed_append_writes_the_output_once(database):
-    session = MongoSessionStore(database, retry_for=0.2).session("a")
+    session = MongoSessionStore(database, retry_for=1).session("a")
     agent, model = paying_agent()
     state = await interrupted(agent, session)
     async with failing(database, "insert", times="alwaysOn", closeConnection=True):
