@@ -68,7 +68,7 @@ class Output:
     ) -> None:
         """A table; in a pipe one row a line, its columns separated by tabs, below their names.
 
-        In a terminal that is too narrow, the columns of ``cut`` are cut, and the others folded.
+        In a terminal that is too narrow, the columns of ``cut`` are cut, and the rest is folded.
         """
         if not self.is_terminal:
             for row in (columns, *rows):
@@ -145,7 +145,7 @@ class Output:
 def cut_widths(
     columns: Sequence[str], rows: Sequence[Sequence[str]], cut: Sequence[str], width: int
 ) -> dict[str, int]:
-    """The widths of the columns to cut, in cells: what the others leave, at least an eighth."""
+    """The widths of the columns to cut, in cells: what is left for them, at least an eighth."""
     from rich.cells import cell_len  # noqa: PLC0415 - a pipe needs no rich
 
     needed = {

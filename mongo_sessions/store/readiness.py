@@ -67,7 +67,7 @@ async def readiness(connection: Connection, options: Options, seconds: float) ->
 async def missing_rights(
     database: AnyDriver, indexes: Indexes, actions: Sequence[str] = _NEEDED_RIGHTS
 ) -> list[str]:
-    """Which of these rights in the collection the user lacks; by default those a store needs."""
+    """The rights in the collection that the user lacks, of ``actions``."""
     rights = await _Rights.of(database)
     return [action for action in actions if not rights.allow(action, indexes)]
 

@@ -26,7 +26,7 @@ _DATABASE = "agents"  # the SDK's default
 
 
 class _MongoDBSource:
-    errors = ()  # as those of the target
+    errors = ()  # the target has the same
 
     def __init__(self, database: AnyDriver) -> None:
         self._database = database

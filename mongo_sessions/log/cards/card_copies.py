@@ -34,7 +34,7 @@ class CardCopies:
     async def page(
         self, prefix: str, after: str | None, limit: int, owner: str | None
     ) -> list[Document]:
-        """The next cards by their session ids; only those of ``owner``, if it is given.
+        """The next cards by their session ids; with ``owner``, only the cards of that owner.
 
         Empty if this user may not read cards, unless an owner is asked for.
         """

@@ -63,7 +63,7 @@ class IndexSpec:
 
     @property
     def coll_mod(self) -> dict[str, Any] | None:
-        """The argument of ``collMod`` that changes the expiry of a TTL index; None for others."""
+        """The argument of ``collMod`` that changes the expiry; None for an index without one."""
         seconds = self.options.get("expireAfterSeconds")
         return seconds and {"keyPattern": dict(self.key), "expireAfterSeconds": seconds}
 

@@ -77,7 +77,7 @@ class Listing:
         return listed
 
     async def these(self, session_ids: Sequence[str]) -> list[Listed]:
-        """The sessions with these ids, without those that have no items; in any order."""
+        """The sessions with these ids that have items; in any order."""
         query = {"session_id": {"$in": list(session_ids)}}
         newest = await self._first_of_each(query, pymongo.DESCENDING, max(1, len(session_ids)))
         return await self._with_items(newest)

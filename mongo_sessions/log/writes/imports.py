@@ -45,7 +45,7 @@ class Imports:
         after_seq: int,
         has_dates: bool,
     ) -> int:
-        """Insert those of the documents that are not stored yet; return how many were.
+        """Insert the documents that are not stored yet; return how many were inserted.
 
         They are inserted oldest first, so what is stored is a beginning of them at any time.
 

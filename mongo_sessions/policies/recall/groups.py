@@ -42,8 +42,8 @@ class Groups:
     def of(self, seq: int) -> Group:
         """The group of the item at ``seq``: alone, if its other members are not known."""
         index = self._index[seq]
-        others = (self._partners.get(index), self._question(index), self._answer(index))
-        members = {index, *(other for other in others if other is not None)}
+        candidates = (self._partners.get(index), self._question(index), self._answer(index))
+        members = {index, *(one for one in candidates if one is not None)}
         return Group(seq, frozenset(self._shapes[member].seq for member in members))
 
     def merged(self, seqs: Sequence[int], limit: int) -> list[Group]:

@@ -107,8 +107,8 @@ def within(
     """
     standing = [one for one in keepsakes if one.is_standing]
     chosen, used = _newest(standing, tokens // 2, count)
-    others, _ = _newest([one for one in keepsakes if not one.is_standing], tokens - used, count)
-    kept = {*chosen, *others}
+    rest, _ = _newest([one for one in keepsakes if not one.is_standing], tokens - used, count)
+    kept = {*chosen, *rest}
     return [one for one in keepsakes if one in kept]
 
 
