@@ -125,7 +125,9 @@ def _check_uri(uri: str) -> None:
     except InvalidURI as error:
         hint = f" ({_CREDENTIALS})" if "@" in uri else ""
         raise InvalidURI(f"{error}{hint}") from None
-    except ConfigurationError as error:  # "Unknown option.", and no more
+    except ConfigurationError as error:  # "Unknown option.", and in some versions its name
+        if "@" in rest:  # the name is a part of the password
+            hint = f"Unknown option, or a part of a password: {_CREDENTIALS}"
+            raise ConfigurationError(hint) from None
         options = [option.partition("=")[0] for option in rest.partition("?")[2].split("&")]
-        hint = _CREDENTIALS if "@" in rest else f"The URI has these: {', '.join(options)}"
-        raise ConfigurationError(f"{error} {hint}") from None
+        raise ConfigurationError(f"{error} The URI has these: {', '.join(options)}") from None

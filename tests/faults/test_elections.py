@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bson import ObjectId
 from pymongo import AsyncMongoClient, WriteConcern
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.log.server import lasting, retries, transactions
@@ -29,6 +29,10 @@ def user(text: Any) -> dict:
 
 
 ITEMS = [user(n) for n in range(150)]  # more than one chunk of a read that goes forward
+
+
+_ELECTION_FAILED = 125  # the third member did not answer in time
+_ELECTIONS = 10
 
 
 class ReplicaSet:
@@ -57,7 +61,15 @@ class ReplicaSet:
         """The primary fails, and the next one takes its place."""
         await asyncio.to_thread(self.primary.kill)
         async with direct(self.next) as client:
-            await client.admin.command("replSetStepUp")
+            for _ in range(_ELECTIONS):
+                try:
+                    await client.admin.command("replSetStepUp")
+                except OperationFailure as error:
+                    if error.code != _ELECTION_FAILED:
+                        raise
+                else:
+                    return
+        raise AssertionError("no member was elected")
 
 
 @asynccontextmanager

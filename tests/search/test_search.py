@@ -37,8 +37,8 @@ def session(any_database):
     return MongoSessionStore(any_database).session("mine")
 
 
-async def seqs(session, query, **options):
-    found = await session.search(query, **options)
+async def seqs(session, query, seconds=60, **options):
+    found = await session.search(query, seconds=seconds, **options)
     return [[entry.seq for entry in hit.entries] for hit in found.hits]
 
 
