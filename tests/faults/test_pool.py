@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 from pymongo.monitoring import ConnectionPoolListener
@@ -16,16 +17,20 @@ class Connections(ConnectionPoolListener):
 
     def __init__(self) -> None:
         self.created = self.in_use = self.most_in_use = 0
+        self._lock = threading.Lock()  # Motor's threads tell it at once
 
     def connection_created(self, event: Any) -> None:
-        self.created += 1
+        with self._lock:
+            self.created += 1
 
     def connection_checked_out(self, event: Any) -> None:
-        self.in_use += 1
-        self.most_in_use = max(self.most_in_use, self.in_use)
+        with self._lock:
+            self.in_use += 1
+            self.most_in_use = max(self.most_in_use, self.in_use)
 
     def connection_checked_in(self, event: Any) -> None:
-        self.in_use -= 1
+        with self._lock:
+            self.in_use -= 1
 
     def _ignore(self, event: Any) -> None:
         pass
