@@ -172,8 +172,12 @@ async def _write(name: str, uri: str, namespace: str, batches: str, session_ids:
     async with clients(uri) as (motor, pymongo):
         contenders = on_mongo(motor[namespace], pymongo[namespace])
         contender = next(one for one in contenders if one.name == name)
-        sessions = {key: contender.session(one) for key, one in json.loads(session_ids).items()}
-        for session in sessions.values():
+        # Made before the first "go": what follows one is timed.
+        work = {
+            int(items): (contender.session(session_id), conversation(4)[-int(items) :])
+            for items, session_id in json.loads(session_ids).items()
+        }
+        for session, _ in work.values():
             await session.get_items(limit=1)
         while True:
             sys.stdout.buffer.write(_READY)
@@ -181,8 +185,9 @@ async def _write(name: str, uri: str, namespace: str, batches: str, session_ids:
             go, _, items = (await asyncio.to_thread(sys.stdin.buffer.readline)).partition(b" ")
             if go != _GO:
                 break
+            session, batch = work[int(items)]
             for _ in range(int(batches)):
-                await sessions[items.decode().strip()].add_items(conversation(4)[-int(items) :])
+                await session.add_items(batch)
         for one in contenders:
             await one.close()
 

@@ -22,11 +22,13 @@ from tests.support.faults import Commands
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-MOST_EXAMPLES = examples(25)
 settings.register_profile(
-    "default", deadline=None, derandomize=True, print_blob=True, max_examples=MOST_EXAMPLES
+    PROFILE,
+    deadline=None,
+    derandomize=PROFILE == "default",
+    print_blob=True,
+    max_examples=examples(25),
 )
-settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=MOST_EXAMPLES)
 settings.load_profile(PROFILE)
 
 agents.set_tracing_disabled(True)  # it would go to a server

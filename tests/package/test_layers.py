@@ -41,7 +41,7 @@ RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split
 
 
 def name_of(path: Path) -> str:
-    """The dotted name in the package: "session", "log.append"; "log" for log/__init__.py."""
+    """The dotted name in the package: "options", "log.places"; "log" for log/__init__.py."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 

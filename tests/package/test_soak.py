@@ -21,7 +21,7 @@ SESSIONS = int(os.environ.get("SOAK_SESSIONS", "200"))
 # 1 KB a turn would be twice what is allowed, one of a container a turn fifty times.
 ALLOCATOR_BYTES, BYTES_PER_TURN = 3_000_000, 100
 # A leak of one object a turn would be 8,000 of them.
-OTHER_OBJECTS, OBJECTS_PER_TURN = 1_000, 0.02
+OTHER_OBJECTS, OBJECTS_PER_TURN = 500, 0.02
 
 
 @pytest.fixture
