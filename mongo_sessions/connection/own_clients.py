@@ -105,7 +105,9 @@ class OwnClients:
         self._make = _KINDS[driver]
 
     def __str__(self) -> str:
-        authority = re.split("[/?]", self._uri.partition("://")[2], maxsplit=1)[0]
+        authority, rest = _split(self._uri)
+        if "@" in rest:  # perhaps of a password, and then this is no host
+            return f"…/{self._database}"
         return f"{authority.rpartition('@')[2]}/{self._database}"
 
     def connect(self) -> Client:
@@ -113,21 +115,36 @@ class OwnClients:
         return self._make(self._uri, self._database)
 
 
+def _split(uri: str) -> tuple[str, str]:
+    """User, password and hosts of a URI, and what follows them.
+
+    With an @ in the second part, both may be parts of a password that is not escaped.
+    """
+    authority, *rest = re.split("[/?]", uri.partition("://")[2], maxsplit=1)
+    return authority, "".join(rest)
+
+
 def _check_uri(uri: str) -> None:
     """Raise InvalidURI, without the URI in its message: it holds a password."""
-    authority, _, rest = uri.partition("://")[2].partition("/")
-    if "@" in rest.partition("?")[0] and "@" not in authority:
+    path = uri.partition("://")[2].partition("/")[2].partition("?")[0]
+    if "@" in path:
         raise InvalidURI(f"there is an @ behind the first / of the URI: {_CREDENTIALS}")
     if uri.startswith("mongodb+srv://"):
         return  # to parse it takes a DNS query
     try:
         parse_uri(uri)
     except InvalidURI as error:
-        hint = f" ({_CREDENTIALS})" if "@" in uri else ""
-        raise InvalidURI(f"{error}{hint}") from None
-    except ConfigurationError as error:  # "Unknown option.", and in some versions its name
-        if "@" in rest:  # the name is a part of the password
-            hint = f"Unknown option, or a part of a password: {_CREDENTIALS}"
-            raise ConfigurationError(hint) from None
-        options = [option.partition("=")[0] for option in rest.partition("?")[2].split("&")]
-        raise ConfigurationError(f"{error} The URI has these: {', '.join(options)}") from None
+        raise InvalidURI(_text_of(error, uri)) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(_text_of(error, uri)) from None
+
+
+def _text_of(error: ConfigurationError, uri: str) -> str:
+    """PyMongo's error, and what may help; not its text if it may hold a part of a password."""
+    if "@" in _split(uri)[1]:
+        return f"the URI is not valid: {_CREDENTIALS}"
+    if isinstance(error, InvalidURI):
+        return f"{error} ({_CREDENTIALS})" if "@" in uri else str(error)
+    # "Unknown option.", and in some versions its name.
+    options = [option.partition("=")[0] for option in uri.partition("?")[2].split("&")]
+    return f"{error} The URI has these: {', '.join(options)}"

@@ -27,7 +27,9 @@ def test_an_invalid_uri_is_refused_at_once(uri):
 
 
 def test_an_unknown_option_is_refused_with_the_names_of_the_options():
-    with pytest.raises(ConfigurationError, match=r"Unknown option.* has these: retry, w$"):
+    with pytest.raises(
+        ConfigurationError, match=r"Unknown option(\.|: retry\..*) .* has these: retry, w$"
+    ):
         MongoSessionStore.from_uri("mongodb://ann:hunter2@localhost/?retry=true&w=1")
     with pytest.raises(ConfigurationError, match="must be percent-escaped") as raised:
         MongoSessionStore.from_uri("mongodb://ann:hun/x?ter2=3@localhost/")
@@ -47,6 +49,33 @@ def test_a_password_that_is_not_escaped_is_an_error_that_says_so(uri):
     with pytest.raises(InvalidURI, match="must be percent-escaped") as raised:
         MongoSessionStore.from_uri(uri)
     assert "ter2" not in "".join(traceback.format_exception(raised.value)).replace(repr(uri), "")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://ann:hun@ter2/@db.example.org/db",
+        "mongodb://ann:hun/ter2?&@db.example.org/db",
+        "mongodb://ann:hun?a]ter2@db.example.org/?w=1",
+        "mongodb://ann:hun@ter2?@db.example.org/?retry=1",
+        "mongodb+srv://ann:hun?ter2@db.example.org/?w=1",
+        "mongodb+srv://ann:hun@ter2?x@db.example.org/",
+    ],
+)
+def test_no_part_of_a_password_that_is_not_escaped_is_told(uri):
+    """PyMongo takes a part of it for a host, a database or an option."""
+    try:
+        told = repr(MongoSessionStore.from_uri(uri))
+    except ConfigurationError as error:
+        told = str(error)
+        assert "must be percent-escaped" in told
+    assert "hun" not in told
+    assert "ter2" not in told
+
+
+def test_an_at_sign_in_an_option_is_no_error():
+    store = MongoSessionStore.from_uri("mongodb://ann:hunter2@one/?appName=me@work")
+    assert repr(store).startswith("MongoSessionStore('…/agents.")
 
 
 @pytest.mark.parametrize("driver", ["mongo", None, "Motor"])
