@@ -8,7 +8,7 @@ LOWEST := .venv-lowest
 .PHONY: test test-lowest coverage check torture torture-standalone soak bench facts recall demo docs
 
 # Most tests wait for a server, or for one core; what each starts is its own.
-PYTEST := pytest --numprocesses 3 --dist worksteal
+PYTEST := pytest --numprocesses 4 --dist worksteal
 
 SECONDS := 600
 SEED :=

@@ -16,6 +16,7 @@ from mongo_sessions.log.cards.cards import Cards
 from mongo_sessions.log.log import Log
 from mongo_sessions.log.writes.clear import Clearer
 from mongo_sessions.log.writes.taking import Taker
+from tests.support.clients import both_at_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -87,6 +88,7 @@ def said(owner: str) -> Any:
     return {"role": "user", "content": owner}
 
 
+@both_at_night
 @pytest.mark.parametrize("by_owner", [True, False], ids=["by its owner", "by the application"])
 async def test_all_items_are_of_the_owner_of_the_card(database, monkeypatch, by_owner):
     for cls, name in STEPS:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mongo_sessions import Card, IndexesMissing, MongoSessionStore, SessionInfo
+from tests.support.clients import both_at_night
 
 USER: Any = {"role": "user", "content": "hello"}
 OWNERS = 100
@@ -48,6 +49,7 @@ async def pages(store: MongoSessionStore, **query: Any) -> list[Card]:
     raise AssertionError(f"{len(found)} cards, and no end")
 
 
+@both_at_night
 @pytest.mark.parametrize("cards", [1_000, 100_000])
 async def test_a_page_costs_the_same_with_any_number_of_sessions(sent, database, cards):
     store = MongoSessionStore(database)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mongo_sessions import MongoSession, MongoSessionStore, Page, TokenLimit
+from tests.support.clients import both_at_night
 from tests.support.faults import interrupted_clear
 from tests.support.filling import fill
 
@@ -105,6 +106,7 @@ def examined(plan: Any) -> int:
     return max([own, *map(examined, inner)])
 
 
+@both_at_night
 async def test_items_as_large_as_documents_can_be_come_whole(store):
     session = store.session("a")
     for _ in range(3):

@@ -105,9 +105,7 @@ async def test_an_error_is_one_line_and_an_exit_code(filled, run, arguments, cod
     ],
 )
 @pytest.mark.parametrize("terminal", [False, True])
-async def test_wrong_usage_is_one_line_that_says_where_help_is(
-    filled, run, arguments, message, terminal
-):
+async def test_wrong_usage_is_one_line_that_says_where_help_is(run, arguments, message, terminal):
     failed = await run(*arguments, terminal=terminal)
     assert (failed.code, failed.out) == (2, "")
     assert failed.err.startswith("mongo-sessions: ")

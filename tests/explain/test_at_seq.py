@@ -8,6 +8,7 @@ from agents.testing import ScriptedModel, function_call
 
 from mongo_sessions import CannotExplain, MongoSessionStore, SummarizeOlder, TokenLimit
 from tests.sdk.test_runner import call, say, short, weather
+from tests.support.clients import both_at_night
 from tests.support.reporting import ReportingModel
 from tests.support.scribes import Scribe, tokens, turns
 
@@ -85,6 +86,7 @@ async def prompt_at(session, seq: int):
     return [part.item for part in prompt.parts], await session.explain(at_seq=seq)
 
 
+@both_at_night
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("name", POLICIES)
 async def test_each_prompt_of_a_long_conversation(database, name, is_streamed):

@@ -9,6 +9,7 @@ import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter, TokenLimit
 from mongo_sessions.log.server.deployment import Deployment
+from tests.support.clients import both_at_night
 from tests.support.filling import fill
 from tests.support.scribes import BadScribe, Scribe, tokens, turns
 
@@ -192,6 +193,7 @@ async def documents_examined(database: Any, sent: Commands, session: Any) -> int
     return sum([await examined(database, event) for event in finds])
 
 
+@both_at_night
 async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, sent):
     store = MongoSessionStore(database, policy=TokenLimit(8_000, block_tokens=2_000))
     await fill_with_turns(database, 50, session_id="200 items")
@@ -201,6 +203,7 @@ async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, s
     assert sent.names.count("find") == 1
 
 
+@both_at_night
 async def test_a_summary_is_read_with_the_newest_items_in_one_round_trip(database, sent):
     policy = SummarizeOlder(Scribe(), max_tokens=4_000)
     await fill_with_turns(database, 20, session_id="80 items")

@@ -22,6 +22,7 @@ from mongo_sessions import (
     TrimToolOutputs,
     input_filter,
 )
+from tests.support.clients import both_at_night
 from tests.support.conversations import rejections
 from tests.support.scribes import Scribe
 
@@ -68,6 +69,7 @@ async def run(model, *, policy, is_streamed=False, session=None, **options) -> N
         assert (await Runner.run(team(model), "Go", **arguments)).final_output == "Done"
 
 
+@both_at_night
 @pytest.mark.parametrize("handoffs", [1, 2], ids=["alone", "handoff"])
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["run", "streamed"])
 async def test_no_call_of_a_run_is_above_its_budget(database, is_streamed, handoffs):
@@ -87,6 +89,7 @@ async def test_no_call_of_a_run_is_above_its_budget(database, is_streamed, hando
     assert 0 < moves < CALLS // 2
 
 
+@both_at_night
 async def test_summaries_stay_and_are_not_made_in_a_run(database):
     scribe = Scribe()
     policy = SummarizeOlder(scribe, max_tokens=BUDGET, background=False)

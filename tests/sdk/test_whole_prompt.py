@@ -7,6 +7,7 @@ from agents import Agent, RunContextWrapper, Runner
 from agents.testing import assistant_message
 
 from mongo_sessions import MongoSessionStore, TokenLimit
+from tests.support.clients import both_at_night
 from tests.support.messages import documents, user
 from tests.support.reporting import TOOLS, ReportingModel, usage
 from tests.support.scribes import tokens
@@ -33,6 +34,7 @@ async def long_session(database, words: int = 10) -> None:
     await store(database).session("a").add_items(batch)
 
 
+@both_at_night
 @pytest.mark.parametrize("lives", ["session", "store", "nothing"])
 async def test_after_two_turns_every_whole_prompt_is_within_the_budget(database, lives):
     """Whether the session object lives on, or the store, or each turn has a process of its own."""

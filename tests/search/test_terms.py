@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mongo_sessions import ListHistory, MongoSessionStore
 from mongo_sessions.policies import estimate_tokens
 from mongo_sessions.policies.recall.terms import MOST_TERMS, terms_of, words_of
+from tests.support.clients import both_at_night
 from tests.support.examples import examples
 
 NFD = unicodedata.normalize
@@ -74,6 +75,7 @@ def session(database):
     return MongoSessionStore(database).session("a")
 
 
+@both_at_night
 async def test_a_query_finds_what_a_reader_calls_the_same(session):
     for query, text in FOUND:
         await session.clear_session()

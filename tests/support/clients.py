@@ -6,13 +6,22 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
+
+from tests.support.examples import PROFILE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 DRIVERS = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}
+
+# For a long test of what stands above the log: through Motor after each change, through both drivers
+# every night.
+both_at_night = pytest.mark.parametrize(
+    "driver", list(DRIVERS) if PROFILE == "thorough" else ["motor"], indirect=True
+)
 
 
 @asynccontextmanager

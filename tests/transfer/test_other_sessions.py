@@ -34,6 +34,7 @@ from mongo_sessions import (
     import_session,
 )
 from tests.log.test_exactness import exactly
+from tests.support.clients import both_at_night
 from tests.support.conversations import Conversation
 from tests.support.scribes import Scribe
 
@@ -290,6 +291,7 @@ async def stopped(task: Callable[[Callable], Awaitable[Any]]) -> None:
         await task(stop)
 
 
+@both_at_night
 async def test_an_import_that_was_stopped_goes_on_and_can_be_summarised(database, make):
     policy = SummarizeOlder(Scribe(), max_tokens=6_000, fold_tokens=2_000)
     store = MongoSessionStore(database)
@@ -323,6 +325,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@both_at_night
 async def test_an_import_that_was_killed_goes_on(store, database, make, path, replica_set):
     source = make(sqlite_session)
     items = conversation(300)
