@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 DRIVERS = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}
 
-# For a long test of what stands above the log: through Motor after each change, through both drivers
-# every night.
+# For a long test of what stands above the log: by day, it runs through Motor alone.
 both_at_night = pytest.mark.parametrize(
     "driver", list(DRIVERS) if PROFILE == "thorough" else ["motor"], indirect=True
 )
