@@ -73,6 +73,7 @@ async def test_options_behind_the_command_are_used(filled, run):
         (("view", "user-2:tools", "--policy", "last-turns:0"), 2, "must be at least 1, got 0"),
         (("view", "user-2:tools", "--policy", "json:dumps"), 2, "must be a coroutine function"),
         (("ls", "--after", "user-2:tools"), 2, "after must be"),
+        (("export", "-o", "/no/such/folder/a"), 2, "/no/such/folder/.a.part: No such file"),
     ],
 )
 async def test_an_error_is_one_line_and_an_exit_code(filled, run, arguments, code, message):
@@ -101,7 +102,6 @@ async def test_an_error_is_one_line_and_an_exit_code(filled, run, arguments, cod
         (("import",), "give FILE, an export (- is stdin), or --from SOURCE"),
         (("import", "a", "--from", "sqlite:b"), "give FILE, an export (- is stdin), or --from"),
         (("import", "a", "--session", "b"), "--session goes with --from"),
-        (("export", "-o", "/no/such/folder/a"), "/no/such/folder/.a.part: No such file"),
     ],
 )
 @pytest.mark.parametrize("terminal", [False, True])

@@ -146,9 +146,9 @@ async def test_no_reader_sees_a_part_and_no_item_is_lost_beside_appends_and_pops
     )
 
 
-async def test_each_state_on_a_standalone_server_is_a_beginning(standalone):
+async def test_each_state_on_a_standalone_server_is_a_beginning(driver, standalone):
     listener = Commands()
-    async with open_database("pymongo", standalone, event_listeners=[listener]) as database:
+    async with open_database(driver, standalone, event_listeners=[listener]) as database:
         session = counting(database).session("a")
         await session.add_items(ITEMS)
         listener.clear()

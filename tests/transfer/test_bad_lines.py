@@ -10,7 +10,7 @@ import pytest
 from mongo_sessions import InvalidLine, MongoSessionStore
 from tests.log.test_exactness import exactly
 from tests.support.filling import fill
-from tests.transfer.test_export_and_import import USER, exported
+from tests.support.transfers import USER, exported
 
 HEADER = '{"format":"mongo-sessions","version":1}'
 ENTRY = {"seq": 1, "item": USER, "created_at": "2026-01-31T12:00:00.000Z", "turn": 1}

@@ -6,46 +6,19 @@ import asyncio
 import json
 import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mongo_sessions import (
-    Imported,
-    MongoSessionStore,
-    SessionExists,
-    SummarizeOlder,
-    TextIndex,
-)
+from mongo_sessions import Imported, MongoSessionStore, SummarizeOlder, TextIndex
 from tests.log.test_exactness import exactly, items
+from tests.support.clients import both_at_night
 from tests.support.examples import examples
-from tests.support.faults import failing, interrupted_clear
+from tests.support.faults import interrupted_clear
 from tests.support.filling import fill
 from tests.support.scribes import Scribe, tokens, turns
-
-if TYPE_CHECKING:
-    from mongo_sessions.transfer.transfers import Transfers
-
-USER = {"role": "user", "content": "Hello"}
-ANSWER = {"role": "assistant", "content": "Hello Ann."}
-COLLECTIONS = ("session_items", "session_items_cards")
-
-
-async def exported(store: Transfers, *args: Any, **kwargs: Any) -> list[str]:
-    return [line async for line in store.export(*args, **kwargs)]
-
-
-async def emptied(database: Any) -> None:
-    """Remove all sessions, also what they leave behind."""
-    for collection in COLLECTIONS:
-        await database[collection].delete_many({})
-
-
-async def contents(store: MongoSessionStore, session_id: str) -> list[tuple]:
-    return [(entry.seq, exactly(entry.item)) async for entry in store.session(session_id).entries()]
-
+from tests.support.transfers import ANSWER, USER, contents, emptied, exported
 
 steps = st.lists(
     st.one_of(
@@ -226,198 +199,6 @@ async def test_what_is_added_meanwhile_is_not_exported(store, database):
     assert read[-1] == '{"end":"a","entries":700}'
 
 
-class Stopped(Exception):
-    """By a test."""
-
-
-@pytest.mark.parametrize("number", [1, 3])
-async def test_an_import_that_was_stopped_goes_on_when_it_is_run_again(store, database, number):
-    await fill(database, [{**USER, "n": n} for n in range(1_800)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-    seen: list[Imported] = []
-
-    def stop(done: Imported) -> None:
-        seen.append(done)
-        if len(seen) == number:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        await copies.import_lines(lines, progress=stop)
-    assert seen[-1] == Imported(sessions=0, items=500 * number)
-    beginning = await contents(copies, "a")
-    assert beginning == (await contents(store, "a"))[: 500 * number]
-    done = await copies.import_lines(lines)
-    assert done == Imported(sessions=1, items=1_800 - 500 * number, skipped=500 * number)
-    assert await exported(copies) == lines
-
-
-async def test_a_cancelled_import_goes_on_when_it_is_run_again(store, database, sent):
-    await fill(database, [{**USER, "n": n} for n in range(1_800)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-    await copies.ensure_indexes()
-    begun = sent.expect("insert")
-    task = asyncio.ensure_future(copies.import_lines(lines))
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert 0 < len(await contents(copies, "a")) < 1_800
-    assert (await copies.import_lines(lines)).skipped > 0
-    assert await exported(copies) == lines
-
-
-async def test_two_imports_of_one_export_at_the_same_time(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-    done = await asyncio.gather(*(copies.import_lines(lines) for _ in range(3)))
-    assert {one.sessions for one in done} == {1}
-    assert await exported(copies) == lines
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"closeConnection": True},
-        {"errorCode": 112},
-        {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
-    ],
-)
-async def test_a_lost_batch_is_stored_once(store, database, how):
-    await fill(database, [{**USER, "n": n} for n in range(600)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-    await copies.ensure_indexes()
-    async with failing(database, "insert", times=3, **how):
-        assert (await copies.import_lines(lines)).sessions == 1
-    assert await exported(copies) == lines
-
-
-async def test_a_session_with_another_content_is_refused_by_name(any_database):
-    store = MongoSessionStore(any_database)
-    await store.session("a").add_items([USER, ANSWER])
-    lines = await exported(store)
-    for other in ([{**USER, "x": 1}, ANSWER], [{"role": "user", "content": "Bye"}], [ANSWER] * 3):
-        await emptied(any_database)
-        await store.session("a").add_items(other)
-        with pytest.raises(SessionExists, match="'a'"):
-            await store.import_lines(lines)
-        assert await store.session("a").get_items() == other
-    await emptied(any_database)
-    await store.import_lines(lines)
-    await store.session("a").pop_item()
-    with pytest.raises(SessionExists, match="differs at seq 2"):
-        await store.import_lines(lines)
-
-
-async def test_a_number_of_another_type_is_another_content(store, database):
-    await store.session("a").add_items([{"n": 1, "m": 2}])
-    lines = await exported(store)
-    for item in ({"n": 1.0, "m": 2}, {"n": True, "m": 2}, {"m": 2, "n": 1}):
-        await database["session_items"].update_one({}, {"$set": {"item": item}})
-        with pytest.raises(SessionExists):
-            await store.import_lines(lines)
-
-
-async def test_a_session_that_goes_on_after_its_import_is_not_changed_by_another_one(store):
-    await store.session("a").add_items([USER, ANSWER])
-    lines = await exported(store)
-    await store.session("a").add_items([USER])
-    assert await store.import_lines(lines) == Imported(sessions=1, items=0, skipped=2)
-    assert len(await store.session("a").get_items()) == 3
-
-
-async def test_items_between_those_of_the_export_are_noticed(store, database):
-    """An application that uses a session during its import may write into a gap of it."""
-    session = store.session("a")
-    await session.add_items([{**USER, "n": n} for n in range(500)])
-    await session.add_items([USER] * 4)
-    for _ in range(4):
-        await session.pop_item()
-    await session.add_items([ANSWER] * 2)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-
-    def stop(_: Imported) -> None:
-        raise Stopped
-
-    with pytest.raises(Stopped):
-        await copies.import_lines(lines, progress=stop)
-    await copies.session("a").add_items([USER])
-    await copies.session("a").pop_item()
-    await copies.session("a").add_items([USER])  # at 502; the import has nothing from 501 to 504
-    with pytest.raises(SessionExists, match="differs at seq 502"):
-        await copies.import_lines(lines)
-
-
-async def with_a_change(lines, change):
-    """The lines, and a change of what is stored after the first 700."""
-    for index, line in enumerate(lines):
-        if index == 700:
-            await change()
-        yield line
-
-
-async def test_a_clear_during_an_import_is_noticed(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-
-    clearing = with_a_change(lines, copies.session("a").clear_session)
-    with pytest.raises(SessionExists, match="'a' was"):
-        await copies.import_lines(clearing)
-
-
-async def test_items_that_retention_deletes_meanwhile_are_no_error(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
-
-    async def expire():  # as the TTL index does
-        await database["copies"].delete_many({"seq": {"$lte": 100}})
-
-    done = await copies.import_lines(with_a_change(lines, expire))
-    assert done == Imported(sessions=1, items=1_100)
-    assert len(await contents(copies, "a")) == 1_000
-
-
-async def test_a_deleted_session_is_imported_when_its_places_are_free(store, database):
-    await store.session("a").add_items([USER, ANSWER])
-    lines = await exported(store)
-    await store.delete_session("a")
-    with pytest.raises(SessionExists, match="about an hour later"):
-        await store.import_lines(lines)
-    assert await store.session("a").get_items() == []
-    await database["session_items"].delete_many({"gone_at": {"$exists": True}})  # as the TTL index
-    await store.import_lines(lines)
-    assert await exported(store) == lines
-
-
-async def test_a_card_of_another_owner_is_not_overwritten(store, database):
-    now = datetime(2026, 1, 31, tzinfo=timezone.utc)
-    card = {"_id": "a", "owner": "ann", "created_at": now, "active_at": now}
-    await database["session_items_cards"].insert_one(card)
-    lines = await exported(store)
-    await database["session_items_cards"].update_one({}, {"$set": {"owner": "bob", "title": "x"}})
-    with pytest.raises(SessionExists, match=r"'a'.*owner"):
-        await store.import_lines(lines)
-    await database["session_items_cards"].update_one({}, {"$set": {"owner": "ann"}})
-    await store.import_lines(lines)
-    assert (await database["session_items_cards"].find_one({}))["title"] == "x"
-    tombstone = {"_id": "a", "deleted_seq": 1, "deleted_at": now}
-    await database["session_items_cards"].replace_one({"_id": "a"}, tombstone)
-    await store.import_lines(lines)
-    assert await database["session_items_cards"].find_one({}) == {
-        "_id": "a",
-        "deleted_seq": 1,
-        "owner": "ann",
-        "created_at": now.replace(tzinfo=None),
-        "active_at": now.replace(tzinfo=None),
-    }
-
-
 async def test_searches_find_what_was_imported(database):
     store = MongoSessionStore(database, search=TextIndex())
     await store.session("a").add_items([{"role": "user", "content": "The ferry to Cacilhas"}])
@@ -430,15 +211,15 @@ async def test_searches_find_what_was_imported(database):
 # Prints how much the largest memory of its process grows, in MB, after a first import of 5,000.
 COPIER = """
 import asyncio, resource, sys
-from pymongo import AsyncMongoClient
 from mongo_sessions import MongoSessionStore
+from tests.support.clients import open_client
 
 def memory():
     unit = 1024**2 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 
-async def main(uri, name):
-    async with AsyncMongoClient(uri) as client:
+async def main(driver, uri, name):
+    async with open_client(driver, uri) as client:
         store = MongoSessionStore(client[name], token_counter=None)
         copies = MongoSessionStore(client[name], collection="copies", token_counter=None)
         await copies.import_lines(store.export("few"))
@@ -450,13 +231,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("driver", ["pymongo"])
+@both_at_night
 async def test_a_hundred_thousand_items_take_little_memory(driver, database, replica_set):
     """They have 63 MB as lines, and several times as much as objects."""
     item = {**USER, "content": "word " * 100}
     await fill(database, [item] * 5_000, lambda _: 1, "few")
     await fill(database, [item] * 100_000, lambda _: 1, "many")
-    command = [sys.executable, "-c", COPIER, replica_set, database.name]
+    command = [sys.executable, "-c", COPIER, driver, replica_set, database.name]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     number, grown = map(int, output.split())

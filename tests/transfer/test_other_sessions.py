@@ -37,9 +37,10 @@ from tests.log.test_exactness import exactly
 from tests.support.clients import both_at_night
 from tests.support.conversations import Conversation
 from tests.support.scribes import Scribe
+from tests.support.transfers import Stopped, stop_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
 ODD: list[Any] = [
     {"one": 1, "float": 1.0, "true": True, "none": None, "b": 1, "a": 2},
@@ -279,18 +280,6 @@ async def test_an_empty_session_is_imported(store, make):
     assert await import_session(store, make(advanced_sqlite)) == Imported(sessions=1)
 
 
-class Stopped(Exception):
-    """By a test."""
-
-
-async def stopped(task: Callable[[Callable], Awaitable[Any]]) -> None:
-    def stop(_: Imported) -> None:
-        raise Stopped
-
-    with pytest.raises(Stopped):
-        await task(stop)
-
-
 @both_at_night
 async def test_an_import_that_was_stopped_goes_on_and_can_be_summarised(database, make):
     policy = SummarizeOlder(Scribe(), max_tokens=6_000, fold_tokens=2_000)
@@ -298,7 +287,8 @@ async def test_an_import_that_was_stopped_goes_on_and_can_be_summarised(database
     source = make(sqlite_session)
     items = conversation(300)
     await source.add_items(items)
-    await stopped(lambda stop: import_session(store, source, progress=stop))
+    with pytest.raises(Stopped):
+        await import_session(store, source, progress=stop_at_once)
     assert len(await entries_of(store)) == 500
     done = await import_session(store, source)
     assert done == Imported(1, items=len(items) - 500, skipped=500)
@@ -311,11 +301,11 @@ async def test_an_import_that_was_stopped_goes_on_and_can_be_summarised(database
 IMPORTER = """
 import asyncio, sys
 from agents import SQLiteSession
-from pymongo import AsyncMongoClient
 from mongo_sessions import MongoSessionStore, import_session
+from tests.support.clients import DRIVERS
 
-async def main(uri, name, path):
-    store = MongoSessionStore(AsyncMongoClient(uri)[name])
+async def main(driver, uri, name, path):
+    store = MongoSessionStore(DRIVERS[driver](uri)[name])
     def say(done):
         print(done.items, flush=True)
         sys.stdin.read()
@@ -326,11 +316,12 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @both_at_night
-async def test_an_import_that_was_killed_goes_on(store, database, make, path, replica_set):
+async def test_an_import_that_was_killed_goes_on(database, driver, make, path, replica_set):
+    store = MongoSessionStore(database)
     source = make(sqlite_session)
     items = conversation(300)
     await source.add_items(items)
-    command = [sys.executable, "-c", IMPORTER, replica_set, database.name, path]
+    command = [sys.executable, "-c", IMPORTER, driver, replica_set, database.name, path]
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
     process = await asyncio.create_subprocess_exec(*command, **pipes)
     assert process.stdout is not None
