@@ -1,4 +1,4 @@
-"""The interface of a contender, and the field of a run: its contenders and their sessions."""
+"""The names and the interface of contenders, and the field of a run: contenders and sessions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from agents.memory import Session
 
     from .run import Scale
+
+OURS = {"Motor": "ours, Motor", "PyMongo": "ours, PyMongo"}
+BARE = {"Motor": "bare Motor", "PyMongo": "bare PyMongo"}
+SDK_MONGO = "SDK MongoDB"
+SDK_SQLITE = "SDK SQLite"
+SDK_ON = {"PostgreSQL": "SDK PostgreSQL", "Redis": "SDK Redis"}
 
 
 class Stored(NamedTuple):

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .alone import NEWEST
+from .contenders import OURS, SDK_MONGO
 from .data import conversation
-from .field import OURS, SDK_MONGO, on_mongo
-from .ours import Bare, clients
+from .ours import Bare
 from .race import Lane
+from .writer import GO, READY, write
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -92,9 +93,6 @@ async def writers(field: Field, operations: int) -> list[Lane]:
     return lanes
 
 
-_READY, _GO = b"ready\n", b"go"
-
-
 def processes_name(scale: Scale, items: int) -> str:
     writers = f"{scale.processes} writers in different processes"
     return f"{writers}: {scale.written_by_each} x append {items}"
@@ -140,7 +138,7 @@ class _Processes:
     async def begin(self) -> None:
         for _ in range(self._number):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", __spec__.name, *self._arguments),
+                *(sys.executable, "-m", write.__module__, *self._arguments),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
@@ -150,7 +148,7 @@ class _Processes:
     async def write(self, items: int) -> None:
         for process in self._processes:
             assert process.stdin is not None  # noqa: S101 - for mypy
-            process.stdin.write(b"%s %d\n" % (_GO, items))
+            process.stdin.write(b"%s %d\n" % (GO, items))
         await self._all_ready()
 
     async def end(self) -> None:
@@ -164,33 +162,5 @@ class _Processes:
     async def _all_ready(self) -> None:
         for process in self._processes:
             assert process.stdout is not None  # noqa: S101 - for mypy
-            if await process.stdout.readline() != _READY:
+            if await process.stdout.readline() != READY:
                 raise RuntimeError("a writer has ended: its error stands above")
-
-
-async def _write(name: str, uri: str, namespace: str, batches: str, session_ids: str) -> None:
-    async with clients(uri) as (motor, pymongo):
-        contenders = on_mongo(motor[namespace], pymongo[namespace])
-        contender = next(one for one in contenders if one.name == name)
-        # Made before the first "go": what follows one is timed.
-        work = {
-            int(items): (contender.session(session_id), conversation(4)[-int(items) :])
-            for items, session_id in json.loads(session_ids).items()
-        }
-        for session, _ in work.values():
-            await session.get_items(limit=1)
-        while True:
-            sys.stdout.buffer.write(_READY)
-            sys.stdout.buffer.flush()
-            go, _, items = (await asyncio.to_thread(sys.stdin.buffer.readline)).partition(b" ")
-            if go != _GO:
-                break
-            session, batch = work[int(items)]
-            for _ in range(int(batches)):
-                await session.add_items(batch)
-        for one in contenders:
-            await one.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(_write(*sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from .contenders import BARE, OURS, SDK_MONGO, SDK_ON, SDK_SQLITE
 from .ours import Bare, Ours, clients
 from .peers import SdkMongo, SdkSQLite
 
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 
     from .contenders import Contender
     from .servers import Servers
-
-OURS = {"Motor": "ours, Motor", "PyMongo": "ours, PyMongo"}
-BARE = {"Motor": "bare Motor", "PyMongo": "bare PyMongo"}
-SDK_MONGO = "SDK MongoDB"
-SDK_SQLITE = "SDK SQLite"
-SDK_ON = {"PostgreSQL": "SDK PostgreSQL", "Redis": "SDK Redis"}
 
 
 @asynccontextmanager

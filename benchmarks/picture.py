@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
-from .field import BARE, OURS, SDK_MONGO
+from .contenders import BARE, OURS, SDK_MONGO
 from .race import TIME, find
 
 if TYPE_CHECKING:

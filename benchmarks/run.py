@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import alone, costs, crowds
-from .contenders import Field
-from .field import SDK_ON, contenders
+from .contenders import SDK_ON, Field
+from .field import contenders
 from .race import Pace, race
 from .report import Report
 from .targets import verdicts

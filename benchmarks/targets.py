@@ -16,8 +16,8 @@ from .alone import (
     newest_name,
     view_name,
 )
+from .contenders import BARE, OURS, SDK_MONGO
 from .crowds import WRITTEN, at_once_name, processes_name, writers_name
-from .field import BARE, OURS, SDK_MONGO
 from .race import TIME, find
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from mongo_sessions import MongoSessionStore, TokenLimit, TrimToolOutputs
 from mongo_sessions.policies import Added, FoldPhase, view_of
-from tests.support.clients import both_at_night
 from tests.support.conversations import conversation
 from tests.support.examples import examples
 from tests.support.folding import raw, summarised_session
@@ -27,9 +26,8 @@ async def fold_all(session):
         await policy.fold(await session._history())
 
 
-@both_at_night
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), turns=st.integers(0, 30), broken=st.integers(0, 3))
 async def test_every_policy_over_random_histories(database, name, seed, turns, broken):
     store = MongoSessionStore(database, token_counter=tokens, policy=POLICIES[name]())

@@ -8,7 +8,6 @@ from agents.testing import ScriptedModel, function_call
 
 from mongo_sessions import CannotExplain, MongoSessionStore, SummarizeOlder, TokenLimit
 from tests.sdk.test_runner import call, say, short, weather
-from tests.support.clients import both_at_night
 from tests.support.reporting import ReportingModel
 from tests.support.scribes import Scribe, tokens, turns
 
@@ -54,11 +53,11 @@ def script_of(turns: int) -> list:
 
 
 async def conversation(database, policy, *, is_streamed):
-    """A conversation of 8 turns with three model calls each; the session, and the model."""
+    """A conversation of 5 turns with three model calls each; the session, and the model."""
     store = store_of(database, policy)
-    model = ScriptedModel(script_of(8))
+    model = ScriptedModel(script_of(5))
     agent = Agent("assistant", model=model, tools=[weather])
-    for n in range(8):
+    for n in range(5):
         session = store.session("a")
         await run(agent, f"question {n}", session, is_streamed=is_streamed)
         await session.flush()
@@ -86,13 +85,12 @@ async def prompt_at(session, seq: int):
     return [part.item for part in prompt.parts], await session.explain(at_seq=seq)
 
 
-@both_at_night
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("name", POLICIES)
 async def test_each_prompt_of_a_long_conversation(database, name, is_streamed):
     session, model = await conversation(database, POLICIES[name](), is_streamed=is_streamed)
     groups = await written(session)
-    assert len(groups) == len(model.calls) == 24
+    assert len(groups) == len(model.calls) == 15
     previous = None
     for received, group in zip(model.calls, groups, strict=True):
         for seq in group:

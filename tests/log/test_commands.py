@@ -207,11 +207,11 @@ async def test_a_window_costs_the_same_in_a_session_of_100_000_items(database, s
 async def test_a_summary_is_read_with_the_newest_items_in_one_round_trip(database, sent):
     policy = SummarizeOlder(Scribe(), max_tokens=4_000)
     await fill_with_turns(database, 20, session_id="80 items")
-    await fill_with_turns(database, 625, session_id="2,500 items")
+    await fill_with_turns(database, 250, session_id="1,000 items")
     store = MongoSessionStore(database, policy=policy)
     await store.fold_pending(policy)
     assert await documents_examined(database, sent, store.session("80 items")) == 49
-    assert await documents_examined(database, sent, store.session("2,500 items")) == 45
+    assert await documents_examined(database, sent, store.session("1,000 items")) == 57
     assert sent.names.count("find") == 1
 
 

@@ -74,7 +74,7 @@ def nested(depth: int) -> dict:
 @example([nested(80)])
 @example([nested(150)])
 @example([nested(400)])
-@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_json_object_comes_back_identical(store, batch):
     session = store.session("a")
     await session.clear_session()

@@ -101,7 +101,7 @@ async def test_whatever_is_late_the_newest_answers_are_shown_with_their_calls(se
         assert shown[-1:] == complete[-1:]
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(8))
 @given(seed=seeds, number=st.integers(5, 25), max_tokens=st.sampled_from([1_000, 3_000]))
 async def test_nothing_lies_between_the_summary_and_the_view(seed, number, max_tokens):
     """Including a call that was open when its block was folded, and its output."""

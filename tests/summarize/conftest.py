@@ -1,8 +1,12 @@
-"""Fixtures of the tests of summaries."""
+"""Fixtures of the tests of summaries, which do not depend on the driver."""
 
 from __future__ import annotations
 
 import pytest
+
+from tests.support.clients import driver_above_the_log
+
+__all__ = ["driver_above_the_log"]
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from mongo_sessions import MongoSessionStore
 from mongo_sessions.policies.summarize.segments import from_summary
 from tests.conftest import open_database
-from tests.support.clients import both_at_night
 from tests.support.faults import Commands, failing
 from tests.support.filling import fill
 from tests.support.folding import (
@@ -141,7 +140,6 @@ async def test_in_the_foreground_a_read_folds_and_leaves_no_task_behind(database
     assert len(scribe.requests) == 1
 
 
-@both_at_night
 async def test_folding_can_start_in_a_session_of_20_000_items(database, driver, replica_set):
     """The first read costs what it costs in a small one; folding can be stopped, and goes on."""
     await fill(database, turns(1, 10_000, words=40), tokens)

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder, TiktokenCounter
-from tests.support.clients import both_at_night
 from tests.support.scribes import Scribe
 
 TEXT = (
@@ -72,7 +71,6 @@ def tokens(items: list[dict[str, Any]]) -> int:
     return sum(map(count, items))
 
 
-@both_at_night
 async def test_a_thousand_turns(database, driver, capsys):
     """Prompts are compared where a cache meets them: at the first model call of each turn."""
     scribe, words = Scribe(), Words()

@@ -169,13 +169,13 @@ async def test_segments_that_are_short_enough_together_are_joined_without_a_requ
             return f"nothing-{len(self.requests)}" if request.kind == "fold" else text
 
     policy = in_foreground(Terse(), fold_tokens=100)
-    history = history_of(turns(1, 1_500))
+    history = history_of(turns(1, 500))
     while (await policy.fold(history)).report:
         pass
     merges = [request for request in policy.summarizer.requests if request.kind == "merge"]
     assert len(merges) > 10
     assert all(len(merge.transcript.split()) > merge.wanted_tokens for merge in merges)
-    assert (await history.latest_summary()).seq > 2_900
+    assert (await history.latest_summary()).seq > 900
 
 
 async def test_the_role_is_counted(caplog):

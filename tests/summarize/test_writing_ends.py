@@ -161,10 +161,10 @@ def of_words(item: dict) -> int:
 async def test_a_text_that_costs_nothing_is_cut_at_its_beginning():
     """A document has room for 16 MB, and a counter may say the same of every text."""
     history = ListHistory(
-        [{"role": "user", "content": f"{n} {'語' * 30_000}"} for n in range(60)],
+        [{"role": "user", "content": f"{n} {'語' * 30_000}"} for n in range(20)],
         token_counter=lambda item: 100,
     )
-    answers = [f"{n} {'語' * 100_000} {n}" for n in range(60)]
+    answers = [f"{n} {'語' * 400_000} {n}" for n in range(20)]
 
     async def told(request) -> str:
         return answers.pop(0)
@@ -172,7 +172,7 @@ async def test_a_text_that_costs_nothing_is_cut_at_its_beginning():
     texts = await folded(told, history)
     stored = sum(len(text.encode()) for text in texts)
     assert MOST_BYTES * 0.8 < stored <= MOST_BYTES
-    assert texts[-1].endswith(f" {59 - len(answers)}")
+    assert texts[-1].endswith(f" {19 - len(answers)}")
 
 
 async def test_one_long_answer_is_cut_at_its_beginning():

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 DRIVERS = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}
 
-# For a long test of what stands above the log: by day, it runs through Motor alone.
-both_at_night = pytest.mark.parametrize(
-    "driver", list(DRIVERS) if PROFILE == "thorough" else ["motor"], indirect=True
-)
+# Of tests above the log, which are the same through both: Motor by day.
+ABOVE_THE_LOG = list(DRIVERS) if PROFILE == "thorough" else ["motor"]
+both_at_night = pytest.mark.parametrize("driver", ABOVE_THE_LOG, indirect=True)
+
+
+@pytest.fixture(name="driver", params=ABOVE_THE_LOG)
+def driver_above_the_log(request) -> str:
+    """For the conftest.py of a folder, all of whose tests are above the log."""
+    return request.param
 
 
 @asynccontextmanager
