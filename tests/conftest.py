@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import agents
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mongomock_motor import AsyncMongoMockClient
 
 from mongo_sessions import MongoSessionStore
@@ -40,8 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "test_soak" not in item.nodeid)
 
 
+@given(st.none())
+def register_generators(_: None) -> None:
+    """With its first example, Hypothesis registers random generators: those that are not frozen."""
+
+
 def pytest_collection_finish() -> None:
     """The garbage collector leaves modules and tests alone: else a tenth of the time is its own."""
+    register_generators()
     gc.collect()
     gc.freeze()
 

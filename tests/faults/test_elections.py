@@ -49,8 +49,11 @@ class ReplicaSet:
                 await client.admin.command({"configureFailPoint": name, "mode": mode})
 
     async def stand_alone(self) -> None:
-        """Later writes to the primary are replicated to no other member."""
-        await self.set_fault_point("stopReplProducer", "alwaysOn", self.next, self.third)
+        """Later writes to the primary are replicated to no other member.
+
+        The third is stopped first: what is written in between must not make it refuse its vote.
+        """
+        await self.set_fault_point("stopReplProducer", "alwaysOn", self.third, self.next)
 
     async def elect_without_primary(self) -> None:
         """Writes that only the primary has are rolled back."""
