@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,9 @@ def user(text: Any) -> dict:
 ITEMS = [user(n) for n in range(150)]  # more than one chunk of a read that goes forward
 
 
-_ELECTION_FAILED = 125  # the third member did not answer in time
-_ELECTIONS = 10
+# The third member did not answer in time, or it has what the next one does not have yet.
+_ELECTION_FAILED = 125
+_SECONDS, _PAUSE = 30.0, 0.05
 
 
 class ReplicaSet:
@@ -63,13 +65,15 @@ class ReplicaSet:
     async def elect_next(self) -> None:
         """The primary fails, and the next one takes its place."""
         await asyncio.to_thread(self.primary.kill)
+        deadline = time.monotonic() + _SECONDS
         async with direct(self.next) as client:
-            for _ in range(_ELECTIONS):
+            while time.monotonic() < deadline:
                 try:
                     await client.admin.command("replSetStepUp")
                 except OperationFailure as error:
                     if error.code != _ELECTION_FAILED:
                         raise
+                    await asyncio.sleep(_PAUSE)
                 else:
                     return
         raise AssertionError("no member was elected")
