@@ -8,6 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from mongo_sessions import MongoSessionStore, SummarizeOlder
+from mongo_sessions.cli.checkup import _versions
+from mongo_sessions.cli.findings import PROBLEM
 from mongo_sessions.log.reads import diagnosis
 from tests.log.test_rights import guarded, owned, seen_by, uri_of
 from tests.support.folding import let_claims_expire
@@ -148,6 +150,20 @@ async def test_retry_writes_that_are_off(filled, problems, replica_set):
     text, advice = (await problems(uri=f"{replica_set}&retryWrites=false&w=1"))["settings"]
     assert "retryWrites=false" in text
     assert advice
+
+
+async def test_a_standalone_server_is_noted(database, run, standalone):
+    examined = await run("doctor", "--json", uri=standalone)
+    checks = {one["check"]: one for one in json.loads(examined.out)["checks"]}
+    assert checks["deployment"]["status"] == "note"
+    assert checks["deployment"]["found"].startswith("a standalone server: no transactions")
+    assert "replica set" in checks["deployment"]["advice"]
+
+
+def test_an_old_server_is_a_problem():
+    finding = _versions("4.2.24", (4, 2))
+    assert finding.status == PROBLEM
+    assert finding.advice == "upgrade the server: 4.4 is the oldest possible"
 
 
 async def test_a_wrong_password(filled, problems, guarded):

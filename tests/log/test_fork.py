@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mongomock_motor import AsyncMongoMockClient
 
 from mongo_sessions import (
     Conflict,
@@ -111,6 +112,13 @@ async def test_an_id_in_use_is_refused(server):
         await session.fork("")
     with pytest.raises(ValueError, match="upto_seq must be at least 0, got -1"):
         await session.fork("c", -1)
+
+
+async def test_mongomock_cannot_fork():
+    session = MongoSessionStore(AsyncMongoMockClient().get_database("test")).session("a")
+    await session.add_items(ITEMS)
+    with pytest.raises(NotImplementedError, match="fork needs a MongoDB server: mongomock"):
+        await session.fork("b")
 
 
 async def test_of_two_forks_to_one_id_one_wins(database):

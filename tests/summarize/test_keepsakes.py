@@ -24,6 +24,7 @@ from mongo_sessions.policies.summarize.keepsakes import (
     united,
     within,
 )
+from mongo_sessions.policies.summarize.transcript import commands
 from tests.support.examples import examples
 from tests.support.folding import count, history_of, in_foreground, is_summary, seeds
 from tests.support.scribes import Scribe, tokens, turns
@@ -210,6 +211,20 @@ async def test_commands_of_tools_are_kept_and_their_lists_are_bounded():
     kept = collected(entries(call, output))
     assert kept[0].text == "ls -l"
     assert sum(len(one.keys) for one in kept) <= 6
+
+
+@pytest.mark.parametrize(
+    ("action", "kept"),
+    [
+        ({"command": ["git", "push"]}, ["git push"]),
+        ({"commands": ["ls -l", "make test"]}, ["ls -l", "make test"]),
+        ({"command": ["make"]}, ["make"]),
+        ({"command": ["git", 1]}, []),
+        ({"command": {"git": "push"}}, []),
+    ],
+)
+def test_a_list_is_one_command_of_words_or_several_commands(action, kept):
+    assert commands({"type": "shell_call", "call_id": "c", "action": action}) == kept
 
 
 async def test_a_keepsake_cannot_close_the_tag_nor_begin_a_line_of_its_own():

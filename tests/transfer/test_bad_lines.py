@@ -43,6 +43,7 @@ def lines_with(**changes: Any) -> list[str]:
         ([HEADER, '{"session":"a","x":1}'], "line 2: the field 'x'"),
         ([HEADER, '{"session":"a","card":{"owner":1}}'], "line 2: .*created_at"),
         (lines_with(x=1), "line 3: the field 'x' is not known"),
+        (lines_with(pins={}), "line 3: pins must be a list, got dict"),
         (lines_with(item=...), "line 3: the field 'item' is missing"),
         (lines_with(item=[1]), "line 3: item must be a dict"),
         (lines_with(seq=0), "line 3: seq must be a whole number"),
@@ -104,3 +105,12 @@ async def test_what_is_no_line_is_refused(database):
     lines: Any = [HEADER, 5]
     with pytest.raises(TypeError, match="line 2 must be a str or bytes, got int"):
         await MongoSessionStore(database).import_lines(lines)
+
+
+async def test_an_item_of_15_mb_is_imported_but_not_with_a_summary_of_2(store):
+    large = {**USER, "content": "x" * (15 * 1024 * 1024)}
+    with pytest.raises(InvalidLine, match="the item and its summary do not fit into one document"):
+        await store.import_lines(lines_with(item=large, summary={"text": "y" * 2_000_000}))
+    assert await store.session("a").get_items() == []
+    await store.import_lines(lines_with(item=large))
+    assert await store.session("a").get_items() == [large]
