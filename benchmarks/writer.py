@@ -1,6 +1,6 @@
 """A process that appends batches to a session each time it is told to: see crowds.py.
 
-It imports the SDK only for the SDK's own session: there are several of it, and that takes seconds.
+It imports the SDK only for the SDK's own session: the import takes seconds in each of them.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ from tests.support.soak import OBSERVERS, POOL, TURNS
 
 ROOT = Path(__file__).parents[2]
 # ``make soak`` runs 2,000.
-SESSIONS = int(os.environ.get("SOAK_SESSIONS", "100"))
+SESSIONS = int(os.environ.get("SOAK_SESSIONS", "200"))
 
 # Without any leak, the allocator takes up to 2.5 MB more, most of it in the first turns. A leak of
 # 1 KB a turn would be twice what is allowed, one of a container a turn fifty times.
 ALLOCATOR_BYTES, BYTES_PER_TURN = 3_000_000, 100
-# A leak of one object a turn would be 4,000 of them.
+# A leak of one object a turn would be 8,000 of them.
 OTHER_OBJECTS, OBJECTS_PER_TURN = 500, 0.02
 
 

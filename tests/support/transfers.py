@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mongo_sessions import MongoSessionStore
 from tests.log.test_exactness import exactly
+from tests.support.filling import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from mongo_sessions import Imported, MongoSessionStore
+    from mongo_sessions import Imported
     from mongo_sessions.transfer.transfers import Transfers
 
 USER = {"role": "user", "content": "Hello"}
@@ -29,6 +31,13 @@ async def emptied(database: Any) -> None:
 
 async def contents(store: MongoSessionStore, session_id: str) -> list[tuple]:
     return [(entry.seq, exactly(entry.item)) async for entry in store.session(session_id).entries()]
+
+
+async def export_of(database: Any, number: int) -> tuple[list[str], MongoSessionStore]:
+    """The lines of session "a" with that many items, and an empty store for a copy of it."""
+    await fill(database, [{**USER, "n": n} for n in range(number)], lambda _: 1)
+    lines = await exported(MongoSessionStore(database))
+    return lines, MongoSessionStore(database, collection="copies")
 
 
 class Stopped(Exception):

@@ -242,4 +242,4 @@ async def test_many_items_take_little_memory(driver, database, replica_set):
     output, _ = await process.communicate()
     number, grown = map(int, output.split())
     assert number == 40_000
-    assert grown < 25
+    assert grown < 10

@@ -6,17 +6,14 @@ import asyncio
 
 import pytest
 
-from mongo_sessions import Imported, MongoSessionStore
+from mongo_sessions import Imported
 from tests.support.faults import failing
-from tests.support.filling import fill
-from tests.support.transfers import USER, Stopped, contents, exported
+from tests.support.transfers import Stopped, contents, export_of, exported
 
 
 @pytest.mark.parametrize("number", [1, 3])
 async def test_an_import_that_was_stopped_goes_on_when_it_is_run_again(store, database, number):
-    await fill(database, [{**USER, "n": n} for n in range(1_800)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+    lines, copies = await export_of(database, 1_800)
     seen: list[Imported] = []
 
     def stop(done: Imported) -> None:
@@ -34,10 +31,8 @@ async def test_an_import_that_was_stopped_goes_on_when_it_is_run_again(store, da
     assert await exported(copies) == lines
 
 
-async def test_a_cancelled_import_goes_on_when_it_is_run_again(store, database, sent):
-    await fill(database, [{**USER, "n": n} for n in range(1_800)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+async def test_a_cancelled_import_goes_on_when_it_is_run_again(database, sent):
+    lines, copies = await export_of(database, 1_800)
     await copies.ensure_indexes()
     begun = sent.expect("insert")
     task = asyncio.ensure_future(copies.import_lines(lines))
@@ -50,10 +45,8 @@ async def test_a_cancelled_import_goes_on_when_it_is_run_again(store, database, 
     assert await exported(copies) == lines
 
 
-async def test_two_imports_of_one_export_at_the_same_time(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+async def test_two_imports_of_one_export_at_the_same_time(database):
+    lines, copies = await export_of(database, 1_100)
     done = await asyncio.gather(*(copies.import_lines(lines) for _ in range(3)))
     assert {one.sessions for one in done} == {1}
     assert await exported(copies) == lines
@@ -67,10 +60,8 @@ async def test_two_imports_of_one_export_at_the_same_time(store, database):
         {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
     ],
 )
-async def test_a_lost_batch_is_stored_once(store, database, how):
-    await fill(database, [{**USER, "n": n} for n in range(600)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+async def test_a_lost_batch_is_stored_once(database, how):
+    lines, copies = await export_of(database, 600)
     await copies.ensure_indexes()
     async with failing(database, "insert", times=3, **how):
         assert (await copies.import_lines(lines)).sessions == 1

@@ -7,13 +7,13 @@ from datetime import datetime, timezone
 import pytest
 
 from mongo_sessions import Imported, MongoSessionStore, SessionExists
-from tests.support.filling import fill
 from tests.support.transfers import (
     ANSWER,
     USER,
     Stopped,
     contents,
     emptied,
+    export_of,
     exported,
     stop_at_once,
     with_a_change,
@@ -74,20 +74,16 @@ async def test_items_between_those_of_the_export_are_noticed(store, database):
         await copies.import_lines(lines)
 
 
-async def test_a_clear_during_an_import_is_noticed(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+async def test_a_clear_during_an_import_is_noticed(database):
+    lines, copies = await export_of(database, 1_100)
 
     clearing = with_a_change(lines, copies.session("a").clear_session)
     with pytest.raises(SessionExists, match="'a' was"):
         await copies.import_lines(clearing)
 
 
-async def test_items_that_retention_deletes_meanwhile_are_no_error(store, database):
-    await fill(database, [{**USER, "n": n} for n in range(1_100)], lambda _: 1)
-    lines = await exported(store)
-    copies = MongoSessionStore(database, collection="copies")
+async def test_items_that_retention_deletes_meanwhile_are_no_error(database):
+    lines, copies = await export_of(database, 1_100)
 
     async def expire():  # as the TTL index does
         await database["copies"].delete_many({"seq": {"$lte": 100}})
